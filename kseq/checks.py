@@ -1,0 +1,129 @@
+"""The only makers of argument errors.
+
+Each check returns the accepted value or raises a ValueError that names the
+argument, says what was expected and shows what came.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from kseq.types import Shape
+
+
+def refuse(name: str, expected: str, received: object) -> NoReturn:
+    """Raise the ValueError that every check raises."""
+    raise ValueError(f"{name}: expected {expected}; received {received!r}")
+
+
+def check_one_of(name: str, value: Any, options: Sequence[Any]) -> Any:
+    # `in` alone would take True for 1, and fail on an array.
+    if not any(type(value) is type(o) and value == o for o in options):
+        refuse(name, "one of " + ", ".join(map(repr, options)), value)
+    return value
+
+
+def check_bool(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        refuse(name, "True or False", value)
+    return value
+
+
+def check_int(name: str, value: Any) -> int:
+    if not _is_int(value):
+        refuse(name, "an integer", value)
+    return int(value)
+
+
+def check_positive_int(name: str, value: Any) -> int:
+    if not _is_positive_int(value):
+        refuse(name, "a positive integer", value)
+    return int(value)
+
+
+def check_positive_ints(name: str, values: Any) -> tuple[int, ...]:
+    """A sequence of positive integers, which may be empty."""
+    if not isinstance(values, Iterable) or isinstance(values, (str, bytes)):
+        refuse(name, "a sequence of positive integers", values)
+    values = tuple(values)
+    if not all(map(_is_positive_int, values)):
+        refuse(name, "a sequence of positive integers", values)
+    return tuple(int(value) for value in values)
+
+
+def _is_int(value: Any) -> bool:
+    # Anything that is an integer, NumPy's too, but not a bool.
+    return hasattr(value, "__index__") and not isinstance(value, bool)
+
+
+def _is_positive_int(value: Any) -> bool:
+    return _is_int(value) and int(value) > 0
+
+
+def check_axis(name: str, axis: Any, rank: int) -> int:
+    """An axis other than the batch, as a number from 1 to `rank` - 1."""
+    if not _is_int(axis) or not -rank < axis < rank or axis % rank == 0:
+        refuse(name, f"1 to {rank - 1}, or {1 - rank} to -1", axis)
+    return int(axis) % rank
+
+
+def check_number(
+    name: str, value: Any, low: float, high: float, expected: str
+) -> float:
+    """A real number in ``[low, high)``."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        refuse(name, expected, value)
+    if isinstance(value, (bool, str)) or not low <= number < high:
+        refuse(name, expected, value)
+    return number
+
+
+def check_rate(name: str, value: Any) -> float:
+    return check_number(name, value, 0.0, 1.0, "a number in [0, 1)")
+
+
+def check_nonnegative(name: str, value: Any) -> float:
+    return check_number(
+        name, value, 0.0, float("inf"), "a finite number of at least 0"
+    )
+
+
+def is_shape(value: Any) -> bool:
+    """True for the shape of one tensor, False for a structure of shapes."""
+    return isinstance(value, (list, tuple)) and all(
+        dim is None or isinstance(dim, int) for dim in value
+    )
+
+
+def check_rank(name: str, shape: Shape, ranks: tuple[int, ...]) -> Shape:
+    if len(shape) not in ranks:
+        refuse(
+            name,
+            "a tensor of rank " + " or ".join(map(str, ranks)),
+            f"shape {tuple(shape)}",
+        )
+    return shape
+
+
+def check_same_dim(axis: int, **shapes: Shape) -> int | None:
+    """The size of ``axis``, which must agree where it is known.
+
+    >>> check_same_dim(-1, query=(2, 1, 8), keys=(2, None, 8))
+    8
+    """
+    known = {name: s[axis] for name, s in shapes.items() if s[axis] is not None}
+    if len(set(known.values())) > 1:
+        refuse(
+            " and ".join(known),
+            f"equal sizes on axis {axis}",
+            {name: tuple(shape) for name, shape in shapes.items()},
+        )
+    return next(iter(known.values()), None)
+
+
+def check_known_dim(name: str, shape: Shape, axis: int) -> int:
+    size = shape[axis]
+    if size is None:
+        refuse(name, f"a known size on axis {axis}", f"shape {tuple(shape)}")
+    return size

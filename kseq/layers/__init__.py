@@ -1,0 +1,12 @@
+"""Keras layers over padded sequences."""
+
+from kseq.layers.core import DNN as DNN
+from kseq.layers.core import BatchNormalization as BatchNormalization
+from kseq.layers.core import Dice as Dice
+from kseq.layers.core import LocalActivationUnit as LocalActivationUnit
+from kseq.layers.sequence import (
+    AttentionSequencePoolingLayer as AttentionSequencePoolingLayer,
+)
+from kseq.layers.sequence import KMaxPooling as KMaxPooling
+from kseq.layers.sequence import SequencePoolingLayer as SequencePoolingLayer
+from kseq.layers.sequence import WeightedSequenceLayer as WeightedSequenceLayer

@@ -1,0 +1,10 @@
+"""What the sequence layers are made of."""
+
+from kseq.layers.core.batch_normalization import (
+    BatchNormalization as BatchNormalization,
+)
+from kseq.layers.core.dice import Dice as Dice
+from kseq.layers.core.dnn import DNN as DNN
+from kseq.layers.core.local_activation_unit import (
+    LocalActivationUnit as LocalActivationUnit,
+)

@@ -1,0 +1,70 @@
+"""Activations as the layers' arguments name them."""
+
+import inspect
+from typing import Any
+
+import keras
+
+from kseq.checks import refuse
+from kseq.layers.core.dice import Dice
+from kseq.ops.numerics import tanh
+from kseq.types import Tensor
+
+EXPECTED = (
+    "the name of a Keras activation, 'dice', a function, or a keras layer or "
+    "its class"
+)
+
+
+def check_activation(name: str, activation: Any) -> Any:
+    """The activation as it is kept: a name, a function, a class or a config.
+
+    A layer is kept as its config, from which each place gets a layer of its
+    own; a config comes from a saved model.
+    """
+    if isinstance(activation, keras.layers.Layer):
+        return keras.saving.serialize_keras_object(activation)
+    try:
+        activation_layer(activation)
+    except (TypeError, ValueError):
+        refuse(name, EXPECTED, activation)
+    return activation
+
+
+def activation_layer(activation: Any, dtype: Any = None) -> keras.layers.Layer:
+    """A new layer for an activation that `check_activation` gave."""
+    if activation in ("dice", "Dice"):
+        return Dice(dtype=dtype)
+    if activation == "tanh":  # Keras's own rounds float64 to 32 bits on JAX
+        return keras.layers.Activation(tanh, dtype=dtype)
+    if isinstance(activation, dict):
+        layer = keras.saving.deserialize_keras_object(dict(activation))
+        config = layer.get_config()
+        config["dtype"] = dtype
+        return type(layer).from_config(config)
+    if isinstance(activation, type):
+        if not issubclass(activation, keras.layers.Layer):
+            raise TypeError(f"{activation} is no keras layer")
+        return activation(dtype=dtype)
+    return keras.layers.Activation(activation, dtype=dtype)
+
+
+def activate(
+    layer: keras.layers.Layer, x: Tensor, mask: Tensor | None
+) -> Tensor:
+    """The activation of `x`, with the mask where the layer asks for one.
+
+    `training` needs no passing on: Keras gives it to layers within a layer.
+    """
+    if "mask" in inspect.signature(layer.call).parameters:
+        return layer(x, mask=mask)
+    return layer(x)
+
+
+def serialize_activation(activation: Any) -> Any:
+    """The activation as a saved config holds it."""
+    if isinstance(activation, type):
+        return keras.saving.serialize_keras_object(activation())
+    if isinstance(activation, (str, dict)) or activation is None:
+        return activation
+    return keras.saving.serialize_keras_object(activation)

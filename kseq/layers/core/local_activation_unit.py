@@ -1,0 +1,174 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from kseq.checks import (
+    check_known_dim,
+    check_rank,
+    check_same_dim,
+    refuse,
+)
+from kseq.layers.core.activation import serialize_activation
+from kseq.layers.core.dnn import DNN
+from kseq.ops.attention import din_form, din_hidden
+from kseq.ops.masks import zero_padding
+from kseq.ops.numerics import linear
+from kseq.types import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class LocalActivationUnit(keras.layers.Layer):
+    r"""DIN's scorer: how much each step of a history says about a candidate.
+
+    $$s_{tk} = w \cdot
+      \mathrm{DNN}([q_k,\; x_t,\; q_k - x_t,\; q_k \odot x_t]) + b$$
+
+    Args:
+        hidden_units: the widths of the DNN's layers; none at all scores the
+            concatenation itself.
+        activation: the DNN's activation, see `DNN`.
+        l2_reg: the L2 penalty's strength on the DNN's kernels.
+        dropout_rate: the fraction of units dropped in training, in [0, 1).
+        use_bn: whether batch normalisation stands before the activation.
+        seed: an integer, or None for a different start each time.
+
+    Call arguments:
+        inputs: `[query, keys]`, `(batch, candidates, dim)` and
+            `(batch, steps, dim)`.
+        mask: bool `(batch, steps)` of the keys, or `[None, mask]`. Steps that
+            do not count are taken as 0, and stay out of batch statistics.
+        training: whether to drop units and use the batch's statistics.
+
+    Returns:
+        Scores `(batch, steps, candidates)`, in the compute dtype. The keys'
+        mask is passed on.
+
+    Raises:
+        ValueError: inputs are not two, not of rank 3, or differ in batch size
+            or `dim`.
+
+    Differences from DeepCTR:
+        Any number of candidates; `steps` may be unknown; the concatenation is
+        never made (`kseq.ops.din_hidden`), the weights are the same.
+
+    Reference:
+        Zhou et al., Deep Interest Network, 2018, section 4.3.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kseq.layers.core import LocalActivationUnit
+    >>> query = np.ones((2, 1, 4), "float32")
+    >>> keys = np.ones((2, 5, 4), "float32")
+    >>> tuple(LocalActivationUnit((8,))([query, keys]).shape)
+    (2, 5, 1)
+    """
+
+    def __init__(
+        self,
+        hidden_units: Any = (64, 32),
+        activation: Any = "sigmoid",
+        l2_reg: float = 0,
+        dropout_rate: float = 0,
+        use_bn: bool = False,
+        seed: int | None = 1024,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        # The DNN checks its arguments, and keeps them.
+        self.dnn = DNN(
+            hidden_units,
+            activation,
+            l2_reg,
+            dropout_rate,
+            use_bn,
+            seed=seed,
+            dtype=self.dtype_policy,
+            name="dnn",
+        )
+        self.supports_masking = True
+
+    def build(self, input_shape: list[Shape]) -> None:
+        query, keys = self._pair(input_shape)
+        check_rank("query", query, (3,))
+        check_rank("keys", keys, (3,))
+        check_same_dim(0, query=query, keys=keys)
+        check_same_dim(-1, query=query, keys=keys)
+        concatenated = 4 * check_known_dim("keys", keys, -1)
+        self._form = din_form(keys)
+        self.kernel = self.add_weight(
+            shape=((concatenated, *self.dnn.hidden_units)[-1], 1),
+            initializer=keras.initializers.GlorotNormal(seed=self.dnn.seed),
+            name="kernel",
+        )
+        self.bias = self.add_weight(
+            shape=(1,), initializer="zeros", name="bias"
+        )
+        self.dnn.build((*keys[:-1], concatenated))
+
+    def call(
+        self,
+        inputs: list[Tensor],
+        mask: Any = None,
+        training: bool | None = None,
+    ) -> Tensor:
+        query, keys = self._pair(inputs)
+        valid = mask[1] if isinstance(mask, (list, tuple)) else mask
+        if valid is not None:
+            keys = zero_padding(keys, valid)
+        scores = self.scores(query, keys, valid, training)
+        return ops.transpose(scores, (0, 2, 1))
+
+    def scores(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        valid: Tensor | None,
+        training: bool | None,
+    ) -> Tensor:
+        """Scores `(batch, candidates, steps)` of keys whose padding is 0."""
+        outer = ops.cast(self.kernel, self.compute_dtype)
+        bias = ops.cast(self.bias, self.compute_dtype)
+        batch, candidates, _ = ops.shape(query)
+        steps = ops.shape(keys)[1]
+        if not self.dnn.hidden_units:
+            scores = din_hidden(query, keys, outer, bias, self._form)
+        else:
+            hidden = din_hidden(
+                query, keys, *self.dnn.weights_of(0), self._form
+            )
+            # To the net each candidate is an example of its own, so that any
+            # activation layer sees `(batch, steps, units)`.
+            hidden = ops.reshape(hidden, (-1, steps, hidden.shape[-1]))
+            if valid is not None:
+                shape = (batch, candidates, steps)
+                valid = ops.broadcast_to(ops.expand_dims(valid, 1), shape)
+                valid = ops.reshape(valid, (-1, steps))
+            scores = linear(
+                self.dnn.finish(hidden, valid, training), outer, bias
+            )
+        return ops.reshape(scores, (-1, candidates, steps))
+
+    def _pair(self, inputs: Any) -> tuple[Any, Any]:
+        if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
+            refuse("inputs", "[query, keys]", inputs)
+        return inputs[0], inputs[1]
+
+    def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
+        query, keys = self._pair(input_shape)
+        return (keys[0], keys[1], query[1])
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return mask[1] if isinstance(mask, (list, tuple)) else mask
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "hidden_units": self.dnn.hidden_units,
+            "activation": serialize_activation(self.dnn.activation),
+            "l2_reg": self.dnn.l2_reg,
+            "dropout_rate": self.dnn.dropout_rate,
+            "use_bn": self.dnn.use_bn,
+            "seed": self.dnn.seed,
+        }

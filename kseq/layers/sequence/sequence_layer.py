@@ -1,0 +1,111 @@
+from typing import Any, ClassVar
+
+import keras
+from keras import ops
+
+from kseq.checks import check_bool, check_rank, is_shape, refuse
+from kseq.ops.masks import resolve_mask
+from kseq.types import Shape, Tensor
+
+
+class SequenceLayer(keras.layers.Layer):
+    """What the layers over padded sequences share: which steps count.
+
+    A layer takes its features alone or with the sequences' lengths among them,
+    in DeepCTR's places: `[keys, lengths]`, `[query, keys, lengths]`. Without
+    lengths it needs a mask, explicit (`mask=`) or from an `Embedding` or
+    `Masking`. Where lengths are given, DeepCTR's `supports_masking` says
+    whether a mask counts too (True) or is passed over (False).
+    """
+
+    features: ClassVar[tuple[str, ...]]
+    lengths_at: ClassVar[int]  # the lengths' place among the inputs
+    sequence_at: ClassVar[int]  # the masked sequence's place, before them
+
+    def __init__(self, supports_masking: bool = False, **kwargs: Any) -> None:
+        check_bool("supports_masking", supports_masking)
+        # No autocast: it would round lengths given as floats to half precision.
+        super().__init__(autocast=False, **kwargs)
+        self.supports_masking = supports_masking
+
+    def split(self, inputs: Any) -> tuple[list[Any], Any]:
+        """The features, and the lengths or None; of tensors or of shapes."""
+        alone = not isinstance(inputs, (list, tuple)) or is_shape(inputs)
+        items = [inputs] if alone else list(inputs)
+        lengths = None
+        if len(items) == len(self.features) + 1:
+            lengths = items.pop(self.lengths_at)
+        if len(items) != len(self.features):
+            names = list(self.features)
+            names.insert(self.lengths_at, "lengths")
+            refuse(
+                "inputs",
+                f"[{', '.join(names)}], or [{', '.join(self.features)}] with a "
+                "mask",
+                inputs,
+            )
+        return items, lengths
+
+    def unpack(self, inputs: Any) -> tuple[list[Tensor], Tensor | None]:
+        """The features in the compute dtype, and the lengths or None."""
+        features, lengths = self.split(inputs)
+        return [ops.cast(x, self.compute_dtype) for x in features], lengths
+
+    def valid_steps(self, inputs: Any, mask: Any) -> Tensor:
+        """The steps of the sequence that count: bool `(batch, steps)`."""
+        self.check_steps_told(inputs, mask)
+        features, lengths = self.split(inputs)
+        mask = self.mask_of_sequence(mask)
+        if lengths is not None and not self.supports_masking:
+            mask = None
+        return resolve_mask(features[self.sequence_at], mask, lengths)
+
+    def check_steps_told(self, inputs: Any, mask: Any) -> None:
+        """Refuse a call with neither lengths nor mask."""
+        _, lengths = self.split(inputs)
+        if lengths is None and self.mask_of_sequence(mask) is None:
+            sequence = self.features[self.sequence_at]
+            refuse(
+                self.name,
+                f"lengths among the inputs, or a mask of {sequence} (mask=..., "
+                "or from Embedding(mask_zero=True) or Masking; operations such "
+                "as x + 1 lose it)",
+                "neither",
+            )
+
+    def mask_of_sequence(self, mask: Any) -> Tensor | None:
+        """The sequence's mask, of a list of masks or a single one."""
+        if isinstance(mask, (list, tuple)):
+            return mask[self.sequence_at]
+        return mask
+
+    def build(self, input_shape: Any) -> None:
+        features, lengths = self.split(input_shape)
+        sequence = features[self.sequence_at]
+        self.check_features(features)
+        if lengths is not None:
+            name = self.features[self.sequence_at]
+            check_rank("lengths", lengths, (1, 2))
+            if len(lengths) == 2 and lengths[1] not in (1, None):
+                refuse("lengths", "shape (batch, 1) or (batch,)", lengths)
+            if None not in (lengths[0], sequence[0]) and (
+                lengths[0] != sequence[0]
+            ):
+                refuse(
+                    "lengths",
+                    f"one for each of the {sequence[0]} {name}",
+                    f"shape {tuple(lengths)}",
+                )
+
+    def check_features(self, shapes: list[Shape]) -> None:
+        """Refuse features whose shapes do not fit."""
+
+    def compute_output_spec(
+        self, inputs: Any, mask: Any = None, **kwargs: Any
+    ) -> Any:
+        # A functional model is refused when it is made, not at its first batch.
+        self.check_steps_told(inputs, mask)
+        return super().compute_output_spec(inputs, mask=mask, **kwargs)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return None

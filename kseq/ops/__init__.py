@@ -1,0 +1,22 @@
+"""Pure functions on `keras.ops`, for layers of one's own.
+
+They take and give tensors, know nothing of layers, and run on every backend.
+"""
+
+from kseq.ops.attention import attention_pool as attention_pool
+from kseq.ops.attention import attention_weights as attention_weights
+from kseq.ops.attention import din_form as din_form
+from kseq.ops.attention import din_hidden as din_hidden
+from kseq.ops.masks import lengths_to_mask as lengths_to_mask
+from kseq.ops.masks import masked_softmax as masked_softmax
+from kseq.ops.masks import resolve_mask as resolve_mask
+from kseq.ops.masks import zero_padding as zero_padding
+from kseq.ops.numerics import linear as linear
+from kseq.ops.numerics import moments as moments
+from kseq.ops.numerics import tanh as tanh
+from kseq.ops.numerics import upcast as upcast
+from kseq.ops.pooling import k_max as k_max
+from kseq.ops.pooling import masked_max as masked_max
+from kseq.ops.pooling import masked_mean as masked_mean
+from kseq.ops.pooling import masked_sum as masked_sum
+from kseq.ops.pooling import step_weights as step_weights

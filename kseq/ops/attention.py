@@ -1,0 +1,124 @@
+"""DIN's attention: how much each step of a history says about a candidate."""
+
+from keras import ops
+
+from kseq.ops.masks import masked_softmax
+from kseq.ops.numerics import linear
+from kseq.types import Shape, Tensor
+
+
+def din_form(keys_shape: Shape) -> str:
+    """The faster way to compute `din_hidden`, from what is known of shapes.
+
+    "fold" costs a weight matrix per example (dim x units), "split" a product
+    tensor per step (steps x dim): so the longer of steps and dim decides.
+
+    Args:
+        keys_shape: `(batch, steps, dim)`; None for what is not known.
+
+    Returns:
+        "fold" or "split".
+    """
+    _, steps, dim = keys_shape
+    return "split" if steps is not None and steps < (dim or 0) else "fold"
+
+
+def din_hidden(
+    query: Tensor,
+    keys: Tensor,
+    kernel: Tensor,
+    bias: Tensor,
+    form: str = "fold",
+) -> Tensor:
+    r"""The first layer of DIN's scorer, for each candidate and each step.
+
+    $$h = [q,\; k,\; q - k,\; q \odot k]\, W + b$$
+
+    The concatenation is never made. With $W$ cut into $W_1 \dots W_4$,
+
+    $$h = q (W_1 + W_3) + k (W_2 - W_3) + (q \odot k) W_4 + b
+        = q (W_1 + W_3) + k \bigl(W_2 - W_3 + \mathrm{diag}(q) W_4\bigr) + b.$$
+
+    Args:
+        query: `(batch, candidates, dim)`.
+        keys: `(batch, steps, dim)`.
+        kernel: `(4 * dim, units)`.
+        bias: `(units,)`.
+        form: "split" computes the first line of the second formula, "fold" the
+            second; see `din_form`.
+
+    Returns:
+        `(batch, candidates, steps, units)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> q, k = np.ones((2, 3, 4), "float32"), np.ones((2, 5, 4), "float32")
+    >>> w, b = np.ones((16, 8), "float32"), np.zeros(8, "float32")
+    >>> tuple(din_hidden(q, k, w, b).shape)
+    (2, 3, 5, 8)
+    """
+    query, keys = ops.convert_to_tensor(query), ops.convert_to_tensor(keys)
+    kernel, bias = ops.convert_to_tensor(kernel), ops.convert_to_tensor(bias)
+    dim = keys.shape[-1]
+    of_query = kernel[:dim] + kernel[2 * dim : 3 * dim]
+    of_keys = kernel[dim : 2 * dim] - kernel[2 * dim : 3 * dim]
+    of_both = kernel[3 * dim :]
+
+    from_query = ops.expand_dims(linear(query, of_query, bias), 2)
+    if form == "split":
+        from_keys = ops.expand_dims(linear(keys, of_keys), 1)
+        both = ops.expand_dims(query, 2) * ops.expand_dims(keys, 1)
+        return from_query + from_keys + linear(both, of_both)
+    folded = of_keys + ops.expand_dims(query, -1) * of_both
+    return from_query + ops.expand_dims(keys, 1) @ folded
+
+
+def attention_weights(
+    scores: Tensor, valid: Tensor, normalize: bool = False
+) -> Tensor:
+    r"""What each step is multiplied by: the score, or a softmax of the scores.
+
+    Args:
+        scores: `(batch, candidates, steps)`.
+        valid: bool `(batch, steps)`.
+        normalize: True: a softmax over the valid steps; False: the scores as
+            they are, as in the DIN paper.
+
+    Returns:
+        As `scores`; 0 in steps that do not count.
+
+    Example:
+
+    >>> import numpy as np
+    >>> scores = np.array([[[1.0, 1.0, 7.0]]], "float32")
+    >>> valid = np.array([[True, True, False]])
+    >>> attention_weights(scores, valid, normalize=True).tolist()
+    [[[0.5, 0.5, 0.0]]]
+    """
+    scores, valid = ops.convert_to_tensor(scores), ops.convert_to_tensor(valid)
+    valid = ops.expand_dims(valid, 1)
+    if normalize:
+        return masked_softmax(scores, valid)
+    return ops.where(valid, scores, 0.0)
+
+
+def attention_pool(weights: Tensor, keys: Tensor) -> Tensor:
+    r"""The weighted sum of the steps, $\sum_t a_{bkt}\, x_{bt}$.
+
+    Args:
+        weights: `(batch, candidates, steps)`, 0 in steps that do not count.
+        keys: `(batch, steps, dim)`, finite: see `kseq.ops.zero_padding`.
+
+    Returns:
+        `(batch, candidates, dim)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> keys = np.array([[[1.0, 2.0], [3.0, 4.0]]], "float32")
+    >>> attention_pool(np.array([[[1.0, 0.5]]], "float32"), keys).tolist()
+    [[[2.5, 4.0]]]
+    """
+    # An operator: ops.matmul would round 64 bits to 32 on PyTorch.
+    return ops.convert_to_tensor(weights) @ ops.convert_to_tensor(keys)

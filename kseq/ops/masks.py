@@ -1,0 +1,147 @@
+"""Which steps of a padded sequence count, and what to do with the others.
+
+A mask is a bool tensor `(batch, steps)`, True where a step counts. Padding is
+kept out by a select, never by a product: 0 times NaN is NaN.
+"""
+
+from keras import ops
+
+from kseq.checks import check_rank, check_same_dim
+from kseq.ops.numerics import LOWEST, dtype_of, upcast
+from kseq.types import Tensor
+
+
+def lengths_to_mask(lengths: Tensor, x: Tensor) -> Tensor:
+    r"""The mask of the first `lengths` steps: $m_{bt} = [t < n_b]$.
+
+    Args:
+        lengths: `(batch,)` or `(batch, 1)`, integers of any dtype or whole
+            floats. Below 0 counts as 0, above `steps` as `steps`.
+        x: `(batch, steps, ...)`, the sequences to mask; only its shape counts.
+
+    Returns:
+        bool `(batch, steps)`.
+
+    Raises:
+        ValueError: `lengths` is of another rank or batch size.
+
+    Example:
+
+    >>> import numpy as np
+    >>> lengths_to_mask(np.array([3, 0]), np.zeros((2, 4, 8))).tolist()
+    [[True, True, True, False], [False, False, False, False]]
+    """
+    lengths, x = ops.convert_to_tensor(lengths), ops.convert_to_tensor(x)
+    check_rank("lengths", lengths.shape, (1, 2))
+    check_same_dim(0, lengths=lengths.shape, sequence=x.shape)
+    if len(lengths.shape) == 2:
+        check_same_dim(1, lengths=lengths.shape, expected=(None, 1))
+    # A running count: exporters refuse arange where steps is not known.
+    position = ops.cumsum(ops.ones_like(_first_dims(x), "int32"), axis=1)
+    return position <= ops.reshape(ops.cast(lengths, "int32"), (-1, 1))
+
+
+def resolve_mask(
+    x: Tensor, mask: Tensor | None = None, lengths: Tensor | None = None
+) -> Tensor:
+    r"""The steps that count, from what there is: a mask, lengths, or both.
+
+    Args:
+        x: `(batch, steps, ...)`, the sequences.
+        mask: `(batch, steps)`, bool or 0 and 1, or None.
+        lengths: `(batch,)` or `(batch, 1)`, see `lengths_to_mask`, or None.
+
+    Returns:
+        bool `(batch, steps)`, True where every given one is; all True where
+        neither is given.
+
+    Raises:
+        ValueError: `mask` or `lengths` does not fit `x`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.zeros((2, 3, 8))
+    >>> mask = np.array([[True, False, True], [True, True, True]])
+    >>> resolve_mask(x, mask, lengths=np.array([3, 1])).tolist()
+    [[True, False, True], [True, False, False]]
+    """
+    x = ops.convert_to_tensor(x)
+    valid = None
+    if mask is not None:
+        mask = ops.convert_to_tensor(mask)
+        check_rank("mask", mask.shape, (2,))
+        check_same_dim(0, mask=mask.shape, sequence=x.shape)
+        check_same_dim(1, mask=mask.shape, sequence=x.shape)
+        valid = ops.cast(mask, "bool")
+    if lengths is not None:
+        within = lengths_to_mask(lengths, x)
+        valid = within if valid is None else ops.logical_and(valid, within)
+    if valid is None:
+        return ops.ones_like(_first_dims(x), "bool")
+    return valid
+
+
+def _first_dims(x: Tensor) -> Tensor:
+    """Some tensor `(batch, steps)` made of x: shapes may not be known."""
+    return x[(slice(None), slice(None), *(0,) * (len(x.shape) - 2))]
+
+
+def expand_mask(valid: Tensor, rank: int) -> Tensor:
+    """The mask `(batch, steps)` with axes of size 1 behind it, up to `rank`."""
+    for _ in range(rank - 2):
+        valid = ops.expand_dims(valid, -1)
+    return valid
+
+
+def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
+    r"""The sequences with 0 in every step that does not count.
+
+    Whatever stood there, NaN and infinity too, reaches neither the result nor
+    a gradient: $x_{bt}$ where $m_{bt}$, else 0.
+
+    Args:
+        x: `(batch, steps, ...)`.
+        valid: bool `(batch, steps)`.
+
+    Returns:
+        As `x`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([[[1.0], [np.nan]]], "float32")
+    >>> zero_padding(x, np.array([[True, False]])).tolist()
+    [[[1.0], [0.0]]]
+    """
+    x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
+    return ops.where(expand_mask(valid, len(x.shape)), x, 0.0)
+
+
+def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
+    r"""Softmax over the entries that count; 0 where none does.
+
+    $$p_t = \frac{m_t\, e^{s_t}}{\sum_u m_u\, e^{s_u}}$$
+
+    Args:
+        scores: float, any shape; computed in float32 where it is half.
+        valid: bool, broadcastable to `scores`.
+        axis: the axis that sums to 1.
+
+    Returns:
+        As `scores`. An entry that does not count is exactly 0, and a row in
+        which none counts is all 0, with gradient 0.
+
+    Example:
+
+    >>> import numpy as np
+    >>> scores = np.array([[5.0, 5.0, np.nan], [1.0, 2.0, 3.0]], "float32")
+    >>> valid = np.array([[True, True, False], [False, False, False]])
+    >>> masked_softmax(scores, valid).tolist()
+    [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
+    """
+    scores, valid = ops.convert_to_tensor(scores), ops.convert_to_tensor(valid)
+    wide = upcast(scores)
+    shown = ops.where(valid, wide, LOWEST[dtype_of(wide)])
+    weights = ops.where(valid, ops.softmax(shown, axis=axis), 0.0)
+    return ops.cast(weights, scores.dtype)

@@ -1,0 +1,112 @@
+"""Forms that keep the precision that they are given, on every backend.
+
+Keras computes several operations in 32 bits although their inputs have 64
+(``ops.matmul`` on PyTorch, ``ops.tanh`` and ``ops.mean`` on JAX, its ``Dense``
+and ``BatchNormalization`` layers), and half precision sums lose digits. kseq's
+own mathematics goes through the forms below instead.
+"""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from kseq.types import Tensor
+
+HALF_DTYPES = ("float16", "bfloat16")
+
+# The least finite number of each float dtype. Not -inf: -inf - -inf is NaN.
+LOWEST = {
+    "float16": -65504.0,
+    "bfloat16": -3.3895313892515355e38,
+    "float32": -3.4028234663852886e38,
+    "float64": -1.7976931348623157e308,
+}
+
+
+def dtype_of(x: Tensor) -> str:
+    """The dtype's name: ``x.dtype`` itself is another type on each backend."""
+    return keras.backend.standardize_dtype(x.dtype)
+
+
+def upcast(x: Tensor) -> Tensor:
+    """float16 and bfloat16 to float32; wider floats as they are.
+
+    For sums and statistics, which half precision spoils.
+
+    Args:
+        x: float tensor of any shape.
+
+    Returns:
+        `x` in float32 or wider.
+    """
+    return ops.cast(x, "float32") if dtype_of(x) in HALF_DTYPES else x
+
+
+def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    r"""A dense layer's sum over the last axis: $x W + b$.
+
+    Operators and one 2-D product: ``ops.matmul`` would round 64 bits to 32 on
+    PyTorch, and a product of higher rank is slower on JAX.
+
+    Args:
+        x: `(..., dim)`.
+        kernel: `(dim, units)`, in the dtype of `x`.
+        bias: `(units,)`, or None for none.
+
+    Returns:
+        `(..., units)`, in the dtype of `x`.
+    """
+    flat = ops.reshape(x, (-1, x.shape[-1]))
+    out = flat @ ops.convert_to_tensor(kernel)
+    if bias is not None:
+        out = out + ops.convert_to_tensor(bias)
+    return ops.reshape(out, (*ops.shape(x)[:-1], kernel.shape[-1]))
+
+
+def tanh(x: Tensor) -> Tensor:
+    r"""$\tanh x$ that keeps float64 (``ops.tanh`` does not on JAX).
+
+    Args:
+        x: float tensor of any shape.
+
+    Returns:
+        The hyperbolic tangent, in the dtype of `x`.
+    """
+    if dtype_of(x) != "float64":
+        return ops.tanh(x)
+    # Beyond 20 the result is 1 to the last bit, and expm1 would overflow.
+    e = ops.expm1(2.0 * ops.clip(x, -20.0, 20.0))
+    return e / (e + 2.0)
+
+
+def moments(
+    x: Tensor, axes: Sequence[int], valid: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    r"""Mean and variance over the valid entries.
+
+    $$\mu = \frac1n \sum x, \quad \sigma^2 = \frac1n \sum (x - \mu)^2$$
+
+    ``ops.mean`` and ``ops.var`` round 64 bits to 32, and know no mask.
+
+    Args:
+        x: `(batch, ..., dim)`, float32 or float64.
+        axes: the axes that are averaged over.
+        valid: bool, of the rank of `x` and broadcastable to it: True where an
+            entry counts. None: all count.
+
+    Returns:
+        `(mean, variance, count)`, each with size 1 on `axes`; `count` is the
+        number of entries behind a mean. Where nothing counts all three are 0.
+    """
+
+    def total(values: Tensor) -> Tensor:
+        if valid is not None:
+            values = ops.where(valid, values, 0.0)
+        return ops.sum(values, axis=tuple(axes), keepdims=True)
+
+    count = total(ops.ones_like(x))
+    divisor = ops.where(count > 0, count, 1.0)
+    mean = total(x) / divisor
+    centred = x - mean
+    return mean, total(centred * centred) / divisor, count

@@ -1,0 +1,156 @@
+"""Sums, means and maxima over the steps that count."""
+
+from keras import ops
+
+from kseq.checks import check_axis, check_positive_int, refuse
+from kseq.ops.masks import expand_mask, masked_softmax, zero_padding
+from kseq.ops.numerics import LOWEST, dtype_of, upcast
+from kseq.types import Tensor
+
+
+def masked_sum(x: Tensor, valid: Tensor) -> Tensor:
+    r"""$\sum_t m_{bt}\, x_{bt}$, summed in float32 where `x` is half.
+
+    Args:
+        x: `(batch, steps, dim)`.
+        valid: bool `(batch, steps)`.
+
+    Returns:
+        `(batch, dim)`, in the dtype of `x`; 0 where no step counts.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([[[1.0], [2.0], [np.nan]]], "float32")
+    >>> masked_sum(x, np.array([[True, True, False]])).tolist()
+    [[3.0]]
+    """
+    x = ops.convert_to_tensor(x)
+    total = ops.sum(upcast(zero_padding(x, valid)), axis=1)
+    return ops.cast(total, x.dtype)
+
+
+def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
+    r"""$\frac{1}{n_b} \sum_t m_{bt}\, x_{bt}$ with $n_b = \sum_t m_{bt}$.
+
+    Args:
+        x: `(batch, steps, dim)`.
+        valid: bool `(batch, steps)`.
+
+    Returns:
+        `(batch, dim)`, in the dtype of `x`; 0 where no step counts.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([[[1.0], [2.0], [np.nan]]], "float32")
+    >>> masked_mean(x, np.array([[True, True, False]])).tolist()
+    [[1.5]]
+    """
+    x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
+    wide = upcast(zero_padding(x, valid))
+    steps = ops.sum(ops.cast(valid, "int32"), axis=1, keepdims=True)
+    count = ops.cast(ops.where(steps > 0, steps, 1), wide.dtype)
+    return ops.cast(ops.sum(wide, axis=1) / count, x.dtype)
+
+
+def masked_max(x: Tensor, valid: Tensor) -> Tensor:
+    r"""$\max_{t:\, m_{bt}} x_{bt}$.
+
+    Args:
+        x: `(batch, steps, dim)`.
+        valid: bool `(batch, steps)`.
+
+    Returns:
+        `(batch, dim)`, in the dtype of `x`; 0 where no step counts.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([[[-1.0], [-2.0], [np.inf]]], "float32")
+    >>> masked_max(x, np.array([[True, True, False]])).tolist()
+    [[-1.0]]
+    """
+    x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
+    shown = ops.where(expand_mask(valid, 3), x, LOWEST[dtype_of(x)])
+    some = ops.any(valid, axis=1, keepdims=True)
+    return ops.where(some, ops.max(shown, axis=1), 0.0)
+
+
+def step_weights(
+    weights: Tensor, valid: Tensor, normalize: bool = True
+) -> Tensor:
+    r"""The weight of each step: a softmax over the valid steps, or as given.
+
+    Args:
+        weights: `(batch, steps)`.
+        valid: bool `(batch, steps)`.
+        normalize: True: $m_t e^{w_t} / \sum_u m_u e^{w_u}$; False: $m_t w_t$.
+
+    Returns:
+        `(batch, steps)`; 0 in steps that do not count.
+
+    Example:
+
+    >>> import numpy as np
+    >>> weights = np.array([[2.0, 2.0, 9.0]], "float32")
+    >>> valid = np.array([[True, True, False]])
+    >>> step_weights(weights, valid).tolist()
+    [[0.5, 0.5, 0.0]]
+    >>> step_weights(weights, valid, normalize=False).tolist()
+    [[2.0, 2.0, 0.0]]
+    """
+    if normalize:
+        return masked_softmax(weights, valid)
+    return zero_padding(weights, valid)
+
+
+def k_max(
+    x: Tensor, k: int, axis: int = 1, valid: Tensor | None = None
+) -> Tensor:
+    r"""The `k` largest values along `axis`, in descending order.
+
+    Args:
+        x: `(batch, steps, ...)`, rank 2 or more.
+        k: how many.
+        axis: any axis but the batch; negative ones count from the end.
+        valid: bool `(batch, steps)`, or None where every step counts. Steps
+            that do not count never win: along the step axis a place for which
+            no step is left holds 0, along any other the whole step is 0.
+
+    Returns:
+        As `x`, with `k` on `axis`.
+
+    Raises:
+        ValueError: `k` is no positive integer, or larger than a known axis;
+            `axis` is the batch or none of `x`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([[[1.0], [3.0], [2.0]]], "float32")
+    >>> k_max(x, k=2).tolist()
+    [[[3.0], [2.0]]]
+    """
+    x = ops.convert_to_tensor(x)
+    rank = len(x.shape)
+    axis = check_axis("axis", axis, rank)
+    k = check_positive_int("k", k)
+    size = x.shape[axis]
+    if size is not None and k > size:
+        refuse("k", f"at most the size {size} of axis {axis}", k)
+    along_steps = valid is not None and axis == 1
+    if valid is not None:
+        valid = expand_mask(ops.convert_to_tensor(valid), rank)
+        x = ops.where(valid, x, LOWEST[dtype_of(x)] if along_steps else 0.0)
+    order = list(range(rank))
+    order[axis], order[-1] = order[-1], order[axis]
+    top, _ = ops.top_k(ops.transpose(x, order), k, sorted=True)
+    top = ops.transpose(top, order)
+    if not along_steps:
+        return top
+    found = ops.sum(ops.cast(valid, "int32"), axis=1, keepdims=True)
+    place = ops.reshape(
+        ops.arange(k, dtype="int32"), (1, k, *(1 for _ in range(rank - 2)))
+    )
+    return ops.where(place < found, top, 0.0)
