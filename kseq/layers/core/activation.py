@@ -1,5 +1,6 @@
 """Activations as the layers' arguments name them."""
 
+import functools
 import inspect
 from typing import Any
 
@@ -50,15 +51,24 @@ def activation_layer(activation: Any, dtype: Any = None) -> keras.layers.Layer:
 
 
 def activate(
-    layer: keras.layers.Layer, x: Tensor, mask: Tensor | None
+    layer: keras.layers.Layer,
+    x: Tensor,
+    mask: Tensor | None,
+    training: bool | None,
 ) -> Tensor:
-    """The activation of `x`, with the mask where the layer asks for one.
+    """The activation of `x`, with mask and mode where the layer asks for them.
 
-    `training` needs no passing on: Keras gives it to layers within a layer.
+    Keras hands `training` down by itself, but not from a `stateless_call`.
     """
-    if "mask" in inspect.signature(layer.call).parameters:
-        return layer(x, mask=mask)
-    return layer(x)
+    options = {"mask": mask, "training": training}
+    layer_class: Any = type(layer)
+    asked = call_parameters(layer_class)
+    return layer(x, **{n: v for n, v in options.items() if n in asked})
+
+
+@functools.cache
+def call_parameters(layer_class: Any) -> frozenset[str]:
+    return frozenset(inspect.signature(layer_class.call).parameters)
 
 
 def serialize_activation(activation: Any) -> Any:

@@ -179,7 +179,7 @@ class DNN(keras.layers.Layer):
                 x = self.linear(i, x)
             if self.use_bn:
                 x = self.bn_layers[i](x, mask=mask, training=training)
-            x = activate(self.activation_layers[i], x, mask)
+            x = activate(self.activation_layers[i], x, mask, training)
             if self.dropout_layers:
                 x = self.dropout_layers[i](x, training=training)
         return x

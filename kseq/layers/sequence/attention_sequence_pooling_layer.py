@@ -163,5 +163,5 @@ class AttentionSequencePoolingLayer(SequenceLayer):
             ),
             "weight_normalization": self.weight_normalization,
             "return_score": self.return_score,
-            "supports_masking": self.supports_masking,
+            "supports_masking": self.prefers_mask,
         }

@@ -26,7 +26,10 @@ class SequenceLayer(keras.layers.Layer):
         check_bool("supports_masking", supports_masking)
         # No autocast: it would round lengths given as floats to half precision.
         super().__init__(autocast=False, **kwargs)
-        self.supports_masking = supports_masking
+        # Keras's attribute of the argument's name means that the layer knows
+        # what to do with a mask, and always holds: Keras would warn otherwise.
+        self.supports_masking = True
+        self.prefers_mask = supports_masking
 
     def split(self, inputs: Any) -> tuple[list[Any], Any]:
         """The features, and the lengths or None; of tensors or of shapes."""
@@ -56,7 +59,7 @@ class SequenceLayer(keras.layers.Layer):
         self.check_steps_told(inputs, mask)
         features, lengths = self.split(inputs)
         mask = self.mask_of_sequence(mask)
-        if lengths is not None and not self.supports_masking:
+        if lengths is not None and not self.prefers_mask:
             mask = None
         return resolve_mask(features[self.sequence_at], mask, lengths)
 

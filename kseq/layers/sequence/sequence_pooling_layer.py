@@ -85,5 +85,5 @@ class SequencePoolingLayer(SequenceLayer):
         return {
             **super().get_config(),
             "mode": self.mode,
-            "supports_masking": self.supports_masking,
+            "supports_masking": self.prefers_mask,
         }

@@ -93,7 +93,7 @@ class WeightedSequenceLayer(SequenceLayer):
         return zero_padding(x, valid) * ops.expand_dims(weights, -1)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        return self.mask_of_sequence(mask) if self.supports_masking else None
+        return self.mask_of_sequence(mask) if self.prefers_mask else None
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         (x, _), _ = self.split(input_shape)
@@ -103,5 +103,5 @@ class WeightedSequenceLayer(SequenceLayer):
         return {
             **super().get_config(),
             "weight_normalization": self.weight_normalization,
-            "supports_masking": self.supports_masking,
+            "supports_masking": self.prefers_mask,
         }

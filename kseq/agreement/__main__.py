@@ -1,0 +1,112 @@
+"""The command line: `python -m kseq.agreement run|record|compare`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from kseq.agreement.compare import Comparison, compare
+from kseq.agreement.report import print_report, write_reports
+from kseq.agreement.run import BACKENDS, record_module, run_backends
+from kseq.checks import check_one_of
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m kseq.agreement",
+        description="Do a layer's numbers agree between Keras's backends?",
+        epilog="Exit code: 0 they agree, 1 they do not, 2 wrong use.",
+    )
+    commands = top.add_subparsers(required=True, metavar="command")
+
+    run = commands.add_parser(
+        "run", help="compute a file's cases on each backend and compare"
+    )
+    run.add_argument("module", type=Path, help="a Python file with @case")
+    run.add_argument(
+        "--backends",
+        type=names,
+        default=("tensorflow", "torch", "jax"),
+        help="default: tensorflow,torch,jax",
+    )
+    run.add_argument(
+        "--out",
+        type=Path,
+        default=Path("agreement-report"),
+        help="folder for records and reports (default: %(default)s)",
+    )
+    run.set_defaults(run=run_command)
+
+    record = commands.add_parser(
+        "record", help="compute a file's cases on KERAS_BACKEND"
+    )
+    record.add_argument("module", type=Path, help="a Python file with @case")
+    record.add_argument("--out", type=Path, required=True, help="a .npz file")
+    record.set_defaults(run=record_command)
+
+    comparing = commands.add_parser(
+        "compare", help="compare a folder's records"
+    )
+    comparing.add_argument("folder", type=Path, help="holds one .npz a run")
+    comparing.add_argument(
+        "--expect",
+        type=names,
+        default=(),
+        help="runs that must be there, such as tensorflow,torch,jax",
+    )
+    comparing.add_argument(
+        "--out", type=Path, help="folder for reports (default: the records')"
+    )
+    comparing.set_defaults(run=compare_command)
+    return top
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
+
+
+def run_command(options: argparse.Namespace) -> int:
+    for backend in options.backends:
+        check_one_of("--backends", backend, BACKENDS)
+    if not options.module.is_file():
+        raise ValueError(f"module: no file {options.module}")
+    failed = run_backends(options.module, options.backends, options.out)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+        return 1
+    return told(compare(options.out, options.backends), options.out)
+
+
+def record_command(options: argparse.Namespace) -> int:
+    record_module(options.module, options.out)
+    return 0
+
+
+def compare_command(options: argparse.Namespace) -> int:
+    return told(
+        compare(options.folder, options.expect), options.out or options.folder
+    )
+
+
+def told(comparison: Comparison, out: Path) -> int:
+    """Print and write a comparison; its exit code."""
+    console = Console()
+    print_report(comparison, console)
+    write_reports(comparison, out)
+    console.print(f"Report: {out / 'index.html'}", soft_wrap=True)
+    return 0 if comparison.agrees else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

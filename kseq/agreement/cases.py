@@ -1,0 +1,103 @@
+"""What is computed on every backend."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+from kseq.agreement.tables import DTYPES, KINDS
+from kseq.checks import check_one_of, refuse
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer, or a function of tensors, and what it is called with.
+
+    Args:
+        name: unique among the cases of a run; part of the keys of its record.
+        build: makes `(layer, inputs)` or `(layer, inputs, keyword arguments)`
+            anew. Inputs are one NumPy array or a list of them, and the same on
+            every backend; gradients are taken for those of floats.
+        reference: the same in NumPy, `reference(inputs, weights) -> outputs`,
+            or None. It is called with float64 arrays, and with complex ones to
+            differentiate it (`kseq.agreement.reference`); `weights` is a list
+            in the layer's order.
+        dtypes: the dtype policies to run under.
+        kinds: what to compute, of "forward", "forward_compiled", "gradients",
+            "gradients_compiled" and "fit".
+    """
+
+    name: str
+    build: Callable[[], tuple[Any, ...]]
+    reference: Callable[[list[Any], list[Any]], Any] | None = None
+    dtypes: Sequence[str] = ("float32",)
+    kinds: Sequence[str] = KINDS
+
+    def __post_init__(self) -> None:
+        for dtype in self.dtypes:
+            check_one_of(f"dtypes of case {self.name!r}", dtype, DTYPES)
+        for kind in self.kinds:
+            check_one_of(f"kinds of case {self.name!r}", kind, KINDS)
+
+
+@overload
+def case(build: Callable[[], tuple[Any, ...]]) -> Case: ...
+
+
+@overload
+def case(**options: Any) -> Callable[[Callable[[], tuple[Any, ...]]], Case]: ...
+
+
+def case(
+    build: Callable[[], tuple[Any, ...]] | None = None, **options: Any
+) -> Any:
+    """Make a function that returns `(layer, inputs)` a case of its name.
+
+    Args:
+        build: the function.
+        **options: `reference`, `dtypes` or `kinds` of the `Case`.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from kseq.agreement import case
+    >>> @case(dtypes=("float32", "float64"))
+    ... def average():
+    ...     x = np.arange(24.0).reshape(2, 3, 4)
+    ...     return keras.layers.GlobalAveragePooling1D(), x
+    >>> average.name
+    'average'
+    """
+    if build is None:
+        return lambda function: Case(function.__name__, function, **options)
+    return Case(build.__name__, build, **options)
+
+
+def load_cases(module: str | Path) -> list[Case]:
+    """The cases of a Python file, in the order of their definition.
+
+    Raises:
+        ValueError: there is no such file, it holds no case, or two of one
+            name.
+    """
+    path = Path(module)
+    if not path.is_file():
+        refuse("module", "a Python file", str(module))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        refuse("module", "a Python file", str(module))
+    loaded = importlib.util.module_from_spec(spec)
+    # Registered, as in any import, so that its classes can be saved.
+    sys.modules[path.stem] = loaded
+    spec.loader.exec_module(loaded)
+    cases = [
+        value for value in vars(loaded).values() if isinstance(value, Case)
+    ]
+    if not cases:
+        refuse("module", "a file with functions decorated by @case", str(path))
+    names = [found.name for found in cases]
+    if len(set(names)) < len(names):
+        refuse("module", "cases of different names", names)
+    return cases

@@ -1,0 +1,76 @@
+"""JAX: eager, and compiled by XLA."""
+
+import contextlib
+from typing import Any
+
+import jax
+import keras
+
+from kseq.agreement.reference import flatten
+
+
+def float64() -> contextlib.AbstractContextManager[None]:
+    return jax.enable_x64(True)
+
+
+def device() -> str:
+    return "cpu" if jax.default_backend() == "cpu" else "gpu"
+
+
+def forward(
+    layer: Any, inputs: Any, kwargs: dict[str, Any], compiled: bool
+) -> list[Any]:
+    if not compiled:
+        return flatten(layer(inputs, **kwargs))
+    outputs, _ = jax.jit(_pure(layer, kwargs))(*_state(layer), inputs)
+    return flatten(outputs)
+
+
+def gradients(
+    layer: Any,
+    inputs: Any,
+    kwargs: dict[str, Any],
+    cotangents: list[Any],
+    compiled: bool,
+) -> tuple[list[Any], list[Any]]:
+    call = _pure(layer, kwargs)
+    trainable, others = _state(layer)
+    flat = keras.tree.flatten(inputs)
+    at = [
+        i for i, x in enumerate(flat) if keras.backend.is_float_dtype(x.dtype)
+    ]
+
+    def loss(features: list[Any], trainable: list[Any]) -> Any:
+        filled = list(flat)
+        for i, feature in zip(at, features, strict=True):
+            filled[i] = feature
+        packed = keras.tree.pack_sequence_as(inputs, filled)
+        outputs, _ = call(trainable, others, packed)
+        return sum(
+            (o * c).sum()
+            for o, c in zip(flatten(outputs), cotangents, strict=True)
+        )
+
+    gradient = jax.grad(loss, argnums=(0, 1))
+    if compiled:
+        gradient = jax.jit(gradient)
+    of_inputs, of_weights = gradient([flat[i] for i in at], trainable)
+    return list(of_inputs), list(of_weights)
+
+
+def _state(layer: Any) -> tuple[list[Any], list[Any]]:
+    return (
+        [v.value for v in getattr(layer, "trainable_variables", [])],
+        [v.value for v in getattr(layer, "non_trainable_variables", [])],
+    )
+
+
+def _pure(layer: Any, kwargs: dict[str, Any]) -> Any:
+    """The layer as a function of its variables: `(outputs, others)`."""
+    if not isinstance(layer, keras.Layer):
+        return lambda _, others, inputs: (layer(inputs, **kwargs), others)
+
+    def call(trainable: Any, others: Any, inputs: Any) -> Any:
+        return layer.stateless_call(trainable, others, inputs, **kwargs)
+
+    return call

@@ -1,0 +1,57 @@
+"""PyTorch: eager, and captured whole by torch.compile."""
+
+import contextlib
+from typing import Any
+
+import keras
+import torch
+
+from kseq.agreement.reference import flatten
+
+
+def float64() -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+def device() -> str:
+    return "gpu" if torch.cuda.is_available() else "cpu"
+
+
+def forward(
+    layer: Any, inputs: Any, kwargs: dict[str, Any], compiled: bool
+) -> list[Any]:
+    function = _maybe_compiled(layer, compiled)
+    with torch.no_grad():
+        return flatten(function(inputs, **kwargs))
+
+
+def gradients(
+    layer: Any,
+    inputs: Any,
+    kwargs: dict[str, Any],
+    cotangents: list[Any],
+    compiled: bool,
+) -> tuple[list[Any], list[Any]]:
+    features = [x for x in keras.tree.flatten(inputs) if x.is_floating_point()]
+    for x in features:
+        x.requires_grad_(True)
+    weights = [w.value for w in getattr(layer, "weights", []) if w.trainable]
+    outputs = flatten(_maybe_compiled(layer, compiled)(inputs, **kwargs))
+    found = torch.autograd.grad(
+        outputs,
+        [*features, *weights],
+        cotangents,
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    return list(found[: len(features)]), list(found[len(features) :])
+
+
+def _maybe_compiled(function: Any, compiled: bool) -> Any:
+    if not compiled:
+        return function
+    # Its cache is the process's: cases would use up its limit.
+    torch.compiler.reset()
+    # Captured whole (no graph break) and differentiated ahead of time. Not by
+    # inductor: that needs a C++ compiler, and seconds for each graph.
+    return torch.compile(function, fullgraph=True, backend="aot_eager")

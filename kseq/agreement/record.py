@@ -1,0 +1,191 @@
+"""What one run computed, as one file that can be carried to another machine."""
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import tempfile
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kseq.checks import refuse
+
+FORMAT = 1
+PACKAGES = (
+    "kseq",
+    "keras",
+    "numpy",
+    "tensorflow",
+    "tensorflow-cpu",
+    "torch",
+    "jax",
+    "openvino",
+)
+
+
+@dataclass
+class Run:
+    """Where and of what a record was made."""
+
+    name: str
+    backend: str
+    device: str
+    fingerprint: str
+    versions: dict[str, str]
+    machine: str
+    made: str
+    finished: bool = False
+
+
+@dataclass
+class Record:
+    """The results of one run.
+
+    `values` and `references` are keyed by `case/dtype/kind/array` and
+    `case/kind/array`; `dtypes` says what dtype a value had, which a file
+    cannot for bfloat16; `left_out` says why something was not computed, keyed
+    by `case/dtype/kind`.
+    """
+
+    run: Run
+    values: dict[str, Any] = field(default_factory=dict)
+    dtypes: dict[str, str] = field(default_factory=dict)
+    references: dict[str, Any] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def add(
+        self, case: str, dtype: str, kind: str, values: Mapping[str, Any]
+    ) -> None:
+        """Keep what a case gave: tensors of the backend by name."""
+        for name, value in values.items():
+            key = f"{case}/{dtype}/{kind}/{name}"
+            if key in self.values:
+                refuse("case", "one result for each key", key)
+            self.dtypes[key] = keras.backend.standardize_dtype(value.dtype)
+            self.values[key] = to_numpy(value)
+
+    def add_reference(
+        self, case: str, kind: str, references: Mapping[str, Any]
+    ) -> None:
+        """Keep what the float64 reference gives."""
+        for name, value in references.items():
+            key = reference_key(f"{case}/any/{kind}/{name}")
+            self.references[key] = np.asarray(value)
+
+    def leave_out(self, case: str, dtype: str, kind: str, why: str) -> None:
+        """Say why something is not in this record."""
+        self.left_out[f"{case}/{dtype}/{kind}"] = why
+
+    def save(self, path: str | Path) -> None:
+        """Write the record; a failure leaves an older file whole."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        header = {
+            "format": FORMAT,
+            "run": asdict(self.run),
+            "dtypes": self.dtypes,
+            "left_out": self.left_out,
+        }
+        arrays = {f"value/{k}": v for k, v in self.values.items()}
+        arrays |= {f"reference/{k}": v for k, v in self.references.items()}
+        handle, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=path.name, suffix=".tmp"
+        )
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez_compressed(
+                    file, header=np.array(json.dumps(header)), **arrays
+                )
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def new_record(name: str, device: str, fingerprint: str) -> Record:
+    """An empty record of this process."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return Record(
+        Run(
+            name=name,
+            backend=keras.backend.backend(),
+            device=device,
+            fingerprint=fingerprint,
+            versions=versions,
+            machine=f"{platform.system()} {platform.machine()}",
+            made=datetime.datetime.now(datetime.UTC).isoformat(
+                timespec="seconds"
+            ),
+        )
+    )
+
+
+def load_record(path: str | Path) -> Record:
+    """Read a record.
+
+    Raises:
+        ValueError: the file is no record, is damaged, or was written by a
+            newer kseq.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            header = json.loads(str(file["header"]))
+            if header["format"] != FORMAT:
+                refuse(
+                    str(path), f"a record of format {FORMAT}", header["format"]
+                )
+            record = Record(
+                Run(**header["run"]),
+                dtypes=header["dtypes"],
+                left_out=header["left_out"],
+            )
+            for key in file.files:
+                kind, _, name = key.partition("/")
+                if kind == "value":
+                    record.values[name] = file[key]
+                elif kind == "reference":
+                    record.references[name] = file[key]
+    except (OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as e:
+        refuse(str(path), "a record written by kseq.agreement", repr(e))
+    if record.values.keys() != record.dtypes.keys():
+        refuse(
+            str(path), "a whole record", "one whose arrays are not all there"
+        )
+    return record
+
+
+def to_numpy(value: Any) -> Any:
+    """A tensor as an array that a file can hold: bfloat16 as float32."""
+    array = np.asarray(keras.ops.convert_to_numpy(value))
+    return array.astype("float32") if array.dtype.kind == "V" else array
+
+
+def reference_key(key: str) -> str:
+    """The reference's key for a value's: it knows no dtype and no compiler."""
+    case, _, kind, name = key.split("/", 3)
+    return f"{case}/{kind.removesuffix('_compiled')}/{name}"
+
+
+def fingerprint(sources: Iterable[Path]) -> str:
+    """A hash of the sources that a record was made from.
+
+    Records of different sources must not be compared: a stale one could hide a
+    fault, or invent one.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(sources):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,287 @@
+"""A comparison for people (terminal, HTML, Markdown) and programs (JSON)."""
+
+import html
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from kseq.agreement.compare import REFERENCE, Comparison, Difference
+from kseq.agreement.tables import DTYPES, KINDS, TOLERANCES, tolerance
+
+Rows = dict[tuple[str, str], list[Difference]]
+
+
+def worst(differences: Iterable[Difference]) -> Difference | None:
+    """The difference that uses up most of its tolerance."""
+    return max(differences, key=used, default=None)
+
+
+def used(difference: Difference) -> float:
+    """How much of its tolerance a difference takes; NaN is beyond all."""
+    ratio = difference.relative / difference.limit
+    return math.inf if math.isnan(ratio) else ratio
+
+
+def by_dtype_and_kind(comparison: Comparison) -> Rows:
+    rows: Rows = {}
+    for dtype in DTYPES:
+        for kind in KINDS:
+            found = [
+                d
+                for d in comparison.differences
+                if d.dtype == dtype and d.kind == kind
+            ]
+            if found:
+                rows[dtype, kind] = found
+    return rows
+
+
+def between_runs(differences: Iterable[Difference]) -> list[Difference]:
+    return [d for d in differences if REFERENCE not in d.runs]
+
+
+def to_reference(differences: Iterable[Difference]) -> list[Difference]:
+    return [d for d in differences if REFERENCE in d.runs]
+
+
+def print_report(comparison: Comparison, console: Console) -> None:
+    """A table of the worst differences, and every failure."""
+    runs = Table(title="Runs")
+    for column in ("run", "backend", "device", "made", "keras"):
+        runs.add_column(column)
+    for run in comparison.runs:
+        runs.add_row(
+            run.name,
+            f"{run.backend} {run.versions.get(run.backend, '')}".strip(),
+            run.device,
+            run.made,
+            run.versions.get("keras", ""),
+        )
+    console.print(runs)
+    table = Table(title="Largest differences, in units of the largest value")
+    for column in ("dtype", "kind"):
+        table.add_column(column)
+    for column in ("cases", "between runs", "to reference", "limit"):
+        table.add_column(column, justify="right")
+    table.add_column("where")
+    for (dtype, kind), found in by_dtype_and_kind(comparison).items():
+        farthest = worst(found)
+        assert farthest is not None
+        table.add_row(
+            dtype,
+            kind,
+            str(len({d.case for d in found})),
+            number(worst(between_runs(found))),
+            number(worst(to_reference(found))),
+            f"{farthest.limit:.0e}",
+            f"{farthest.case}, {' and '.join(farthest.runs)}",
+            style=None if farthest.within else "red",
+        )
+    console.print(table)
+    for failure in comparison.failures:
+        where = f" {failure.where}" if failure.where else ""
+        console.print(
+            f"[red]{failure.kind}[/red]{where}: {failure.what}", soft_wrap=True
+        )
+    verdict = (
+        "[green]The runs agree.[/green]"
+        if comparison.agrees
+        else f"[red]The runs do not agree: {len(comparison.failures)} "
+        "failures.[/red]"
+    )
+    console.print(verdict)
+
+
+def number(difference: Difference | None) -> str:
+    return "-" if difference is None else f"{difference.relative:.1e}"
+
+
+def to_json(comparison: Comparison) -> str:
+    """All runs, differences, failures and tolerances."""
+    return json.dumps(
+        {
+            "agrees": comparison.agrees,
+            "runs": [asdict(run) for run in comparison.runs],
+            "failures": [asdict(f) for f in comparison.failures],
+            "differences": [
+                {**asdict(d), "within": d.within}
+                for d in comparison.differences
+            ],
+            "tolerances": {
+                f"{dtype}/{kind}": asdict(limit)
+                for (dtype, kind), limit in TOLERANCES.items()
+            },
+        },
+        indent=1,
+    )
+
+
+def to_markdown(comparison: Comparison) -> str:
+    """The table of the worst differences, one column a run."""
+    names = [run.name for run in comparison.runs]
+    head = ["dtype", "computation", *names, "worst pair", "limit"]
+    lines = [
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
+    ]
+    for (dtype, kind), found in by_dtype_and_kind(comparison).items():
+        cells = [dtype, kind.replace("_", ", ")]
+        cells += [
+            number(worst(d for d in to_reference(found) if name in d.runs))
+            for name in names
+        ]
+        cells.append(number(worst(between_runs(found))))
+        cells.append(f"{tolerance(kind, dtype).limit:.0e}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; padding: 0 1rem;
+       max-width: 72rem; color: #1b1f24; background: #fff; }
+h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2rem }
+.scroll { overflow-x: auto }
+table { border-collapse: collapse; font-size: 13px; white-space: nowrap }
+th, td { padding: .25rem .55rem; border: 1px solid #d9dee3; text-align: right }
+th { background: #f3f5f7; font-weight: 600 }
+th:first-child, td:first-child { text-align: left }
+.ok { color: #116329; font-weight: 600 }
+.bad { color: #b3261e; font-weight: 600 }
+.none { color: #8a929a }
+"""
+
+
+def to_html(comparison: Comparison) -> str:
+    """One page that needs no other file: a heat map for each dtype."""
+    verdict = (
+        "<p class=ok>The runs agree.</p>"
+        if comparison.agrees
+        else f"<p class=bad>{len(comparison.failures)} failures.</p>"
+    )
+    sections = [
+        heat_map(comparison, dtype)
+        for dtype in DTYPES
+        if any(d.dtype == dtype for d in comparison.differences)
+    ]
+    return f"""<!doctype html>
+<html lang=en><meta charset=utf-8>
+<meta name=viewport content="width=device-width, initial-scale=1">
+<title>kseq agreement</title><style>{STYLE}</style>
+<h1>Agreement between runs</h1>
+{verdict}{_failures(comparison)}{_runs(comparison)}
+<p>Each cell is the largest difference of a case, over forward, gradients and
+fit, in units of the computation's largest value. Its colour is how much of the
+tolerance it takes: green none, yellow a tenth, red all. Point at a cell to see
+where it is.</p>
+{"".join(sections)}
+</html>
+"""
+
+
+def heat_map(comparison: Comparison, dtype: str) -> str:
+    """Cases by pairs of runs, coloured by the tolerance that they use."""
+    found = [d for d in comparison.differences if d.dtype == dtype]
+    pairs = sorted({d.runs for d in found}, key=lambda p: (REFERENCE in p, p))
+    cells: dict[tuple[str, tuple[str, str]], list[Difference]] = {}
+    for difference in found:
+        cells.setdefault((difference.case, difference.runs), []).append(
+            difference
+        )
+    head = "".join(
+        f"<th>{html.escape(first)}<br>{html.escape(second)}</th>"
+        for first, second in pairs
+    )
+    rows = [
+        f"<tr><td>{html.escape(case)}</td>"
+        + "".join(_cell(worst(cells.get((case, p), []))) for p in pairs)
+        + "</tr>"
+        for case in sorted({d.case for d in found})
+    ]
+    return (
+        f"<h2>{dtype}</h2><div class=scroll><table><tr><th>case</th>{head}"
+        f"</tr>{''.join(rows)}</table></div>"
+    )
+
+
+def _cell(difference: Difference | None) -> str:
+    if difference is None:
+        return "<td class=none>&ndash;</td>"
+    where = (
+        f"{difference.kind}, {difference.array}: absolute "
+        f"{difference.absolute:.1e}, {difference.ulps:.0f} ulps, limit "
+        f"{difference.limit:.0e}"
+    )
+    if difference.farther:
+        where += f"; farther from the reference: {difference.farther}"
+    return (
+        f'<td style="background:{colour(used(difference))}" '
+        f'title="{html.escape(where)}">{difference.relative:.1e}</td>'
+    )
+
+
+def colour(ratio: float) -> str:
+    """From green (a thousandth of the tolerance) over yellow to red (all)."""
+    if not ratio <= 1:
+        return "#f28b82"
+    heat = 1 + math.log10(max(ratio, 1e-3)) / 3
+    return f"hsl({120 - 70 * heat:.0f} 65% 82%)"
+
+
+def _failures(comparison: Comparison) -> str:
+    if comparison.agrees:
+        return ""
+    items = "".join(
+        f"<li><b>{html.escape(f.kind)}</b> {html.escape(f.where)}: "
+        f"{html.escape(f.what)}</li>"
+        for f in comparison.failures
+    )
+    return f"<ul>{items}</ul>"
+
+
+def _runs(comparison: Comparison) -> str:
+    rows = "".join(
+        f"<tr><td>{html.escape(run.name)}</td><td>{html.escape(run.backend)}"
+        f"</td><td>{html.escape(run.device)}</td><td>{html.escape(run.made)}"
+        f"</td><td>{html.escape(_versions(run))}</td></tr>"
+        for run in comparison.runs
+    )
+    return (
+        "<div class=scroll><table><tr><th>run</th><th>backend</th>"
+        "<th>device</th><th>made</th><th>versions</th></tr>"
+        f"{rows}</table></div>"
+    )
+
+
+def _versions(run: Any) -> str:
+    return ", ".join(f"{name} {v}" for name, v in run.versions.items())
+
+
+def write_reports(comparison: Comparison, folder: Path) -> None:
+    """`agreement.json`, `.md` and `index.html`, each written whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    makers: dict[str, Callable[[Comparison], str]] = {
+        "agreement.json": to_json,
+        "agreement.md": to_markdown,
+        "index.html": to_html,
+    }
+    for name, make in makers.items():
+        write_whole(folder / name, make(comparison))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file by way of another: a failure leaves the old one whole."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

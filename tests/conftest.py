@@ -1,0 +1,68 @@
+import os
+from pathlib import Path
+
+import keras
+import pytest
+
+from kseq.agreement import probes
+from kseq.agreement.record import fingerprint, new_record
+from kseq.agreement.run import sources
+from tests.cases import CASES
+
+HERE = Path(__file__).parent
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--record",
+        type=Path,
+        help="write the results of this run to a record, a .npz file",
+    )
+    parser.addoption(
+        "--require-device",
+        choices=("cpu", "gpu"),
+        help="fail at once unless the backend computes on this device",
+    )
+
+
+def pytest_configure(config):
+    required = config.getoption("--require-device")
+    if required is not None and probes.device() != required:
+        pytest.exit(
+            f"--require-device {required}: {keras.backend.backend()} computes "
+            f"on {probes.device()}",
+            returncode=4,
+        )
+
+
+def pytest_report_header():
+    return (
+        f"keras {keras.__version__}, backend {keras.backend.backend()} on "
+        f"{probes.device()}"
+    )
+
+
+@pytest.fixture(scope="session")
+def record(request):
+    """The record of this run, written at its end where --record asks."""
+    path = request.config.getoption("--record")
+    made = new_record(
+        path.stem if path else os.environ.get("TOX_ENV_NAME", "run"),
+        probes.device(),
+        fingerprint(
+            sources(HERE / "cases.py", *(HERE / "reference").glob("*.py"))
+        ),
+    )
+    if path is not None:
+        # Whatever happens now, an older run's record must not pass for this's.
+        path.unlink(missing_ok=True)
+    yield made
+    computed = {key.rsplit("/", 1)[0] for key in made.values}
+    made.run.finished = computed | made.left_out.keys() == {
+        f"{case.name}/{dtype}/{kind}"
+        for case in CASES
+        for dtype in case.dtypes
+        for kind in case.kinds
+    }
+    if path is not None:
+        made.save(path)
