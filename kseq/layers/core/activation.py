@@ -1,6 +1,5 @@
 """Activations as the layers' arguments name them."""
 
-import functools
 import inspect
 from typing import Any
 
@@ -9,7 +8,6 @@ import keras
 from kseq.checks import refuse
 from kseq.layers.core.dice import Dice
 from kseq.ops.numerics import tanh
-from kseq.types import Tensor
 
 EXPECTED = (
     "the name of a Keras activation, 'dice', a function, or a keras layer or "
@@ -50,25 +48,9 @@ def activation_layer(activation: Any, dtype: Any = None) -> keras.layers.Layer:
     return keras.layers.Activation(activation, dtype=dtype)
 
 
-def activate(
-    layer: keras.layers.Layer,
-    x: Tensor,
-    mask: Tensor | None,
-    training: bool | None,
-) -> Tensor:
-    """The activation of `x`, with mask and mode where the layer asks for them.
-
-    Keras hands `training` down by itself, but not from a `stateless_call`.
-    """
-    options = {"mask": mask, "training": training}
-    layer_class: Any = type(layer)
-    asked = call_parameters(layer_class)
-    return layer(x, **{n: v for n, v in options.items() if n in asked})
-
-
-@functools.cache
-def call_parameters(layer_class: Any) -> frozenset[str]:
-    return frozenset(inspect.signature(layer_class.call).parameters)
+def call_parameters(layer: keras.layers.Layer) -> frozenset[str]:
+    """The names of a layer's call arguments: not every one takes a mask."""
+    return frozenset(inspect.signature(layer.call).parameters)
 
 
 def serialize_activation(activation: Any) -> Any:

@@ -12,8 +12,8 @@ from kseq.checks import (
     check_rate,
 )
 from kseq.layers.core.activation import (
-    activate,
     activation_layer,
+    call_parameters,
     check_activation,
     serialize_activation,
 )
@@ -135,6 +135,8 @@ class DNN(keras.layers.Layer):
             activation_layer(activation, self.dtype_policy)
             for activation in activations
         ]
+        # Looked up here: torch.compile cannot look into a signature.
+        self._asked = [call_parameters(a) for a in self.activation_layers]
         for i in layers:
             shape = (*input_shape[:-1], dims[i + 1])
             for sublayers in (
@@ -179,7 +181,11 @@ class DNN(keras.layers.Layer):
                 x = self.linear(i, x)
             if self.use_bn:
                 x = self.bn_layers[i](x, mask=mask, training=training)
-            x = activate(self.activation_layers[i], x, mask, training)
+            # Keras hands `training` down, but not from a `stateless_call`.
+            options = {"mask": mask, "training": training}
+            x = self.activation_layers[i](
+                x, **{n: options[n] for n in options if n in self._asked[i]}
+            )
             if self.dropout_layers:
                 x = self.dropout_layers[i](x, training=training)
         return x

@@ -1,0 +1,253 @@
+"""MovieLens-100K as samples: a candidate, the likes before it, a label.
+
+Needs NumPy only, and knows nothing of models.
+"""
+
+import importlib.util
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+CITATION = (
+    "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: "
+    "History and Context. ACM Transactions on Interactive Intelligent Systems "
+    "5, 4, Article 19. GroupLens, https://doi.org/10.1145/2827872"
+)
+LIKED_FROM = 4.0  # of 5 stars
+READABLE = 30  # steps of a history in a picture
+# fmt: off
+GROUPLENS_GENRES = (  # of u.item's last columns
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy",
+    "Crime", "Documentary", "Drama", "Fantasy", "Film-Noir", "Horror",
+    "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+)
+# fmt: on
+
+
+class Rating(NamedTuple):
+    user: str
+    movie: str
+    stars: float
+    time: int
+
+
+class Movie(NamedTuple):
+    title: str
+    genres: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The movies by index; index 0 is padding, of movies and of genres."""
+
+    index: dict[str, int]
+    titles: list[str]
+    genre_names: list[str]
+    genres: np.ndarray  # (movies, genres per movie)
+
+    @classmethod
+    def of(cls, movies: dict[str, Movie]) -> "Catalogue":
+        names = sorted({name for movie in movies.values() for name in movie[1]})
+        number = {name: i for i, name in enumerate(names, 1)}
+        widest = max(len(movie.genres) for movie in movies.values())
+        genres = np.zeros((len(movies) + 1, max(widest, 1)), "int32")
+        for row, movie in zip(genres[1:], movies.values(), strict=True):
+            row[: len(movie.genres)] = [number[name] for name in movie.genres]
+        return cls(
+            index={movie: i for i, movie in enumerate(movies, 1)},
+            titles=["(padding)", *(movie.title for movie in movies.values())],
+            genre_names=["(padding)", *names],
+            genres=genres,
+        )
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One row a rating, in order of time."""
+
+    user: np.ndarray  # (samples,)
+    movie: np.ndarray  # (samples,), the candidate
+    history: np.ndarray  # (samples, steps), oldest first, then zeros
+    length: np.ndarray  # (samples,), the steps of the history that count
+    liked: np.ndarray  # (samples,), the label
+    time: np.ndarray  # (samples,), in seconds
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> "Samples":
+        return Samples(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def save(self, path: Path) -> None:
+        np.savez(path, **{f.name: getattr(self, f.name) for f in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> "Samples":
+        with np.load(path) as arrays:
+            return cls(**arrays)
+
+
+def recbole_folder() -> Path:
+    """MovieLens-100K inside the installed recbole, found without importing it.
+
+    Importing it would need its pins; its files are only read.
+    """
+    spec = importlib.util.find_spec("recbole")
+    if spec is None or not spec.submodule_search_locations:
+        raise ValueError(
+            "MovieLens-100K is not there: pip install --no-deps "
+            "recbole==1.2.1, whose wheel holds it, or name a folder with "
+            "--data"
+        )
+    package = Path(spec.submodule_search_locations[0])
+    return package / "dataset_example" / "ml-100k"
+
+
+def read(folder: Path) -> tuple[list[Rating], dict[str, Movie]]:
+    """Ratings and movies from recbole's files or from GroupLens's own."""
+    forms = {
+        ("ml-100k.inter", "ml-100k.item"): (_recbole_rating, _recbole_movie),
+        ("u.data", "u.item"): (_grouplens_rating, _grouplens_movie),
+    }
+    for names, (rating, movie) in forms.items():
+        ratings_file, movies_file = (folder / name for name in names)
+        if ratings_file.is_file() and movies_file.is_file():
+            return (
+                list(map(rating, _rows(ratings_file))),
+                dict(map(movie, _rows(movies_file))),
+            )
+    wanted = " or ".join(" with ".join(names) for names in forms)
+    found = ", ".join(p.name for p in sorted(folder.glob("*"))[:8]) or "nothing"
+    if not folder.is_dir():
+        found = "no such folder"
+    raise ValueError(f"data: expected {wanted} in {folder}; found {found}")
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    """The fields of each line, without recbole's header of `name:type`."""
+    grouplens_movies = path.name == "u.item"
+    encoding = "latin-1" if grouplens_movies else "utf-8"
+    separator = "|" if grouplens_movies else "\t"
+    lines = path.read_text(encoding=encoding).splitlines()
+    if path.name.startswith("ml-100k."):
+        lines = lines[1:]
+    for line in lines:
+        if line:
+            yield line.split(separator)
+
+
+def _recbole_rating(row: list[str]) -> Rating:
+    user, movie, stars, time = row
+    return Rating(user, movie, float(stars), int(float(time)))
+
+
+_grouplens_rating = _recbole_rating  # the same four columns
+
+
+def _recbole_movie(row: list[str]) -> tuple[str, Movie]:
+    movie, title, year, genres = row
+    return movie, Movie(
+        f"{title} ({year})" if year else title, (*genres.split(),)
+    )
+
+
+def _grouplens_movie(row: list[str]) -> tuple[str, Movie]:
+    movie, title, *_ = row
+    flags = row[-len(GROUPLENS_GENRES) :]
+    names = itertools.compress(GROUPLENS_GENRES, map(int, flags))
+    return movie, Movie(title, tuple(names))
+
+
+def keep_users(ratings: list[Rating], users: int, seed: int) -> list[Rating]:
+    """The ratings of so many users, drawn by `seed`."""
+    everyone = sorted({rating.user for rating in ratings})
+    if users >= len(everyone):
+        return ratings
+    kept = set(np.random.default_rng(seed).choice(everyone, users, False))
+    return [rating for rating in ratings if rating.user in kept]
+
+
+def build_samples(
+    ratings: Iterable[Rating], catalogue: Catalogue, steps: int
+) -> Samples:
+    """A sample a rating, with the user's last `steps` likes before it."""
+    ratings = sorted(ratings, key=lambda rating: rating.time)
+    users = {
+        name: i for i, name in enumerate(sorted({r.user for r in ratings}), 1)
+    }
+    history = np.zeros((len(ratings), steps), "int32")
+    length = np.zeros(len(ratings), "int32")
+    likes: dict[str, list[int]] = defaultdict(list)
+    row = 0
+    for _, second in itertools.groupby(ratings, lambda rating: rating.time):
+        simultaneous = list(second)
+        # All samples of a second come before any of its likes is known.
+        for rating in simultaneous:
+            known = likes[rating.user][-steps:]
+            history[row, : len(known)] = known
+            length[row] = len(known)
+            row += 1
+        for rating in simultaneous:
+            if rating.stars >= LIKED_FROM:
+                likes[rating.user].append(catalogue.index[rating.movie])
+    return Samples(
+        user=np.array([users[r.user] for r in ratings], "int32"),
+        movie=np.array([catalogue.index[r.movie] for r in ratings], "int32"),
+        history=history,
+        length=length,
+        liked=np.array([r.stars >= LIKED_FROM for r in ratings], "float32"),
+        time=np.array([r.time for r in ratings], "int64"),
+    )
+
+
+def split_by_time(
+    samples: Samples, earlier: float = 0.8
+) -> tuple[Samples, Samples]:
+    """Those before a moment, and those from it on; no second is in both."""
+    moment = samples.time[int(earlier * len(samples))]
+    train, valid = samples.time < moment, samples.time >= moment
+    if not train.any():
+        raise ValueError("data: all ratings have one time; cannot split them")
+    return samples[train], samples[valid]
+
+
+def popularity(train: Samples, movies: int) -> dict[str, np.ndarray]:
+    """Scores of each movie that need no model, known from `train` alone."""
+    seen = np.bincount(train.movie, minlength=movies)
+    likes = np.bincount(train.movie, weights=train.liked, minlength=movies)
+    # Ten ratings of the average kind stand in for what is not known.
+    rate = (likes + 10 * train.liked.mean()) / (seen + 10)
+    return {"number of likes": likes, "share of likes": rate}
+
+
+def pairs_to_picture(samples: Samples, users: int, seed: int) -> Samples:
+    """For some users two candidates, one liked and one not, row by row.
+
+    The two are neighbours in time, and both get the history of the earlier,
+    so that the candidate alone makes the difference.
+    """
+    by_user = np.argsort(samples.user, kind="stable")
+    earlier, later = by_user[:-1], by_user[1:]
+    usable = (
+        (samples.user[earlier] == samples.user[later])
+        & (samples.liked[earlier] != samples.liked[later])
+        & (samples.length[earlier] > 0)
+        & (samples.length[earlier] <= READABLE)
+    )
+    earlier, later = earlier[usable], later[usable]
+    # Each user's longest history that can still be read.
+    longest = np.argsort(-samples.length[earlier], kind="stable")
+    _, of_user = np.unique(samples.user[earlier[longest]], return_index=True)
+    drawn = np.random.default_rng(seed).permutation(longest[of_user])[:users]
+    rows = np.stack([earlier[drawn], later[drawn]], axis=1).ravel()
+    history_of = np.repeat(earlier[drawn], 2)
+    return replace(
+        samples[rows],
+        history=samples.history[history_of],
+        length=samples.length[history_of],
+    )

@@ -1,0 +1,379 @@
+"""The report's folder: pictures, a page that shows them, and the numbers."""
+
+import html
+import json
+import platform
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from movielens.data import Catalogue, Samples
+from movielens.results import METRICS, Results, show
+from movielens.workspace import MODELS, Workspace
+
+NUMBERS = "report.json"
+STYLE_OF_PLOTS = {
+    "font.size": 10,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+}
+COLOURS = {"tensorflow": "#e07b00", "torch": "#c2185b", "jax": "#1565c0"}
+# The backends' curves lie on one another: the wide ones show behind the thin.
+WIDTHS = {"tensorflow": 7.0, "torch": 3.5, "jax": 1.2}
+
+
+def check_replaceable(out: Path) -> None:
+    """Refuse a folder that holds anything but an earlier report."""
+    if out.is_dir() and (not any(out.iterdir()) or (out / NUMBERS).is_file()):
+        return
+    if out.exists():
+        raise ValueError(
+            f"out: expected a new folder or an earlier report; received {out}"
+        )
+
+
+def write_report(
+    out: Path,
+    results: Results,
+    work: Workspace,
+    catalogue: Catalogue,
+    pictured: Samples,
+) -> None:
+    """Write it all beside `out`, then take its place."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f".{out.name}-", dir=out.parent
+    ) as folder:
+        new, old = Path(folder) / "new", Path(folder) / "old"
+        new.mkdir()
+        with mpl.rc_context(STYLE_OF_PLOTS):
+            for name, figure in plots(results, work, catalogue, pictured):
+                figure.savefig(new / f"{name}.png", dpi=110)
+        (new / NUMBERS).write_text(json.dumps(asdict(results), indent=2))
+        (new / "index.html").write_text(page(results, new), encoding="utf-8")
+        if out.exists():
+            out.rename(old)
+        new.rename(out)
+        out.chmod(0o755)
+
+
+def plots(
+    results: Results, work: Workspace, catalogue: Catalogue, pictured: Samples
+) -> Iterator[tuple[str, Figure]]:
+    yield "loss", plot_losses(results)
+    yield "auc", plot_auc(results)
+    if len(results.backends) > 1:
+        yield "differences", plot_differences(results)
+    for i in range(0, len(pictured), 2):
+        pair = slice(i, i + 2)
+        weights = np.load(work.attention())[pair]
+        figure = plot_attention(pictured[pair], weights, catalogue)
+        yield f"attention-{i // 2 + 1}", figure
+
+
+def plot_losses(results: Results) -> Figure:
+    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    panels = figure.subplots(1, len(MODELS), sharey=True)
+    for axes, (model, title) in zip(panels, MODELS.items(), strict=True):
+        for metric, style in (("train_loss", "-"), ("valid_loss", "--")):
+            for backend, values in results.values(model, metric).items():
+                curve(
+                    axes,
+                    backend,
+                    values,
+                    style,
+                    f"{backend}, {METRICS[metric]}",
+                )
+        axes.set_title(title, fontsize=10)
+        epochs_axis(axes, results.settings.epochs)
+    panels[0].set_ylabel("binary cross-entropy")
+    legend_below(figure, panels[0])
+    return figure
+
+
+def plot_auc(results: Results) -> Figure:
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for model, style in zip(MODELS, ("-", "--"), strict=True):
+        for backend, values in results.values(model, "auc").items():
+            curve(axes, backend, values, style, f"{backend}, {model}")
+    for (name, value), style in zip(
+        results.popularity_auc.items(), (":", "-."), strict=True
+    ):
+        axes.axhline(value, color="grey", ls=style, label=f"movie's {name}")
+    epochs_axis(axes, results.settings.epochs)
+    axes.set_ylabel("AUC on the later ratings")
+    axes.set_title("AUC by model and backend, and of popularity alone")
+    axes.legend(
+        fontsize=8,
+        handlelength=3.5,
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+    )
+    return figure
+
+
+def curve(
+    axes: Axes, backend: str, values: list[float], style: str, label: str
+) -> None:
+    axes.plot(
+        range(1, len(values) + 1),
+        values,
+        style,
+        color=COLOURS[backend],
+        lw=WIDTHS[backend],
+        marker="o",
+        ms=WIDTHS[backend] + 3,
+        label=label,
+    )
+
+
+def epochs_axis(axes: Axes, epochs: int, first: int = 1) -> None:
+    axes.set_xlabel("epoch")
+    axes.set_xticks(range(first, epochs + 1))
+
+
+def plot_differences(results: Results) -> Figure:
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    panels = figure.subplots(1, len(MODELS), sharey=True)
+    for axes, (model, title) in zip(panels, MODELS.items(), strict=True):
+        pairs = results.differences[model].items()
+        for (pair, by_epoch), width in zip(
+            pairs, (7.0, 3.5, 1.2), strict=False
+        ):
+            # Equal to the last bit is zero, which has no logarithm.
+            drawn = np.maximum(by_epoch, 1e-8)
+            axes.plot(drawn, lw=width, marker="o", ms=width + 3, label=pair)
+        axes.set_title(title, fontsize=10)
+        epochs_axis(axes, results.settings.epochs, first=0)
+        axes.set_xlabel("epoch (0: before training)")
+    panels[0].set_yscale("log")
+    low, high = panels[0].get_ylim()
+    panels[0].set_ylim(min(low, 1e-8), max(high, 1e-3))
+    panels[0].set_ylabel("largest difference of a prediction")
+    legend_below(figure, panels[0])
+    return figure
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=3,
+        fontsize=8,
+        handlelength=4,
+    )
+
+
+def plot_attention(
+    pair: Samples, weights: np.ndarray, catalogue: Catalogue
+) -> Figure:
+    """One history's weights under two candidates, oldest step at the top."""
+    steps = int(pair.length[0])
+    titles = [shorten(catalogue.titles[m]) for m in pair.history[0, :steps]]
+    figure = Figure(figsize=(10, 1.4 + 0.22 * steps), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True, sharex=True)
+    for axes, row, movie, liked in zip(
+        panels, weights, pair.movie, pair.liked, strict=True
+    ):
+        bars = row[:steps]
+        colours = np.where(bars >= 0, "#1565c0", "#e07b00")
+        axes.barh(range(steps), bars, color=colours)
+        axes.axvline(0, color="black", lw=0.8)
+        axes.grid(False, axis="y")
+        axes.set_title(
+            f"candidate: {shorten(catalogue.titles[movie])}\n"
+            f"{'liked' if liked else 'not liked'}; "
+            f"{genres_of(catalogue, movie)}",
+            fontsize=10,
+        )
+        axes.set_xlabel("weight of the step (not normalised)")
+    panels[0].set_yticks(range(steps), titles, fontsize=8)
+    panels[0].set_ylim(steps - 0.4, -0.6)
+    figure.suptitle(f"One user's last {steps} likes, oldest at the top")
+    return figure
+
+
+def genres_of(catalogue: Catalogue, movie: int) -> str:
+    genres = catalogue.genres[movie]
+    return ", ".join(catalogue.genre_names[g] for g in genres if g) or "-"
+
+
+def shorten(title: str, characters: int = 48) -> str:
+    if len(title) <= characters:
+        return title
+    return title[: characters - 1].rstrip() + "…"
+
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem;
+       margin: 2rem auto; padding: 0 1rem; color: #222; }
+h2 { margin-top: 2.2rem; }
+img { max-width: 100%; height: auto; }
+table { border-collapse: collapse; margin: 1rem 0;
+        font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .8rem; border-bottom: 1px solid #ddd;
+         text-align: left; }
+"""
+
+
+def page(results: Results, folder: Path) -> str:
+    backends = results.backends
+    parts = [
+        heading("DIN on MovieLens-100K"),
+        text(
+            "Is this movie one that the user will like (4 stars or more)? Two "
+            "models of kseq's layers, each trained on "
+            f"{', '.join(backends)} from the same weights on the same "
+            "batches."
+        ),
+        heading("AUC and loss", 2),
+        text(
+            "Trained on the earlier ratings, measured on the later; AUC is "
+            "exact, ties count half. Popularity is known from the earlier "
+            "ratings alone."
+        ),
+        image("auc.png", "AUC by epoch, model and backend"),
+        table(["AUC after the last epoch", *backends], last_auc(results)),
+        text(
+            "The training loss is the mean over the epoch's batches as they "
+            "came, with the small L2 penalty on the embeddings."
+        ),
+        image("loss.png", "losses by epoch, model and backend"),
+        *(training_part(results, model) for model in MODELS),
+        heading("Do the backends agree?", 2),
+        *agreement_parts(results),
+        heading("Saved by one, loaded by the others", 2),
+        text(
+            f"{results.writer} saved both models as .keras files; each backend "
+            "loaded them in a fresh process. Largest difference from "
+            f"{results.writer}'s own predictions before saving:"
+        ),
+        table(
+            ["model", *backends],
+            [
+                [model, *(f"{d:.1e}" for d in by_backend.values())]
+                for model, by_backend in results.loading.items()
+            ],
+        ),
+        heading("What DIN looks at", 2),
+        text(
+            "One history under two candidates that came next. The weights are "
+            "DIN's raw scores, as in the paper: not normalised, they may be "
+            "negative. The users were drawn by the seed, among those with a "
+            "liked and a disliked candidate in turn and few enough likes to "
+            "be read."
+        ),
+        *(
+            image(picture.name, "attention over one user's history")
+            for picture in sorted(folder.glob("attention-*.png"))
+        ),
+        heading("Data, settings, versions", 2),
+        table(["data", ""], [[k, show(v)] for k, v in results.data.items()]),
+        table(
+            ["setting", ""],
+            [[k, str(v)] for k, v in asdict(results.settings).items()],
+        ),
+        table(
+            ["backend", "versions"],
+            [
+                [name, ", ".join(f"{k} {v}" for k, v in found.items())]
+                for name, found in results.versions.items()
+            ],
+        ),
+        text(
+            f"Python {platform.python_version()}, {platform.platform()}, "
+            f"{results.seconds:.0f} s in all. All numbers: ",
+            f'<a href="{NUMBERS}">{NUMBERS}</a>.',
+        ),
+        heading("Citation", 2),
+        text(results.citation),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>DIN on MovieLens-100K</title><style>{STYLE}</style></head>"
+        f"<body>\n{''.join(parts)}</body></html>\n"
+    )
+
+
+def last_auc(results: Results) -> Iterator[list[str]]:
+    for model, title in MODELS.items():
+        by_backend = results.values(model, "auc").values()
+        yield [title, *(show(epochs[-1]) for epochs in by_backend)]
+    for name, value in results.popularity_auc.items():
+        yield [
+            f"the movie's {name}, no model",
+            *[show(value)] * len(by_backend),
+        ]
+
+
+def training_part(results: Results, model: str) -> str:
+    rows = [
+        [METRICS[metric], str(epoch), *(f"{value:.6f}" for value in values)]
+        for metric in METRICS
+        for epoch, values in enumerate(
+            zip(*results.values(model, metric).values(), strict=True), 1
+        )
+    ]
+    seconds = results.values(model, "seconds").values()
+    rows.append(
+        ["seconds to train", "all", *(f"{sum(s):.1f}" for s in seconds)]
+    )
+    return heading(MODELS[model], 3) + table(
+        ["", "epoch", *results.backends], rows
+    )
+
+
+def agreement_parts(results: Results) -> list[str]:
+    if len(results.backends) < 2:
+        return [text("Only one backend was asked for.")]
+    epochs = range(1, results.settings.epochs + 1)
+    return [
+        text(
+            "The largest difference between two backends' predictions for a "
+            "validation sample. Before training it is rounding alone. Each "
+            "step of training then builds on the rounding of those before it, "
+            "so the differences may grow. Two choices of the model keep them "
+            "small: smooth activations, since at ReLU's kink rounding decides "
+            "whether a unit learns; and an L2 penalty on the embeddings, "
+            "without which their gradients are sparse on TensorFlow, where "
+            "Keras's Adam then squares repeated rows one by one."
+        ),
+        image("differences.png", "largest differences by epoch"),
+        table(
+            ["model", "backends", "before", *(f"epoch {e}" for e in epochs)],
+            [
+                [model, pair, *(f"{d:.1e}" for d in by_epoch)]
+                for model, pairs in results.differences.items()
+                for pair, by_epoch in pairs.items()
+            ],
+        ),
+    ]
+
+
+def heading(title: str, level: int = 1) -> str:
+    return f"<h{level}>{html.escape(title)}</h{level}>\n"
+
+
+def text(words: str, markup: str = "") -> str:
+    return f"<p>{html.escape(words)}{markup}</p>\n"
+
+
+def image(file: str, description: str) -> str:
+    return f'<p><img src="{file}" alt="{html.escape(description)}"></p>\n'
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> str:
+    def row(cells: list[str], tag: str) -> str:
+        inner = "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells)
+        return f"<tr>{inner}</tr>\n"
+
+    body = "".join(row(cells, "td") for cells in rows)
+    return f"<table>\n{row(head, 'th')}{body}</table>\n"

@@ -1,0 +1,136 @@
+"""The numbers of a run: what is printed, plotted and kept as JSON."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from movielens.data import (
+    CITATION,
+    LIKED_FROM,
+    Catalogue,
+    Samples,
+    popularity,
+)
+from movielens.metrics import auc, largest_difference
+from movielens.workspace import MODELS, Settings, Workspace
+
+METRICS = {
+    "auc": "AUC",
+    "train_loss": "training loss",
+    "valid_loss": "validation loss",
+}
+AGREE_WITHIN = 1e-5  # before training and after loading: no rounding has grown
+
+
+@dataclass
+class Results:
+    backends: list[str]
+    settings: Settings
+    data: dict[str, Any]
+    popularity_auc: dict[str, float]
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    # [model][backend][epoch - 1] of METRICS and seconds
+    training: dict[str, dict[str, list[dict[str, float]]]] = field(
+        default_factory=lambda: {model: {} for model in MODELS}
+    )
+    # [model][pair of backends][epoch], epoch 0 is before training
+    differences: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    writer: str = ""
+    # [model][backend]: loaded there, against the writer's own predictions
+    loading: dict[str, dict[str, float]] = field(default_factory=dict)
+    seconds: float = 0.0
+    citation: str = CITATION
+
+    def values(self, model: str, metric: str) -> dict[str, list[float]]:
+        """A metric by backend and epoch."""
+        return {
+            backend: [epoch[metric] for epoch in epochs]
+            for backend, epochs in self.training[model].items()
+        }
+
+    def largest_differences(self, model: str) -> list[float]:
+        """By epoch, over all pairs of backends; empty for one backend."""
+        pairs = self.differences[model].values()
+        return [max(epoch) for epoch in zip(*pairs, strict=True)]
+
+
+def describe(
+    train: Samples, valid: Samples, catalogue: Catalogue, source: str
+) -> dict[str, Any]:
+    return {
+        "source": source,
+        "like": f"rating of {LIKED_FROM:g} or more",
+        "movies": len(catalogue.titles) - 1,
+        "genres": len(catalogue.genre_names) - 1,
+        "users": len(np.union1d(train.user, valid.user)),
+        "training samples": len(train),
+        "validation samples": len(valid),
+        "last training time": int(train.time[-1]),
+        "first validation time": int(valid.time[0]),
+        "share of likes in training": float(train.liked.mean()),
+        "share of likes in validation": float(valid.liked.mean()),
+        "validation samples of users seen in training": float(
+            np.isin(valid.user, train.user).mean()
+        ),
+        "validation samples with no like before them": float(
+            (valid.length == 0).mean()
+        ),
+    }
+
+
+def popularity_auc(
+    train: Samples, valid: Samples, movies: int
+) -> dict[str, float]:
+    return {
+        name: auc(valid.liked, scores[valid.movie])
+        for name, scores in popularity(train, movies).items()
+    }
+
+
+def show(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def compare_backends(results: Results, work: Workspace) -> None:
+    """How far apart the backends' predictions are, by model and epoch."""
+    for model in MODELS:
+        predictions = {
+            backend: np.load(work.predictions(backend, model))
+            for backend in results.backends
+        }
+        results.differences[model] = {
+            f"{a} and {b}": [
+                largest_difference(*epoch)
+                for epoch in zip(predictions[a], predictions[b], strict=True)
+            ]
+            for a, b in itertools.combinations(results.backends, 2)
+        }
+
+
+def compare_loaded(results: Results, work: Workspace) -> None:
+    """How far each backend's predictions with the writer's models are off."""
+    for model in MODELS:
+        written = np.load(work.predictions(results.writer, model))[-1]
+        results.loading[model] = {
+            backend: largest_difference(
+                written, np.load(work.loaded_predictions(backend, model))
+            )
+            for backend in results.backends
+        }
+
+
+def disagreements(results: Results) -> Iterator[str]:
+    """What must be equal to rounding and is not; a NaN is not equal."""
+    for model in MODELS:
+        for pair, by_epoch in results.differences[model].items():
+            if not by_epoch[0] <= AGREE_WITHIN:
+                yield f"{model} before training, {pair}: {by_epoch[0]:.1e}"
+        for backend, difference in results.loading[model].items():
+            if not difference <= AGREE_WITHIN:
+                yield (
+                    f"{model} saved by {results.writer}, loaded by {backend}: "
+                    f"{difference:.1e}"
+                )

@@ -1,0 +1,337 @@
+"""DIN on MovieLens-100K: one model on TensorFlow, PyTorch and JAX.
+
+    pip install --no-deps recbole==1.2.1   # its wheel holds the data
+    python examples/movielens_din.py
+
+trains DIN and the same model with mean pooling on each backend, in a process
+of its own, from the same weights on the same batches; prints how the backends
+agree; loads the models that one backend saved in the others; and leaves a
+report with pictures in demo-report/.
+"""
+
+import argparse
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from movielens.data import (
+    Catalogue,
+    Samples,
+    build_samples,
+    keep_users,
+    pairs_to_picture,
+    read,
+    recbole_folder,
+    split_by_time,
+)
+from movielens.report import check_replaceable, write_report
+from movielens.results import (
+    METRICS,
+    Results,
+    compare_backends,
+    compare_loaded,
+    describe,
+    disagreements,
+    popularity_auc,
+    show,
+)
+from movielens.workspace import MODELS, Settings, Workspace
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+BACKENDS = ("tensorflow", "torch", "jax")
+PICTURED_USERS = 4
+# What the workers' environment gets unless it says otherwise.
+ON_A_SHARED_CPU = {
+    # torch's threads spin while they wait, and stall where others need the
+    # cores: an epoch of 12 s took up to 100 s.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # Big tensors come and go with each batch; by default glibc hands their
+    # pages back each time, and torch and JAX wait for page faults.
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
+    "MALLOC_TOP_PAD_": str(512 << 20),
+}
+
+console = Console(highlight=False)
+errors = Console(highlight=False, stderr=True)
+
+
+class WorkerFailed(RuntimeError):
+    pass
+
+
+def main() -> int:
+    # A `kill` then ends the workers as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run(parse_arguments())
+    except KeyboardInterrupt:
+        errors.print("interrupted; an earlier report is as it was")
+        return 130
+    except (ValueError, WorkerFailed) as error:
+        errors.print(f"error: {error}", markup=False, soft_wrap=True)
+        return 1
+    return 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--backends", type=backend_list, default=list(BACKENDS))
+    add("--epochs", type=positive, default=3)
+    add("--users", type=positive, help="so many of the users, drawn by --seed")
+    add("--seed", type=int, default=1)
+    add(
+        "--data",
+        type=Path,
+        help="a folder with ml-100k.inter and ml-100k.item, or u.data and "
+        "u.item; by default those in the installed recbole",
+    )
+    add("--out", type=Path, default=Path("demo-report"))
+    return parser.parse_args()
+
+
+def backend_list(text: str) -> list[str]:
+    names = list(dict.fromkeys(text.split(",")))
+    unknown = [name for name in names if name not in BACKENDS]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"expected some of {','.join(BACKENDS)}; received {text}"
+        )
+    return names
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of 1 or more; received {text}"
+        )
+    return int(text)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    began = time.perf_counter()
+    check_replaceable(arguments.out)
+    with tempfile.TemporaryDirectory(prefix="movielens-din-") as folder:
+        work = Workspace(Path(folder))
+        results, catalogue, pictured = prepare(arguments, work)
+        print_data(results)
+        train_everywhere(results, work)
+        compare_backends(results, work)
+        for model in MODELS:
+            console.print(training_table(results, model))
+        if len(results.backends) > 1:
+            console.print(difference_table(results))
+        load_everywhere(results, work)
+        compare_loaded(results, work)
+        console.print(loading_table(results))
+        if wrong := list(disagreements(results)):
+            raise WorkerFailed("backends disagree:\n" + "\n".join(wrong))
+        if len(pictured):
+            run_worker("look", results.writer, work, results.writer)
+        results.seconds = time.perf_counter() - began
+        write_report(arguments.out, results, work, catalogue, pictured)
+    console.print(
+        f"{results.seconds:.0f} s; report: {arguments.out / 'index.html'}",
+        soft_wrap=True,
+    )
+
+
+def prepare(
+    arguments: argparse.Namespace, work: Workspace
+) -> tuple[Results, Catalogue, Samples]:
+    """Leave the samples in the workspace, and begin the results."""
+    folder = arguments.data or recbole_folder()
+    ratings, movies = read(folder)
+    if arguments.users:
+        ratings = keep_users(ratings, arguments.users, arguments.seed)
+    catalogue = Catalogue.of(movies)
+    settings = Settings(epochs=arguments.epochs, seed=arguments.seed)
+    samples = build_samples(ratings, catalogue, settings.steps)
+    train, valid = split_by_time(samples)
+    pictured = pairs_to_picture(valid, PICTURED_USERS, arguments.seed)
+    work.write(
+        settings,
+        catalogue.genres,
+        {"train": train, "valid": valid, "pictured": pictured},
+    )
+    results = Results(
+        backends=arguments.backends,
+        settings=settings,
+        data=describe(train, valid, catalogue, str(folder)),
+        popularity_auc=popularity_auc(train, valid, len(catalogue.titles)),
+        writer=arguments.backends[0],
+    )
+    return results, catalogue, pictured
+
+
+def train_everywhere(results: Results, work: Workspace) -> None:
+    run_worker("start", results.writer, work)
+    settings = results.settings
+    batches = math.ceil(results.data["training samples"] / settings.batch_size)
+    for backend in results.backends:
+        with progress_bar() as progress, worker("train", backend, work) as job:
+            bar = progress.add_task(
+                backend, total=batches * settings.epochs * len(MODELS)
+            )
+            for event in job:
+                match event.pop("event"):
+                    case "versions":
+                        results.versions[backend] = event
+                    case "batch":
+                        progress.advance(bar)
+                    case "epoch":
+                        model = event.pop("model")
+                        results.training[model].setdefault(backend, [])
+                        results.training[model][backend].append(event)
+                        print_epoch(backend, model, event)
+
+
+def load_everywhere(results: Results, work: Workspace) -> None:
+    for backend in results.backends:
+        console.print(f"{results.writer}'s models, loaded by {backend}")
+        run_worker("load", backend, work, results.writer)
+
+
+def run_worker(job: str, backend: str, work: Workspace, *rest: str) -> None:
+    with worker(job, backend, work, *rest) as events:
+        for _ in events:
+            pass
+
+
+@contextmanager
+def worker(
+    job: str, backend: str, work: Workspace, *rest: str
+) -> Iterator[Iterator[dict[str, Any]]]:
+    """The events of a process on a backend, which does not outlive the block.
+
+    Raises WorkerFailed, with what the process had to say, if it fails.
+    """
+    with work.log(backend).open("a+") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "movielens.worker"),
+                *(job, str(work.folder), *rest),
+            ],
+            cwd=Path(__file__).parent,
+            env=environment(backend, work),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        try:
+            yield events(process, log)
+            if process.wait():
+                log.seek(0)
+                said = "".join(log.readlines()[-40:])
+                raise WorkerFailed(
+                    f"{job} on {backend} ended with {process.returncode}:\n"
+                    f"{said}"
+                )
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+def events(process: subprocess.Popen, log: TextIO) -> Iterator[dict[str, Any]]:
+    for line in process.stdout:
+        if line.startswith('{"event"'):
+            yield json.loads(line)
+        else:  # a library's own chatter
+            log.write(line)
+
+
+def environment(backend: str, work: Workspace) -> dict[str, str]:
+    return {
+        **ON_A_SHARED_CPU,
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        # No ~/.keras/keras.json, which could change the float type.
+        "KERAS_HOME": str(work.folder),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def progress_bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def print_data(results: Results) -> None:
+    console.print(f"MovieLens-100K: {results.citation}", soft_wrap=True)
+    for name, value in results.data.items():
+        console.print(f"  {name}: {show(value)}", markup=False, soft_wrap=True)
+    for name, value in results.popularity_auc.items():
+        console.print(f"  AUC by {name} in training: {value:.4f}")
+
+
+def print_epoch(backend: str, model: str, epoch: dict[str, Any]) -> None:
+    console.print(
+        f"{backend:10} {model:4} epoch {epoch['epoch']}  "
+        f"loss {epoch['train_loss']:.4f}  "
+        f"validation {epoch['valid_loss']:.4f}  "
+        f"AUC {epoch['auc']:.4f}  {epoch['seconds']:5.1f} s"
+    )
+
+
+def training_table(results: Results, model: str) -> Table:
+    table = Table("", "epoch", *results.backends, title=MODELS[model])
+    for metric, title in METRICS.items():
+        table.add_section()
+        by_backend = results.values(model, metric).values()
+        for epoch, values in enumerate(zip(*by_backend, strict=True), 1):
+            shown = (f"{value:.6f}" for value in values)
+            table.add_row(title, str(epoch), *shown)
+    return table
+
+
+def difference_table(results: Results) -> Table:
+    epochs = range(1, results.settings.epochs + 1)
+    table = Table(
+        *("model", "backends", "before", *(f"epoch {e}" for e in epochs)),
+        title="largest difference between two backends' predictions",
+    )
+    for model, pairs in results.differences.items():
+        for pair, by_epoch in pairs.items():
+            table.add_row(model, pair, *(f"{d:.1e}" for d in by_epoch))
+    return table
+
+
+def loading_table(results: Results) -> Table:
+    table = Table(
+        *("model", *results.backends),
+        title=f"saved by {results.writer}, loaded by: largest difference",
+    )
+    for model, by_backend in results.loading.items():
+        table.add_row(model, *(f"{d:.1e}" for d in by_backend.values()))
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
