@@ -140,12 +140,10 @@ def load_record(path: str | Path) -> Record:
             newer kseq.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: of a damaged file np.load leaves its handle open.
+        with open(path, "rb") as opened, np.load(opened) as file:
             header = json.loads(str(file["header"]))
-            if header["format"] != FORMAT:
-                refuse(
-                    str(path), f"a record of format {FORMAT}", header["format"]
-                )
+            written = header["format"]
             record = Record(
                 Run(**header["run"]),
                 dtypes=header["dtypes"],
@@ -157,8 +155,17 @@ def load_record(path: str | Path) -> Record:
                     record.values[name] = file[key]
                 elif kind == "reference":
                     record.references[name] = file[key]
-    except (OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as e:
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+    ) as e:
         refuse(str(path), "a record written by kseq.agreement", repr(e))
+    if written != FORMAT:
+        refuse(str(path), f"a record of format {FORMAT}", written)
     if record.values.keys() != record.dtypes.keys():
         refuse(
             str(path), "a whole record", "one whose arrays are not all there"
