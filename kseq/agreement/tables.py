@@ -28,6 +28,12 @@ class LeftOut:
 
 LEFT_OUT = (
     LeftOut(
+        "torch",
+        ("forward_compiled", "gradients_compiled"),
+        DTYPES,
+        "torch.compile(fullgraph=True) stops within Keras's own ops (top_k)",
+    ),
+    LeftOut(
         "numpy",
         ("forward_compiled", "gradients", "gradients_compiled", "fit"),
         DTYPES,
