@@ -11,6 +11,7 @@ from keras import ops
 from kseq.agreement import probes
 from kseq.agreement.cases import Case
 from kseq.agreement.reference import complex_step_gradients, flatten
+from kseq.ops.numerics import dtype_of
 from kseq.types import Tensor
 
 FIT_STEPS = 20
@@ -85,7 +86,7 @@ def reference_values(case: Case, kind: str) -> dict[str, Any]:
     ]
     weights = [
         keras.ops.convert_to_numpy(w.value).astype("float64")
-        for w in getattr(layer, "weights", [])
+        for w in weights_of(layer)
     ]
     outputs = flatten(case.reference(inputs, weights))
     if kind.startswith("forward"):
@@ -203,9 +204,11 @@ def fit(
     tensors = {n: v for n, v in kwargs.items() if keras.ops.is_tensor(v)}
     options = {n: v for n, v in kwargs.items() if n not in tensors}
     arrays = [*arrays, *tensors.values()]
-    symbols = [keras.Input(tuple(x.shape[1:]), dtype=_dtype(x)) for x in arrays]
+    symbols = [
+        keras.Input(tuple(x.shape[1:]), dtype=dtype_of(x)) for x in arrays
+    ]
     features = [
-        Scale()(s) if keras.backend.is_float_dtype(_dtype(s)) else s
+        Scale()(s) if keras.backend.is_float_dtype(dtype_of(s)) else s
         for s in symbols[: len(symbols) - len(tensors)]
     ]
     masks = dict(zip(tensors, symbols[len(features) :], strict=True))
@@ -237,7 +240,3 @@ def fit(
     for i, weight in enumerate(model.weights):
         result[f"weight {i} {weight.name}"] = ops.convert_to_tensor(weight)
     return result
-
-
-def _dtype(x: Any) -> str:
-    return keras.backend.standardize_dtype(x.dtype)

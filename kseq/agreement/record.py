@@ -4,9 +4,7 @@ import datetime
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
-import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kseq.agreement.files import replacing
 from kseq.checks import refuse
 
 FORMAT = 1
@@ -86,8 +85,6 @@ class Record:
 
     def save(self, path: str | Path) -> None:
         """Write the record; a failure leaves an older file whole."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         header = {
             "format": FORMAT,
             "run": asdict(self.run),
@@ -96,17 +93,10 @@ class Record:
         }
         arrays = {f"value/{k}": v for k, v in self.values.items()}
         arrays |= {f"reference/{k}": v for k, v in self.references.items()}
-        handle, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=path.name, suffix=".tmp"
-        )
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(
-                    file, header=np.array(json.dumps(header)), **arrays
-                )
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        with replacing(Path(path)) as file:
+            np.savez_compressed(
+                file, header=np.array(json.dumps(header)), **arrays
+            )
 
 
 def new_record(name: str, device: str, fingerprint: str) -> Record:

@@ -3,8 +3,6 @@
 import html
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kseq.agreement.compare import REFERENCE, Comparison, Difference
+from kseq.agreement.files import replacing
 from kseq.agreement.tables import DTYPES, KINDS, TOLERANCES, tolerance
 
 Rows = dict[tuple[str, str], list[Difference]]
@@ -266,22 +265,11 @@ def _versions(run: Any) -> str:
 
 def write_reports(comparison: Comparison, folder: Path) -> None:
     """`agreement.json`, `.md` and `index.html`, each written whole."""
-    folder.mkdir(parents=True, exist_ok=True)
     makers: dict[str, Callable[[Comparison], str]] = {
         "agreement.json": to_json,
         "agreement.md": to_markdown,
         "index.html": to_html,
     }
     for name, make in makers.items():
-        write_whole(folder / name, make(comparison))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file by way of another: a failure leaves the old one whole."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        with replacing(folder / name) as file:
+            file.write(make(comparison).encode())
