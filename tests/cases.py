@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kseq.agreement import Case
-from kseq.agreement.measure import eight_bits
+from kseq.agreement.numbers import eight_bits
 from kseq.agreement.tables import DTYPES
 from kseq.layers.core import (
     DNN,

@@ -12,6 +12,6 @@ from kseq.agreement.compare import Comparison as Comparison
 from kseq.agreement.compare import compare as compare
 from kseq.agreement.measure import measure as measure
 from kseq.agreement.measure import reference_values as reference_values
-from kseq.agreement.measure import seed_weights as seed_weights
+from kseq.agreement.numbers import seed_weights as seed_weights
 from kseq.agreement.record import Record as Record
 from kseq.agreement.record import load_record as load_record

@@ -10,34 +10,9 @@ from keras import ops
 
 from kseq.agreement import probes
 from kseq.agreement.cases import Case
+from kseq.agreement.fit import fit
+from kseq.agreement.numbers import cotangents_of, seed_weights
 from kseq.agreement.reference import complex_step_gradients, flatten
-from kseq.ops.numerics import dtype_of
-from kseq.types import Tensor
-
-FIT_STEPS = 20
-
-
-def seed_weights(layer: Any, seed: int = 0) -> None:
-    """Give a built layer weights that are the same on every backend.
-
-    Keras's initializers draw other numbers on every backend. The values are
-    rounded to 8 significant bits, so that every dtype holds them exactly.
-
-    Args:
-        layer: a built layer or model.
-        seed: another seed gives other weights.
-    """
-    for i, weight in enumerate(layer.weights):
-        draw = np.random.default_rng([seed, i]).normal(size=weight.shape)
-        # What is named a variance must be positive.
-        value = np.exp(draw / 2) if "variance" in weight.name else draw / 2
-        weight.assign(eight_bits(value))
-
-
-def eight_bits(x: Any) -> Any:
-    """`x` rounded to 8 significant bits, which each float dtype has."""
-    mantissa, exponent = np.frexp(x)
-    return np.ldexp(np.round(mantissa * 256) / 256, exponent)
 
 
 def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
@@ -152,14 +127,6 @@ def weights_of(layer: Any) -> list[Any]:
     return list(getattr(layer, "weights", []))
 
 
-def cotangents_of(outputs: list[Any]) -> list[Any]:
-    """What the outputs are weighed with to differentiate their sum."""
-    return [
-        eight_bits(np.random.default_rng([7, i]).normal(size=tuple(o.shape)))
-        for i, o in enumerate(outputs)
-    ]
-
-
 def name_outputs(outputs: list[Any]) -> dict[str, Any]:
     return {f"output {i}": output for i, output in enumerate(outputs)}
 
@@ -172,71 +139,3 @@ def name_gradients(
     for i, (w, g) in enumerate(zip(trainable, of_weights, strict=True)):
         named[f"weight {i} {w.name}"] = g
     return named
-
-
-class Scale(keras.layers.Layer):
-    """Multiplies by a weight, so that a layer without weights can be fitted."""
-
-    def build(self, input_shape: Any) -> None:
-        self.scale = self.add_weight(
-            shape=(input_shape[-1],), initializer="ones", name="scale"
-        )
-
-    def call(self, inputs: Tensor) -> Tensor:
-        return inputs * ops.convert_to_tensor(self.scale)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
-
-
-def squared_error(target: Tensor, output: Tensor) -> Tensor:
-    # Not Keras's: its mean rounds 64 bits to 32.
-    error = output - target
-    return ops.sum(error * error, axis=-1)
-
-
-def fit(
-    layer: Any, inputs: Any, kwargs: dict[str, Any], dtype: str
-) -> dict[str, Any]:
-    """Losses and final weights of 20 steps of training on one batch."""
-    alone = not isinstance(inputs, list)
-    arrays = [inputs] if alone else inputs
-    tensors = {n: v for n, v in kwargs.items() if keras.ops.is_tensor(v)}
-    options = {n: v for n, v in kwargs.items() if n not in tensors}
-    arrays = [*arrays, *tensors.values()]
-    symbols = [
-        keras.Input(tuple(x.shape[1:]), dtype=dtype_of(x)) for x in arrays
-    ]
-    features = [
-        Scale()(s) if keras.backend.is_float_dtype(dtype_of(s)) else s
-        for s in symbols[: len(symbols) - len(tensors)]
-    ]
-    masks = dict(zip(tensors, symbols[len(features) :], strict=True))
-    outputs = layer(features[0] if alone else features, **masks, **options)
-    outputs = flatten(outputs)
-    model = keras.Model(symbols, outputs)
-    seed_weights(model, seed=1)
-    model.compile(
-        keras.optimizers.SGD(0.01, momentum=0.9),
-        loss=[squared_error] * len(outputs),
-    )
-    # The first of each array keeps the batch at hand: one batch a step.
-    data = [ops.convert_to_numpy(x) for x in arrays]
-    targets = [
-        np.asarray(c, dtype)
-        for c in cotangents_of(
-            [np.empty((len(data[0]), *o.shape[1:])) for o in outputs]
-        )
-    ]
-    history = model.fit(
-        data,
-        targets,
-        batch_size=len(data[0]),
-        epochs=FIT_STEPS,
-        shuffle=False,
-        verbose=0,
-    )
-    result: dict[str, Any] = {"losses": np.array(history.history["loss"])}
-    for i, weight in enumerate(model.weights):
-        result[f"weight {i} {weight.name}"] = ops.convert_to_tensor(weight)
-    return result

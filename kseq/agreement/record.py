@@ -71,13 +71,22 @@ class Record:
             self.dtypes[key] = keras.backend.standardize_dtype(value.dtype)
             self.values[key] = to_numpy(value)
 
-    def add_reference(
+    def add_references(
         self, case: str, kind: str, references: Mapping[str, Any]
     ) -> None:
         """Keep what the float64 reference gives."""
         for name, value in references.items():
             key = reference_key(f"{case}/any/{kind}/{name}")
             self.references[key] = np.asarray(value)
+
+    def references_of(self, case: str, kind: str) -> dict[str, Any]:
+        """What the float64 reference gives, by name."""
+        start = reference_key(f"{case}/any/{kind}/")
+        return {
+            key.removeprefix(start): value
+            for key, value in self.references.items()
+            if key.startswith(start)
+        }
 
     def leave_out(self, case: str, dtype: str, kind: str, why: str) -> None:
         """Say why something is not in this record."""

@@ -3,7 +3,7 @@
 import html
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from kseq.agreement.compare import REFERENCE, Comparison, Difference
+from kseq.agreement.compare import (
+    REFERENCE,
+    Comparison,
+    Difference,
+    Failure,
+)
 from kseq.agreement.files import replacing
 from kseq.agreement.tables import DTYPES, KINDS, TOLERANCES, tolerance
 
@@ -85,10 +90,11 @@ def print_report(comparison: Comparison, console: Console) -> None:
             style=None if farthest.within else "red",
         )
     console.print(table)
-    for failure in comparison.failures:
+    for failure, more in grouped(comparison.failures):
         where = f" {failure.where}" if failure.where else ""
         console.print(
-            f"[red]{failure.kind}[/red]{where}: {failure.what}", soft_wrap=True
+            f"[red]{failure.kind}[/red]{where}: {failure.what}{more}",
+            soft_wrap=True,
         )
     verdict = (
         "[green]The runs agree.[/green]"
@@ -97,6 +103,17 @@ def print_report(comparison: Comparison, console: Console) -> None:
         "failures.[/red]"
     )
     console.print(verdict)
+
+
+def grouped(failures: Iterable[Failure]) -> Iterator[tuple[Failure, str]]:
+    """The first failure of each kind and computation, and how many follow."""
+    groups: dict[tuple[str, str], list[Failure]] = {}
+    for failure in failures:
+        case, dtype, kind, *_ = (*failure.where.split("/"), "", "", "")
+        key = failure.kind, f"{case}/{dtype}/{kind}"
+        groups.setdefault(key, []).append(failure)
+    for first, *others in groups.values():
+        yield first, f" ({len(others)} more like it)" if others else ""
 
 
 def number(difference: Difference | None) -> str:
@@ -238,9 +255,9 @@ def _failures(comparison: Comparison) -> str:
     if comparison.agrees:
         return ""
     items = "".join(
-        f"<li><b>{html.escape(f.kind)}</b> {html.escape(f.where)}: "
-        f"{html.escape(f.what)}</li>"
-        for f in comparison.failures
+        f"<li><b>{html.escape(failure.kind)}</b> "
+        f"{html.escape(f'{failure.where}: {failure.what}{more}')}</li>"
+        for failure, more in grouped(comparison.failures)
     )
     return f"<ul>{items}</ul>"
 

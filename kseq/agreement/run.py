@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import kseq
 from kseq.agreement import probes
@@ -21,14 +22,23 @@ def sources(*more: Path) -> list[Path]:
     return [*Path(kseq.__file__).parent.rglob("*.py"), *more]
 
 
-def record_case(record: Record, case: Case, dtype: str, kind: str) -> None:
-    """Compute one kind of one case into a record, or note why not."""
+def record_case(
+    record: Record, case: Case, dtype: str, kind: str
+) -> dict[str, Any] | None:
+    """Compute one kind of one case into a record, or note why not.
+
+    Returns:
+        What was computed, by name; None where it is left out.
+    """
     why = left_out(record.run.backend, kind, dtype)
     if why is not None:
         record.leave_out(case.name, dtype, kind, why)
-        return
-    record.add(case.name, dtype, kind, measure(case, dtype, kind))
-    record.add_reference(case.name, kind, reference_values(case, kind))
+        return None
+    values = measure(case, dtype, kind)
+    record.add(case.name, dtype, kind, values)
+    if not record.references_of(case.name, kind):
+        record.add_references(case.name, kind, reference_values(case, kind))
+    return values
 
 
 def record_module(module: Path, out: Path) -> None:

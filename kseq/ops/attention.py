@@ -18,6 +18,11 @@ def din_form(keys_shape: Shape) -> str:
 
     Returns:
         "fold" or "split".
+
+    Example:
+
+    >>> din_form((None, 50, 8)), din_form((None, 4, 64))
+    ('fold', 'split')
     """
     _, steps, dim = keys_shape
     return "split" if steps is not None and steps < (dim or 0) else "fold"
@@ -91,9 +96,11 @@ def attention_weights(
     Example:
 
     >>> import numpy as np
+    >>> from keras import ops
     >>> scores = np.array([[[1.0, 1.0, 7.0]]], "float32")
     >>> valid = np.array([[True, True, False]])
-    >>> attention_weights(scores, valid, normalize=True).tolist()
+    >>> weights = attention_weights(scores, valid, normalize=True)
+    >>> ops.convert_to_numpy(weights).tolist()
     [[[0.5, 0.5, 0.0]]]
     """
     scores, valid = ops.convert_to_tensor(scores), ops.convert_to_tensor(valid)
@@ -116,8 +123,10 @@ def attention_pool(weights: Tensor, keys: Tensor) -> Tensor:
     Example:
 
     >>> import numpy as np
+    >>> from keras import ops
     >>> keys = np.array([[[1.0, 2.0], [3.0, 4.0]]], "float32")
-    >>> attention_pool(np.array([[[1.0, 0.5]]], "float32"), keys).tolist()
+    >>> pooled = attention_pool(np.array([[[1.0, 0.5]]], "float32"), keys)
+    >>> ops.convert_to_numpy(pooled).tolist()
     [[[2.5, 4.0]]]
     """
     # An operator: ops.matmul would round 64 bits to 32 on PyTorch.

@@ -28,7 +28,9 @@ def lengths_to_mask(lengths: Tensor, x: Tensor) -> Tensor:
     Example:
 
     >>> import numpy as np
-    >>> lengths_to_mask(np.array([3, 0]), np.zeros((2, 4, 8))).tolist()
+    >>> from keras import ops
+    >>> valid = lengths_to_mask(np.array([3, 0]), np.zeros((2, 4, 8)))
+    >>> ops.convert_to_numpy(valid).tolist()
     [[True, True, True, False], [False, False, False, False]]
     """
     lengths, x = ops.convert_to_tensor(lengths), ops.convert_to_tensor(x)
@@ -61,9 +63,11 @@ def resolve_mask(
     Example:
 
     >>> import numpy as np
+    >>> from keras import ops
     >>> x = np.zeros((2, 3, 8))
     >>> mask = np.array([[True, False, True], [True, True, True]])
-    >>> resolve_mask(x, mask, lengths=np.array([3, 1])).tolist()
+    >>> valid = resolve_mask(x, mask, lengths=np.array([3, 1]))
+    >>> ops.convert_to_numpy(valid).tolist()
     [[True, False, True], [True, False, False]]
     """
     x = ops.convert_to_tensor(x)
@@ -110,8 +114,10 @@ def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
     Example:
 
     >>> import numpy as np
+    >>> from keras import ops
     >>> x = np.array([[[1.0], [np.nan]]], "float32")
-    >>> zero_padding(x, np.array([[True, False]])).tolist()
+    >>> kept = zero_padding(x, np.array([[True, False]]))
+    >>> ops.convert_to_numpy(kept).tolist()
     [[[1.0], [0.0]]]
     """
     x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
@@ -135,9 +141,10 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     Example:
 
     >>> import numpy as np
+    >>> from keras import ops
     >>> scores = np.array([[5.0, 5.0, np.nan], [1.0, 2.0, 3.0]], "float32")
     >>> valid = np.array([[True, True, False], [False, False, False]])
-    >>> masked_softmax(scores, valid).tolist()
+    >>> ops.convert_to_numpy(masked_softmax(scores, valid)).tolist()
     [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
     """
     scores, valid = ops.convert_to_tensor(scores), ops.convert_to_tensor(valid)

@@ -39,6 +39,14 @@ def upcast(x: Tensor) -> Tensor:
 
     Returns:
         `x` in float32 or wider.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras import ops
+    >>> x = np.array([2048.0, 1.0], "float16")
+    >>> float(x.sum(dtype="float16")), float(ops.sum(upcast(x)))
+    (2048.0, 2049.0)
     """
     return ops.cast(x, "float32") if dtype_of(x) in HALF_DTYPES else x
 
@@ -56,6 +64,16 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Returns:
         `(..., units)`, in the dtype of `x`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras import ops
+    >>> x = np.array([[[1.0, 2.0]]], "float32")
+    >>> kernel = np.array([[1.0], [10.0]], "float32")
+    >>> y = linear(x, kernel, bias=np.array([0.5], "float32"))
+    >>> ops.convert_to_numpy(y).tolist()
+    [[[21.5]]]
     """
     flat = ops.reshape(x, (-1, x.shape[-1]))
     out = flat @ ops.convert_to_tensor(kernel)
@@ -72,6 +90,14 @@ def tanh(x: Tensor) -> Tensor:
 
     Returns:
         The hyperbolic tangent, in the dtype of `x`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras import ops
+    >>> y = tanh(np.array([-30.0, 0.0, 30.0], "float32"))
+    >>> ops.convert_to_numpy(y).tolist()
+    [-1.0, 0.0, 1.0]
     """
     if dtype_of(x) != "float64":
         return ops.tanh(x)
@@ -98,6 +124,16 @@ def moments(
     Returns:
         `(mean, variance, count)`, each with size 1 on `axes`; `count` is the
         number of entries behind a mean. Where nothing counts all three are 0.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras import ops
+    >>> x = ops.convert_to_tensor([[[1.0], [3.0], [99.0]]])
+    >>> valid = np.array([[[True], [True], [False]]])
+    >>> mean, variance, count = moments(x, axes=(0, 1), valid=valid)
+    >>> float(mean[0, 0, 0]), float(variance[0, 0, 0]), float(count[0, 0, 0])
+    (2.0, 1.0, 2.0)
     """
 
     def total(values: Tensor) -> Tensor:

@@ -21,8 +21,10 @@ def masked_sum(x: Tensor, valid: Tensor) -> Tensor:
     Example:
 
     >>> import numpy as np
+    >>> from keras import ops
     >>> x = np.array([[[1.0], [2.0], [np.nan]]], "float32")
-    >>> masked_sum(x, np.array([[True, True, False]])).tolist()
+    >>> total = masked_sum(x, np.array([[True, True, False]]))
+    >>> ops.convert_to_numpy(total).tolist()
     [[3.0]]
     """
     x = ops.convert_to_tensor(x)
@@ -43,8 +45,10 @@ def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
     Example:
 
     >>> import numpy as np
+    >>> from keras import ops
     >>> x = np.array([[[1.0], [2.0], [np.nan]]], "float32")
-    >>> masked_mean(x, np.array([[True, True, False]])).tolist()
+    >>> mean = masked_mean(x, np.array([[True, True, False]]))
+    >>> ops.convert_to_numpy(mean).tolist()
     [[1.5]]
     """
     x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
@@ -67,14 +71,17 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
     Example:
 
     >>> import numpy as np
+    >>> from keras import ops
     >>> x = np.array([[[-1.0], [-2.0], [np.inf]]], "float32")
-    >>> masked_max(x, np.array([[True, True, False]])).tolist()
+    >>> largest = masked_max(x, np.array([[True, True, False]]))
+    >>> ops.convert_to_numpy(largest).tolist()
     [[-1.0]]
     """
     x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
     shown = ops.where(expand_mask(valid, 3), x, LOWEST[dtype_of(x)])
     some = ops.any(valid, axis=1, keepdims=True)
-    return ops.where(some, ops.max(shown, axis=1), 0.0)
+    # Not ops.max: torch.compile cannot look into Keras's.
+    return ops.where(some, ops.amax(shown, axis=1), 0.0)
 
 
 def step_weights(
@@ -93,11 +100,13 @@ def step_weights(
     Example:
 
     >>> import numpy as np
+    >>> from keras import ops
     >>> weights = np.array([[2.0, 2.0, 9.0]], "float32")
     >>> valid = np.array([[True, True, False]])
-    >>> step_weights(weights, valid).tolist()
+    >>> ops.convert_to_numpy(step_weights(weights, valid)).tolist()
     [[0.5, 0.5, 0.0]]
-    >>> step_weights(weights, valid, normalize=False).tolist()
+    >>> plain = step_weights(weights, valid, normalize=False)
+    >>> ops.convert_to_numpy(plain).tolist()
     [[2.0, 2.0, 0.0]]
     """
     if normalize:
@@ -128,8 +137,9 @@ def k_max(
     Example:
 
     >>> import numpy as np
+    >>> from keras import ops
     >>> x = np.array([[[1.0], [3.0], [2.0]]], "float32")
-    >>> k_max(x, k=2).tolist()
+    >>> ops.convert_to_numpy(k_max(x, k=2)).tolist()
     [[[3.0], [2.0]]]
     """
     x = ops.convert_to_tensor(x)

@@ -54,13 +54,13 @@ class BatchNormalization(keras.layers.Layer):
 
     Example:
 
-    >>> import numpy as np
+    >>> import keras, numpy as np
     >>> from kseq.layers.core import BatchNormalization
     >>> layer = BatchNormalization(epsilon=0.0)
     >>> x = np.array([[[1.0], [3.0], [99.0]]], "float32")
     >>> mask = np.array([[True, True, False]])
-    >>> y = layer(x, mask=mask, training=True)
-    >>> [round(float(v), 4) for v in y[0, :2, 0]]
+    >>> y = keras.ops.convert_to_numpy(layer(x, mask=mask, training=True))
+    >>> y[0, :2, 0].round(4).tolist()
     [-1.0, 1.0]
     """
 

@@ -48,10 +48,10 @@ class Dice(keras.layers.Layer):
 
     Example:
 
-    >>> import numpy as np
+    >>> import keras, numpy as np
     >>> from kseq.layers.core import Dice
     >>> y = Dice()(np.array([[-1.0, 0.0, 1.0]], "float32"))
-    >>> [round(float(v), 4) for v in y[0]]
+    >>> [round(float(v), 4) for v in keras.ops.convert_to_numpy(y)[0]]
     [-0.2689, 0.0, 0.7311]
     """
 
