@@ -5,6 +5,7 @@ argument, says what was expected and shows what came.
 """
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any, NoReturn
 
 from kseq.types import Shape
@@ -51,8 +52,8 @@ def check_positive_ints(name: str, values: Any) -> tuple[int, ...]:
 
 
 def _is_int(value: Any) -> bool:
-    # Anything that is an integer, NumPy's too, but not a bool.
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+    # NumPy's integers too, but no bool and no array of one integer.
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _is_positive_int(value: Any) -> bool:

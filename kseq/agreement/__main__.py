@@ -101,7 +101,8 @@ def compare_command(options: argparse.Namespace) -> int:
 
 def told(comparison: Comparison, out: Path) -> int:
     """Print and write a comparison; its exit code."""
-    console = Console()
+    # In a log nothing says how wide it is: not so narrow that tables wrap.
+    console = Console(width=None if sys.stdout.isatty() else 120)
     print_report(comparison, console)
     write_reports(comparison, out)
     console.print(f"Report: {out / 'index.html'}", soft_wrap=True)

@@ -75,9 +75,10 @@ def compare(folder: str | Path, expect: Sequence[str] = ()) -> Comparison:
     Returns:
         A comparison, which fails on: a run that is expected and not there, or
         did not finish; records made from different sources; a record without
-        results; a key that one run has and another lacks without a reason; a
-        shape or dtype that differs; a value that is not finite; a difference
-        beyond its tolerance (`kseq.agreement.tables`).
+        results; a computation that raised an error; a key that one run has and
+        another lacks without a reason; a shape or dtype that differs; a value
+        that is not finite; a difference beyond its tolerance
+        (`kseq.agreement.tables`).
 
     Raises:
         ValueError: there is no such folder, it holds no record, or one of its
@@ -115,6 +116,8 @@ def _check_runs(
     if len(names) < 2:
         comparison.fail("missing run", "", "fewer than two runs to compare")
     for record in records:
+        for computation, error in record.errors.items():
+            comparison.fail("error", computation, f"{record.run.name}: {error}")
         if not record.values:
             comparison.fail("empty record", record.run.name, "no results")
         if not record.run.finished:
@@ -138,8 +141,10 @@ def _check_keys(comparison: Comparison, records: Sequence[Record]) -> None:
     for key, names in sorted(holders.items()):
         computation = key.rsplit("/", 1)[0]
         for record in records:
-            if record.run.name not in names and (
-                computation not in record.left_out
+            if (
+                record.run.name not in names
+                and computation not in record.left_out
+                and computation not in record.errors
             ):
                 comparison.fail(
                     "missing key", key, f"{record.run.name} has no such result"

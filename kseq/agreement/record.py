@@ -17,7 +17,7 @@ import numpy as np
 from kseq.agreement.files import replacing
 from kseq.checks import refuse
 
-FORMAT = 1
+FORMAT = 2
 PACKAGES = (
     "kseq",
     "keras",
@@ -50,8 +50,8 @@ class Record:
 
     `values` and `references` are keyed by `case/dtype/kind/array` and
     `case/kind/array`; `dtypes` says what dtype a value had, which a file
-    cannot for bfloat16; `left_out` says why something was not computed, keyed
-    by `case/dtype/kind`.
+    cannot for bfloat16; `left_out` says why something was not asked for, and
+    `errors` why it could not be computed, keyed by `case/dtype/kind`.
     """
 
     run: Run
@@ -59,6 +59,7 @@ class Record:
     dtypes: dict[str, str] = field(default_factory=dict)
     references: dict[str, Any] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
 
     def add(
         self, case: str, dtype: str, kind: str, values: Mapping[str, Any]
@@ -92,6 +93,13 @@ class Record:
         """Say why something is not in this record."""
         self.left_out[f"{case}/{dtype}/{kind}"] = why
 
+    def fail(self, case: str, dtype: str, kind: str, error: Exception) -> None:
+        """Keep why something could not be computed."""
+        text = str(error).strip().splitlines() or [""]
+        self.errors[f"{case}/{dtype}/{kind}"] = (
+            f"{type(error).__name__}: {text[0]}"
+        )
+
     def save(self, path: str | Path) -> None:
         """Write the record; a failure leaves an older file whole."""
         header = {
@@ -99,6 +107,7 @@ class Record:
             "run": asdict(self.run),
             "dtypes": self.dtypes,
             "left_out": self.left_out,
+            "errors": self.errors,
         }
         arrays = {f"value/{k}": v for k, v in self.values.items()}
         arrays |= {f"reference/{k}": v for k, v in self.references.items()}
@@ -147,6 +156,7 @@ def load_record(path: str | Path) -> Record:
                 Run(**header["run"]),
                 dtypes=header["dtypes"],
                 left_out=header["left_out"],
+                errors=header["errors"],
             )
             for key in file.files:
                 kind, _, name = key.partition("/")

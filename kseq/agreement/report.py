@@ -3,7 +3,7 @@
 import html
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -64,24 +64,22 @@ def print_report(comparison: Comparison, console: Console) -> None:
     for run in comparison.runs:
         runs.add_row(
             run.name,
-            f"{run.backend} {run.versions.get(run.backend, '')}".strip(),
+            _backend(run),
             run.device,
             run.made,
             run.versions.get("keras", ""),
         )
     console.print(runs)
     table = Table(title="Largest differences, in units of the largest value")
-    for column in ("dtype", "kind"):
-        table.add_column(column)
+    table.add_column("computation", no_wrap=True)
     for column in ("cases", "between runs", "to reference", "limit"):
         table.add_column(column, justify="right")
-    table.add_column("where")
+    table.add_column("where most of the limit is used")
     for (dtype, kind), found in by_dtype_and_kind(comparison).items():
         farthest = worst(found)
         assert farthest is not None
         table.add_row(
-            dtype,
-            kind,
+            f"{dtype} {kind.replace('_', ' ')}",
             str(len({d.case for d in found})),
             number(worst(between_runs(found))),
             number(worst(to_reference(found))),
@@ -99,8 +97,8 @@ def print_report(comparison: Comparison, console: Console) -> None:
     verdict = (
         "[green]The runs agree.[/green]"
         if comparison.agrees
-        else f"[red]The runs do not agree: {len(comparison.failures)} "
-        "failures.[/red]"
+        else "[red]The runs do not agree: "
+        f"{counted(comparison.failures)}.[/red]"
     )
     console.print(verdict)
 
@@ -114,6 +112,10 @@ def grouped(failures: Iterable[Failure]) -> Iterator[tuple[Failure, str]]:
         groups.setdefault(key, []).append(failure)
     for first, *others in groups.values():
         yield first, f" ({len(others)} more like it)" if others else ""
+
+
+def counted(failures: Sequence[Failure]) -> str:
+    return f"{len(failures)} failure{'' if len(failures) == 1 else 's'}"
 
 
 def number(difference: Difference | None) -> str:
@@ -180,7 +182,7 @@ def to_html(comparison: Comparison) -> str:
     verdict = (
         "<p class=ok>The runs agree.</p>"
         if comparison.agrees
-        else f"<p class=bad>{len(comparison.failures)} failures.</p>"
+        else f"<p class=bad>{counted(comparison.failures)}.</p>"
     )
     sections = [
         heat_map(comparison, dtype)
@@ -274,6 +276,12 @@ def _runs(comparison: Comparison) -> str:
         "<th>device</th><th>made</th><th>versions</th></tr>"
         f"{rows}</table></div>"
     )
+
+
+def _backend(run: Any) -> str:
+    packages = (run.backend, f"{run.backend}-cpu")
+    known = [run.versions[p] for p in packages if p in run.versions]
+    return " ".join((run.backend, *known[:1]))
 
 
 def _versions(run: Any) -> str:

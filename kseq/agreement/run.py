@@ -48,7 +48,10 @@ def record_module(module: Path, out: Path) -> None:
     for case in cases:
         for dtype in case.dtypes:
             for kind in case.kinds:
-                record_case(record, case, dtype, kind)
+                try:
+                    record_case(record, case, dtype, kind)
+                except Exception as error:  # whatever a layer may raise
+                    record.fail(case.name, dtype, kind, error)
     record.run.finished = True
     record.save(out)
 

@@ -54,6 +54,11 @@ def unfinished(r):
     r.run.finished = False
 
 
+def raised(r):
+    drop_key(r)
+    r.fail("pool", "float32", "forward", RuntimeError("not on this backend"))
+
+
 def stale(r):
     r.run.fingerprint = "def"
 
@@ -70,6 +75,7 @@ FAULTS = {
     drop_key: "missing key",
     empty: "empty record",
     unfinished: "unfinished run",
+    raised: "error",
     stale: "different sources",
     another_reference: "reference",
 }

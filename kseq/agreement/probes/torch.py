@@ -1,4 +1,4 @@
-"""PyTorch: eager, and captured whole by torch.compile."""
+"""PyTorch: eager, and captured by torch.compile."""
 
 import contextlib
 from typing import Any
@@ -52,6 +52,6 @@ def _maybe_compiled(function: Any, compiled: bool) -> Any:
         return function
     # Its cache is the process's: cases would use up its limit.
     torch.compiler.reset()
-    # Captured whole (no graph break) and differentiated ahead of time. Not by
-    # inductor: that needs a C++ compiler, and seconds for each graph.
-    return torch.compile(function, fullgraph=True, backend="aot_eager")
+    # Differentiated ahead of time, but not by inductor: that needs a C++
+    # compiler, and seconds for each graph.
+    return torch.compile(function, backend="aot_eager")

@@ -1,0 +1,166 @@
+"""`python -m kseq.agreement run` on a file of anyone's."""
+
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+
+from kseq.agreement.__main__ import main
+from kseq.agreement.cases import load_cases
+from kseq.agreement.record import load_record
+from kseq.agreement.run import record_module
+
+# Two backends in one environment: the JAX one can compute on NumPy's, which
+# imports it, and the NumPy one on both.
+TWO_BACKENDS = ("jax", "numpy")
+needs_two_backends = pytest.mark.skipif(
+    keras.backend.backend() not in TWO_BACKENDS,
+    reason="only the environments of jax and numpy hold two backends",
+)
+
+AGREES = """
+import keras
+import numpy as np
+from kseq.agreement import case
+
+x = np.linspace(-1.0, 1.0, 24).reshape(2, 4, 3)
+
+@case
+def average():
+    return keras.layers.GlobalAveragePooling1D(), x
+"""
+
+# A layer that forgets a factor on one backend.
+DISAGREES = """
+import keras
+import numpy as np
+from kseq.agreement import case
+
+x = np.linspace(-1.0, 1.0, 24).reshape(2, 4, 3)
+factor = 1.0 if keras.backend.backend() == "numpy" else 1.001
+
+@case(kinds=("forward",))
+def scaled():
+    return keras.layers.Rescaling(factor), x
+"""
+
+RAISES = """
+from kseq.agreement import case
+import numpy as np
+
+def refuse(x):
+    raise RuntimeError("not here")
+
+@case(kinds=("forward",))
+def raises():
+    return refuse, np.ones(3)
+
+@case(kinds=("forward",))
+def works():
+    return abs, np.ones(3)
+"""
+
+
+@pytest.fixture
+def module(tmp_path):
+    def write(text):
+        path = tmp_path / "some_cases.py"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def run(path, *more):
+    out = path.parent / "report"
+    backends = ",".join(TWO_BACKENDS)
+    return main(
+        ["run", str(path), "--backends", backends, "--out", str(out), *more]
+    )
+
+
+@needs_two_backends
+def test_a_layer_that_agrees(module, capsys):
+    path = module(AGREES)
+    assert run(path) == 0
+    assert "The runs agree" in capsys.readouterr().out
+    report = path.parent / "report"
+    assert {p.name for p in report.iterdir()} == {
+        *("jax.npz", "numpy.npz"),
+        *("agreement.json", "agreement.md", "index.html"),
+    }
+    assert "average" in (report / "index.html").read_text()
+
+
+@needs_two_backends
+def test_a_layer_that_does_not_agree(module, capsys):
+    assert run(module(DISAGREES)) == 1
+    told = capsys.readouterr().out
+    assert "tolerance scaled/float32/forward" in told
+    assert "The runs do not agree: 1 failure." in told
+
+
+def test_a_case_that_raises_is_recorded_and_the_others_go_on(module, tmp_path):
+    record_module(module(RAISES), tmp_path / "a.npz")
+    record = load_record(tmp_path / "a.npz")
+    assert record.run.finished
+    assert record.errors == {"raises/float32/forward": "RuntimeError: not here"}
+    np.testing.assert_array_equal(
+        record.values["works/float32/forward/output 0"], np.ones(3)
+    )
+
+
+def test_an_unknown_backend_is_refused(module, capsys):
+    path = module(AGREES)
+    assert main(["run", str(path), "--backends", "jax,mxnet"]) == 2
+    assert "--backends: expected one of 'tensorflow'" in capsys.readouterr().err
+
+
+def test_a_run_that_fails_is_told(module, capfd):
+    path = module("raise SystemExit('broken file')")
+    backend = keras.backend.backend()
+    out = str(path.parent / "report")
+    assert main(["run", str(path), "--backends", backend, "--out", out]) == 1
+    assert f"failed: {backend}" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a file with functions decorated by @case"),
+        (
+            """
+            import numpy as np
+            from kseq.agreement import Case
+            one = Case("one", lambda: (abs, np.ones(2)))
+            two = Case("one", lambda: (abs, np.ones(2)))
+            """,
+            "cases of different names",
+        ),
+        (
+            """
+            from kseq.agreement import case
+            @case(dtypes=("float8",))
+            def one(): ...
+            """,
+            "dtypes of case 'one': expected one of 'float64'",
+        ),
+        (
+            """
+            from kseq.agreement import case
+            @case(kinds=("backward",))
+            def one(): ...
+            """,
+            "kinds of case 'one': expected one of 'forward'",
+        ),
+    ],
+)
+def test_a_wrong_file_is_refused(module, text, message):
+    with pytest.raises(ValueError, match=message):
+        load_cases(module(textwrap.dedent(text)))
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="module: expected a Python file"):
+        load_cases(tmp_path / "none.py")
