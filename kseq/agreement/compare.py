@@ -128,7 +128,10 @@ def _check_runs(
     if len(fingerprints) > 1:
         made = {r.run.name: r.run.fingerprint for r in records}
         comparison.fail(
-            "different sources", "", f"records of different sources: {made}"
+            "different sources",
+            "",
+            "records of different sources (compute the old ones again, or "
+            f"delete them): {made}",
         )
 
 

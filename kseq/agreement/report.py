@@ -171,6 +171,7 @@ table { border-collapse: collapse; font-size: 13px; white-space: nowrap }
 th, td { padding: .25rem .55rem; border: 1px solid #d9dee3; text-align: right }
 th { background: #f3f5f7; font-weight: 600 }
 th:first-child, td:first-child { text-align: left }
+.text td, .text th { text-align: left; white-space: normal }
 .ok { color: #116329; font-weight: 600 }
 .bad { color: #b3261e; font-weight: 600 }
 .none { color: #8a929a }
@@ -197,8 +198,8 @@ def to_html(comparison: Comparison) -> str:
 {verdict}{_failures(comparison)}{_runs(comparison)}
 <p>Each cell is the largest difference of a case, over forward, gradients and
 fit, in units of the computation's largest value. Its colour is how much of the
-tolerance it takes: green none, yellow a tenth, red all. Point at a cell to see
-where it is.</p>
+tolerance it takes: green a thousandth or less, yellow all, red more. Point at a
+cell to see where it is.</p>
 {"".join(sections)}
 </html>
 """
@@ -272,7 +273,7 @@ def _runs(comparison: Comparison) -> str:
         for run in comparison.runs
     )
     return (
-        "<div class=scroll><table><tr><th>run</th><th>backend</th>"
+        "<div class=scroll><table class=text><tr><th>run</th><th>backend</th>"
         "<th>device</th><th>made</th><th>versions</th></tr>"
         f"{rows}</table></div>"
     )

@@ -1,0 +1,42 @@
+"""Every Python block of the README and the pages runs as it is shown."""
+
+import re
+from pathlib import Path
+
+import keras
+import pytest
+
+from kseq.agreement.record import load_record
+from kseq.agreement.run import record_module
+from kseq.agreement.tables import left_out
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    pytest.param(block, id=f"{page.name}-{i}")
+    for page in PAGES
+    for i, block in enumerate(
+        re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)
+    )
+]
+
+
+def test_there_are_blocks():
+    assert len(BLOCKS) >= 4
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_block_runs(block, tmp_path):
+    no_fit = left_out(keras.backend.backend(), "fit", "float32")
+    if ".fit(" in block and no_fit:
+        pytest.skip(no_fit)
+    if not block.startswith("# "):
+        exec(compile(block, "block", "exec"), {"__name__": "block"})
+        return
+    # A file of cases: its first line is its name.
+    module = tmp_path / block.splitlines()[0].removeprefix("# ")
+    module.write_text(block)
+    record_module(module, tmp_path / "run.npz")
+    record = load_record(tmp_path / "run.npz")
+    assert record.values or record.left_out
+    assert not record.errors
