@@ -4,8 +4,8 @@ Each check returns the accepted value or raises a ValueError that names the
 argument, says what was expected and shows what came.
 """
 
-from collections.abc import Iterable, Sequence
-from numbers import Integral
+from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any, NoReturn
 
 from kseq.types import Shape
@@ -43,11 +43,15 @@ def check_positive_int(name: str, value: Any) -> int:
 
 def check_positive_ints(name: str, values: Any) -> tuple[int, ...]:
     """A sequence of positive integers, which may be empty."""
-    if not isinstance(values, Iterable) or isinstance(values, (str, bytes)):
-        refuse(name, "a sequence of positive integers", values)
-    values = tuple(values)
+    expected = "a sequence of positive integers"
+    if isinstance(values, (str, bytes)):
+        refuse(name, expected, values)
+    try:
+        values = tuple(values)
+    except TypeError:
+        refuse(name, expected, values)
     if not all(map(_is_positive_int, values)):
-        refuse(name, "a sequence of positive integers", values)
+        refuse(name, expected, values)
     return tuple(int(value) for value in values)
 
 
@@ -71,11 +75,13 @@ def check_number(
     name: str, value: Any, low: float, high: float, expected: str
 ) -> float:
     """A real number in ``[low, high)``."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        refuse(name, expected, value)
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except OverflowError:
         refuse(name, expected, value)
-    if isinstance(value, (bool, str)) or not low <= number < high:
+    if not low <= number < high:
         refuse(name, expected, value)
     return number
 

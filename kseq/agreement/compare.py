@@ -10,13 +10,10 @@ from typing import Any
 import numpy as np
 
 from kseq.agreement.record import Record, load_record, reference_key
-from kseq.agreement.tables import tolerance
+from kseq.agreement.tables import BITS, tolerance
 from kseq.checks import refuse
 
 REFERENCE = "reference"
-
-# Significant bits, to count a difference in units in the last place.
-BITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def fit(
     targets = [
         np.asarray(c, dtype)
         for c in cotangents_of(
-            [np.empty((len(data[0]), *o.shape[1:])) for o in outputs]
+            [np.empty((len(data[0]), *o.shape[1:])) for o in outputs], dtype
         )
     ]
     history = model.fit(

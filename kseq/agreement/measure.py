@@ -11,7 +11,7 @@ from keras import ops
 from kseq.agreement import probes
 from kseq.agreement.cases import Case
 from kseq.agreement.fit import fit
-from kseq.agreement.numbers import cotangents_of, seed_weights
+from kseq.agreement.numbers import cotangents_of, rounded, seed_weights
 from kseq.agreement.reference import complex_step_gradients, flatten
 
 
@@ -39,7 +39,9 @@ def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
         outputs = probes.forward(layer, inputs, kwargs, compiled=False)
         cotangents = [
             ops.cast(ops.convert_to_tensor(c), output.dtype)
-            for c, output in zip(cotangents_of(outputs), outputs, strict=True)
+            for c, output in zip(
+                cotangents_of(outputs, dtype), outputs, strict=True
+            )
         ]
         # Anew: the forward pass may have moved statistics.
         layer, inputs, kwargs = built(case, dtype)
@@ -49,25 +51,26 @@ def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
         return name_gradients(layer, of_inputs, of_weights)
 
 
-def reference_values(case: Case, kind: str) -> dict[str, Any]:
-    """What the case's float64 reference gives; empty where there is none."""
+def reference_values(case: Case, dtype: str, kind: str) -> dict[str, Any]:
+    """What the case's float64 reference gives; empty where there is none.
+
+    It is given what a dtype can hold of the case's numbers. Only the shapes
+    and the order of its weights are the backend's.
+    """
     if case.reference is None or kind == "fit":
         return {}
-    # Only its weights' shapes and order are of the backend.
-    layer, arrays, _ = _anew(case)
-    inputs = [
-        x.astype("float64") if x.dtype.kind == "f" else x
-        for x in flatten(arrays)
-    ]
-    weights = [
-        keras.ops.convert_to_numpy(w.value).astype("float64")
-        for w in weights_of(layer)
-    ]
+    with dtype_scope(dtype):
+        layer, arrays, _ = _anew(case, dtype)
+        inputs = flatten(arrays)
+        weights = [
+            np.asarray(ops.convert_to_numpy(w.value)).astype("float64")
+            for w in weights_of(layer)
+        ]
     outputs = flatten(case.reference(inputs, weights))
     if kind.startswith("forward"):
         return name_outputs(outputs)
     of_inputs, of_weights = complex_step_gradients(
-        case.reference, inputs, weights, cotangents_of(outputs)
+        case.reference, inputs, weights, cotangents_of(outputs, dtype)
     )
     trainable = [
         gradient
@@ -95,8 +98,11 @@ def dtype_scope(dtype: str) -> Iterator[None]:
             keras.config.set_dtype_policy(policy)
 
 
-def _anew(case: Case) -> tuple[Any, Any, dict[str, Any]]:
-    """The case's layer, built and with its weights, and its arrays."""
+def _anew(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
+    """The case's layer, built and with its weights, and its arrays.
+
+    Floats are in float64, rounded to what the dtype can hold.
+    """
     layer, inputs, *rest = case.build()
     kwargs = dict(rest[0]) if rest else {}
     if isinstance(layer, keras.Layer):
@@ -104,12 +110,19 @@ def _anew(case: Case) -> tuple[Any, Any, dict[str, Any]]:
             shapes = [x.shape for x in flatten(inputs)]
             layer.build(shapes if isinstance(inputs, list) else shapes[0])
         seed_weights(layer)
-    return layer, inputs, kwargs
+
+    def held(x: Any) -> Any:
+        if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+            return x
+        return rounded(x.astype("float64"), dtype)
+
+    kwargs = {name: held(value) for name, value in kwargs.items()}
+    return layer, keras.tree.map_structure(held, inputs), kwargs
 
 
 def built(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
-    """As `_anew`, with tensors of a dtype for arrays."""
-    layer, inputs, kwargs = _anew(case)
+    """As `_anew`, with tensors of the dtype for arrays."""
+    layer, inputs, kwargs = _anew(case, dtype)
 
     def tensor(x: Any) -> Any:
         if not isinstance(x, np.ndarray):

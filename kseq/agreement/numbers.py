@@ -1,15 +1,28 @@
-"""The numbers that a case is given, the same on every backend and dtype."""
+"""The numbers that a case is given: the same on every backend."""
 
 from typing import Any
 
 import numpy as np
 
+from kseq.agreement.tables import BITS
+from kseq.ops.numerics import dtype_of
+
+
+def rounded(x: Any, dtype: str) -> Any:
+    """Float64 numbers rounded to the significant bits of a dtype.
+
+    What a case is given in a dtype is also what its float64 reference is
+    given: so a difference is of the computation, not of its inputs.
+    """
+    mantissa, exponent = np.frexp(x)
+    scale = 2.0 ** BITS[dtype]
+    return np.ldexp(np.round(mantissa * scale) / scale, exponent)
+
 
 def seed_weights(layer: Any, seed: int = 0) -> None:
     """Give a built layer weights that are the same on every backend.
 
-    Keras's initializers draw other numbers on every backend. The values are
-    rounded to 8 significant bits, so that every dtype holds them exactly.
+    Keras's initializers draw other numbers on every backend.
 
     Args:
         layer: a built layer or model.
@@ -19,18 +32,14 @@ def seed_weights(layer: Any, seed: int = 0) -> None:
         draw = np.random.default_rng([seed, i]).normal(size=weight.shape)
         # What is named a variance must be positive.
         value = np.exp(draw / 2) if "variance" in weight.name else draw / 2
-        weight.assign(eight_bits(value))
+        weight.assign(rounded(value, dtype_of(weight)))
 
 
-def eight_bits(x: Any) -> Any:
-    """`x` rounded to 8 significant bits, which each float dtype has."""
-    mantissa, exponent = np.frexp(x)
-    return np.ldexp(np.round(mantissa * 256) / 256, exponent)
-
-
-def cotangents_of(outputs: list[Any]) -> list[Any]:
+def cotangents_of(outputs: list[Any], dtype: str) -> list[Any]:
     """What the outputs are weighed with to differentiate their sum."""
     return [
-        eight_bits(np.random.default_rng([7, i]).normal(size=tuple(o.shape)))
+        rounded(
+            np.random.default_rng([7, i]).normal(size=tuple(o.shape)), dtype
+        )
         for i, o in enumerate(outputs)
     ]

@@ -48,8 +48,8 @@ class Run:
 class Record:
     """The results of one run.
 
-    `values` and `references` are keyed by `case/dtype/kind/array` and
-    `case/kind/array`; `dtypes` says what dtype a value had, which a file
+    `values` and `references` are keyed by `case/dtype/kind/array`, the latter
+    without "_compiled"; `dtypes` says what dtype a value had, which a file
     cannot for bfloat16; `left_out` says why something was not asked for, and
     `errors` why it could not be computed, keyed by `case/dtype/kind`.
     """
@@ -73,16 +73,16 @@ class Record:
             self.values[key] = to_numpy(value)
 
     def add_references(
-        self, case: str, kind: str, references: Mapping[str, Any]
+        self, case: str, dtype: str, kind: str, references: Mapping[str, Any]
     ) -> None:
         """Keep what the float64 reference gives."""
         for name, value in references.items():
-            key = reference_key(f"{case}/any/{kind}/{name}")
+            key = reference_key(f"{case}/{dtype}/{kind}/{name}")
             self.references[key] = np.asarray(value)
 
-    def references_of(self, case: str, kind: str) -> dict[str, Any]:
+    def references_of(self, case: str, dtype: str, kind: str) -> dict[str, Any]:
         """What the float64 reference gives, by name."""
-        start = reference_key(f"{case}/any/{kind}/")
+        start = reference_key(f"{case}/{dtype}/{kind}/")
         return {
             key.removeprefix(start): value
             for key, value in self.references.items()
@@ -189,9 +189,9 @@ def to_numpy(value: Any) -> Any:
 
 
 def reference_key(key: str) -> str:
-    """The reference's key for a value's: it knows no dtype and no compiler."""
-    case, _, kind, name = key.split("/", 3)
-    return f"{case}/{kind.removesuffix('_compiled')}/{name}"
+    """The reference's key for a value's: it knows no compiler."""
+    case, dtype, kind, name = key.split("/", 3)
+    return f"{case}/{dtype}/{kind.removesuffix('_compiled')}/{name}"
 
 
 def fingerprint(sources: Iterable[Path]) -> str:

@@ -36,8 +36,10 @@ def record_case(
         return None
     values = measure(case, dtype, kind)
     record.add(case.name, dtype, kind, values)
-    if not record.references_of(case.name, kind):
-        record.add_references(case.name, kind, reference_values(case, kind))
+    if not record.references_of(case.name, dtype, kind):
+        record.add_references(
+            case.name, dtype, kind, reference_values(case, dtype, kind)
+        )
     return values
 
 

@@ -13,6 +13,8 @@ KINDS = (
     "fit",
 )
 DTYPES = ("float64", "float32", "bfloat16", "float16")
+# Significant bits of each.
+BITS = {"float64": 53, "float32": 24, "bfloat16": 8, "float16": 11}
 HALF_KINDS = ("forward",)
 
 

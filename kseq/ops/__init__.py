@@ -11,6 +11,7 @@ from kseq.ops.masks import lengths_to_mask as lengths_to_mask
 from kseq.ops.masks import masked_softmax as masked_softmax
 from kseq.ops.masks import resolve_mask as resolve_mask
 from kseq.ops.masks import zero_padding as zero_padding
+from kseq.ops.numerics import dtype_of as dtype_of
 from kseq.ops.numerics import linear as linear
 from kseq.ops.numerics import moments as moments
 from kseq.ops.numerics import tanh as tanh

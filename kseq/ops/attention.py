@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from kseq.checks import check_one_of
 from kseq.ops.masks import masked_softmax
 from kseq.ops.numerics import linear
 from kseq.types import Shape, Tensor
@@ -55,6 +56,9 @@ def din_hidden(
     Returns:
         `(batch, candidates, steps, units)`.
 
+    Raises:
+        ValueError: `form` is neither.
+
     Example:
 
     >>> import numpy as np
@@ -63,6 +67,7 @@ def din_hidden(
     >>> tuple(din_hidden(q, k, w, b).shape)
     (2, 3, 5, 8)
     """
+    check_one_of("form", form, ("fold", "split"))
     query, keys = ops.convert_to_tensor(query), ops.convert_to_tensor(keys)
     kernel, bias = ops.convert_to_tensor(kernel), ops.convert_to_tensor(bias)
     dim = keys.shape[-1]

@@ -6,7 +6,7 @@ kept out by a select, never by a product: 0 times NaN is NaN.
 
 from keras import ops
 
-from kseq.checks import check_rank, check_same_dim
+from kseq.checks import check_one_of, check_rank, check_same_dim, refuse
 from kseq.ops.numerics import LOWEST, dtype_of, upcast
 from kseq.types import Tensor
 
@@ -36,11 +36,13 @@ def lengths_to_mask(lengths: Tensor, x: Tensor) -> Tensor:
     lengths, x = ops.convert_to_tensor(lengths), ops.convert_to_tensor(x)
     check_rank("lengths", lengths.shape, (1, 2))
     check_same_dim(0, lengths=lengths.shape, sequence=x.shape)
-    if len(lengths.shape) == 2:
-        check_same_dim(1, lengths=lengths.shape, expected=(None, 1))
+    if tuple(lengths.shape[1:]) not in ((), (1,), (None,)):
+        refuse("lengths", "shape (batch,) or (batch, 1)", tuple(lengths.shape))
     # A running count: exporters refuse arange where steps is not known.
     position = ops.cumsum(ops.ones_like(_first_dims(x), "int32"), axis=1)
-    return position <= ops.reshape(ops.cast(lengths, "int32"), (-1, 1))
+    # As floats: a length that int32 cannot hold would wrap.
+    lengths = ops.reshape(ops.cast(lengths, "float32"), (-1, 1))
+    return ops.cast(position, "float32") <= lengths
 
 
 def resolve_mask(
@@ -121,7 +123,7 @@ def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
     [[[1.0], [0.0]]]
     """
     x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
-    return ops.where(expand_mask(valid, len(x.shape)), x, 0.0)
+    return ops.where(expand_mask(valid, len(x.shape)), x, 0)
 
 
 def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
@@ -138,6 +140,9 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
         As `scores`. An entry that does not count is exactly 0, and a row in
         which none counts is all 0, with gradient 0.
 
+    Raises:
+        ValueError: `scores` are not floats.
+
     Example:
 
     >>> import numpy as np
@@ -148,7 +153,10 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
     """
     scores, valid = ops.convert_to_tensor(scores), ops.convert_to_tensor(valid)
+    check_one_of("dtype of scores", dtype_of(scores), tuple(LOWEST))
     wide = upcast(scores)
     shown = ops.where(valid, wide, LOWEST[dtype_of(wide)])
-    weights = ops.where(valid, ops.softmax(shown, axis=axis), 0.0)
+    # Not ops.softmax: it warns of an axis of one, which one step is.
+    weights = ops.exp(ops.log_softmax(shown, axis=axis))
+    weights = ops.where(valid, weights, 0.0)
     return ops.cast(weights, scores.dtype)

@@ -15,7 +15,8 @@ from kseq.types import Tensor
 
 HALF_DTYPES = ("float16", "bfloat16")
 
-# The least finite number of each float dtype. Not -inf: -inf - -inf is NaN.
+# The least finite number of each float dtype, to fill what a softmax must not
+# see. Not -inf: -inf - -inf is NaN.
 LOWEST = {
     "float16": -65504.0,
     "bfloat16": -3.3895313892515355e38,
@@ -25,7 +26,20 @@ LOWEST = {
 
 
 def dtype_of(x: Tensor) -> str:
-    """The dtype's name: ``x.dtype`` itself is another type on each backend."""
+    """The name of a tensor's dtype: ``x.dtype`` is of another type everywhere.
+
+    Args:
+        x: any tensor.
+
+    Returns:
+        Such as "float32".
+
+    Example:
+
+    >>> from keras import ops
+    >>> dtype_of(ops.ones((2, 3), "float16"))
+    'float16'
+    """
     return keras.backend.standardize_dtype(x.dtype)
 
 
@@ -48,6 +62,7 @@ def upcast(x: Tensor) -> Tensor:
     >>> float(x.sum(dtype="float16")), float(ops.sum(upcast(x)))
     (2048.0, 2049.0)
     """
+    x = ops.convert_to_tensor(x)
     return ops.cast(x, "float32") if dtype_of(x) in HALF_DTYPES else x
 
 
@@ -75,6 +90,7 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> ops.convert_to_numpy(y).tolist()
     [[[21.5]]]
     """
+    x = ops.convert_to_tensor(x)
     flat = ops.reshape(x, (-1, x.shape[-1]))
     out = flat @ ops.convert_to_tensor(kernel)
     if bias is not None:
@@ -99,6 +115,7 @@ def tanh(x: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(y).tolist()
     [-1.0, 0.0, 1.0]
     """
+    x = ops.convert_to_tensor(x)
     if dtype_of(x) != "float64":
         return ops.tanh(x)
     # Beyond 20 the result is 1 to the last bit, and expm1 would overflow.
@@ -135,14 +152,17 @@ def moments(
     >>> float(mean[0, 0, 0]), float(variance[0, 0, 0]), float(count[0, 0, 0])
     (2.0, 1.0, 2.0)
     """
+    x = ops.convert_to_tensor(x)
+
+    def counting(values: Tensor) -> Tensor:
+        return values if valid is None else ops.where(valid, values, 0.0)
 
     def total(values: Tensor) -> Tensor:
-        if valid is not None:
-            values = ops.where(valid, values, 0.0)
         return ops.sum(values, axis=tuple(axes), keepdims=True)
 
-    count = total(ops.ones_like(x))
+    count = total(counting(ops.ones_like(x)))
     divisor = ops.where(count > 0, count, 1.0)
-    mean = total(x) / divisor
-    centred = x - mean
+    mean = total(counting(x)) / divisor
+    # Selected before it is squared: the gradient of what is left out is 0.
+    centred = counting(x - mean)
     return mean, total(centred * centred) / divisor, count

@@ -1,10 +1,12 @@
 """Sums, means and maxima over the steps that count."""
 
+import math
+
 from keras import ops
 
 from kseq.checks import check_axis, check_positive_int, refuse
 from kseq.ops.masks import expand_mask, masked_softmax, zero_padding
-from kseq.ops.numerics import LOWEST, dtype_of, upcast
+from kseq.ops.numerics import upcast
 from kseq.types import Tensor
 
 
@@ -78,7 +80,7 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
     [[-1.0]]
     """
     x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
-    shown = ops.where(expand_mask(valid, 3), x, LOWEST[dtype_of(x)])
+    shown = ops.where(expand_mask(valid, 3), x, -math.inf)
     some = ops.any(valid, axis=1, keepdims=True)
     # Not ops.max: torch.compile cannot look into Keras's.
     return ops.where(some, ops.amax(shown, axis=1), 0.0)
@@ -152,7 +154,7 @@ def k_max(
     along_steps = valid is not None and axis == 1
     if valid is not None:
         valid = expand_mask(ops.convert_to_tensor(valid), rank)
-        x = ops.where(valid, x, LOWEST[dtype_of(x)] if along_steps else 0.0)
+        x = ops.where(valid, x, -math.inf if along_steps else 0.0)
     order = list(range(rank))
     order[axis], order[-1] = order[-1], order[axis]
     top, _ = ops.top_k(ops.transpose(x, order), k, sorted=True)

@@ -25,7 +25,7 @@ def test_case(case, dtype, kind, record):
     arrays = {name: to_numpy(value) for name, value in values.items()}
     for name, array in arrays.items():
         assert np.all(np.isfinite(array)), name
-    expected = record.references_of(case.name, kind)
+    expected = record.references_of(case.name, dtype, kind)
     # Training has no reference: `agree` compares it between backends.
     assert bool(expected) == (kind != "fit")
     if not expected:

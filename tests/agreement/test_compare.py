@@ -19,7 +19,7 @@ def record(name):
         run,
         values,
         {KEY: "float32"},
-        {"pool/forward/output 0": np.array([1.0, 2.0])},
+        {"pool/float32/forward/output 0": np.array([1.0, 2.0])},
         {},
     )
 
@@ -64,7 +64,7 @@ def stale(r):
 
 
 def another_reference(r):
-    r.references["pool/forward/output 0"] = np.array([1.0, 3.0])
+    r.references["pool/float32/forward/output 0"] = np.array([1.0, 3.0])
 
 
 FAULTS = {

@@ -38,6 +38,8 @@ def activation_layer(activation: Any, dtype: Any = None) -> keras.layers.Layer:
         return keras.layers.Activation(tanh, dtype=dtype)
     if isinstance(activation, dict):
         layer = keras.saving.deserialize_keras_object(dict(activation))
+        if not isinstance(layer, keras.layers.Layer):  # a function's config
+            return activation_layer(layer, dtype)
         config = layer.get_config()
         config["dtype"] = dtype
         return type(layer).from_config(config)

@@ -1,0 +1,110 @@
+"""float64 goes through every op without a rounding to 32 bits.
+
+Not with the numbers of the other tests: those have 8 significant bits, so that
+their products and sums are exact in float32 too.
+"""
+
+import numpy as np
+import pytest
+
+from kseq import ops as kops
+from tests.cases import MASK
+from tests.ops.compute import BACKEND, COMPUTED, compute
+from tests.reference import attention, pooling
+from tests.reference.masks import select, softmax
+
+pytestmark = pytest.mark.skipif(
+    "float64" not in COMPUTED, reason=f"{BACKEND} computes float64 in 32 bits"
+)
+
+RNG = np.random.default_rng(11)
+X = RNG.normal(size=(4, 6, 3))
+SCORES = RNG.normal(size=(4, 6))
+QUERY = RNG.normal(size=(4, 2, 3))
+KERNEL, BIAS = RNG.normal(size=(12, 5)), RNG.normal(size=5)
+WEIGHTS = RNG.normal(size=(4, 2, 6))
+VALID = MASK[..., None]
+
+
+def concatenated():
+    q = np.repeat(QUERY[:, :, None], 6, axis=2)
+    k = np.repeat(X[:, None], 2, axis=1)
+    return np.concatenate([q, k, q - k, q * k], axis=-1)
+
+
+def moments_of(x, *options):
+    return kops.moments(x, (0, 1), *options)[1]
+
+
+OPS = {
+    "zero_padding": ((kops.zero_padding, X, MASK), select(VALID, X)),
+    "masked_softmax": (
+        (kops.masked_softmax, SCORES, MASK),
+        softmax(SCORES, MASK),
+    ),
+    "masked_sum": (
+        (kops.masked_sum, X, MASK),
+        pooling.pool(X, MASK, "sum")[:, 0],
+    ),
+    "masked_mean": (
+        (kops.masked_mean, X, MASK),
+        pooling.pool(X, MASK, "mean")[:, 0],
+    ),
+    "masked_max": (
+        (kops.masked_max, X, MASK),
+        pooling.pool(X, MASK, "max")[:, 0],
+    ),
+    "step_weights": (
+        (kops.step_weights, SCORES, MASK),
+        softmax(SCORES, MASK),
+    ),
+    "k_max": (
+        (kops.k_max, X, 2, 1, MASK),
+        pooling.k_max(X, 2, 1, MASK),
+    ),
+    "din_hidden-fold": (
+        (kops.din_hidden, QUERY, X, KERNEL, BIAS, "fold"),
+        concatenated() @ KERNEL + BIAS,
+    ),
+    "din_hidden-split": (
+        (kops.din_hidden, QUERY, X, KERNEL, BIAS, "split"),
+        concatenated() @ KERNEL + BIAS,
+    ),
+    "attention_weights": (
+        (kops.attention_weights, WEIGHTS, MASK, True),
+        attention.attention_weights(WEIGHTS, MASK, True),
+    ),
+    "attention_pool": ((kops.attention_pool, WEIGHTS, X), WEIGHTS @ X),
+    "linear": (
+        (kops.linear, X, KERNEL[:3], BIAS),
+        X @ KERNEL[:3] + BIAS,
+    ),
+    "upcast": ((kops.upcast, X), X),
+    "tanh": ((kops.tanh, X), np.tanh(X)),
+    "moments": (
+        (moments_of, X),
+        X.var(axis=(0, 1), keepdims=True),
+    ),
+    "moments-mask": (
+        (moments_of, X, VALID),
+        X[MASK].var(axis=0)[None, None],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_keeps_float64(name):
+    (function, *arguments), expected = OPS[name]
+    got = compute(function, "float64", *arguments)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-13)
+
+
+def test_no_op_is_forgotten():
+    without_floats = {
+        "lengths_to_mask",
+        "resolve_mask",
+        "din_form",
+        "dtype_of",
+    }
+    names = {n for n, f in vars(kops).items() if hasattr(f, "__code__")}
+    assert {n.split("-")[0] for n in OPS} == names - without_floats
