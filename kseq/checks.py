@@ -98,8 +98,10 @@ def check_nonnegative(name: str, value: Any) -> float:
 
 def is_shape(value: Any) -> bool:
     """True for the shape of one tensor, False for a structure of shapes."""
-    return isinstance(value, (list, tuple)) and all(
-        dim is None or isinstance(dim, int) for dim in value
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) > 0
+        and all(dim is None or isinstance(dim, int) for dim in value)
     )
 
 

@@ -94,8 +94,8 @@ def _first_dims(x: Tensor) -> Tensor:
 
 
 def expand_mask(valid: Tensor, rank: int) -> Tensor:
-    """The mask `(batch, steps)` with axes of size 1 behind it, up to `rank`."""
-    for _ in range(rank - 2):
+    """The mask with axes of size 1 behind it, up to `rank`."""
+    for _ in range(rank - len(valid.shape)):
         valid = ops.expand_dims(valid, -1)
     return valid
 

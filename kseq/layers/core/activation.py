@@ -30,24 +30,32 @@ def check_activation(name: str, activation: Any) -> Any:
     return activation
 
 
-def activation_layer(activation: Any, dtype: Any = None) -> keras.layers.Layer:
-    """A new layer for an activation that `check_activation` gave."""
+def activation_layer(
+    activation: Any, dtype: Any = None, name: str = "activation"
+) -> keras.layers.Layer:
+    """A new layer for an activation that `check_activation` gave.
+
+    Args:
+        activation: what was given.
+        dtype: the new layer's dtype or policy.
+        name: its name, of which the paths of its weights are made: Keras's own
+            counts all layers of the process.
+    """
+    options = {"dtype": dtype, "name": name}
     if activation in ("dice", "Dice"):
-        return Dice(dtype=dtype)
+        return Dice(**options)
     if activation == "tanh":  # Keras's own rounds float64 to 32 bits on JAX
-        return keras.layers.Activation(tanh, dtype=dtype)
+        return keras.layers.Activation(tanh, **options)
     if isinstance(activation, dict):
         layer = keras.saving.deserialize_keras_object(dict(activation))
         if not isinstance(layer, keras.layers.Layer):  # a function's config
-            return activation_layer(layer, dtype)
-        config = layer.get_config()
-        config["dtype"] = dtype
-        return type(layer).from_config(config)
+            return activation_layer(layer, **options)
+        return type(layer).from_config({**layer.get_config(), **options})
     if isinstance(activation, type):
         if not issubclass(activation, keras.layers.Layer):
             raise TypeError(f"{activation} is no keras layer")
-        return activation(dtype=dtype)
-    return keras.layers.Activation(activation, dtype=dtype)
+        return activation(**options)
+    return keras.layers.Activation(activation, **options)
 
 
 def call_parameters(layer: keras.layers.Layer) -> frozenset[str]:
@@ -58,7 +66,8 @@ def call_parameters(layer: keras.layers.Layer) -> frozenset[str]:
 def serialize_activation(activation: Any) -> Any:
     """The activation as a saved config holds it."""
     if isinstance(activation, type):
-        return keras.saving.serialize_keras_object(activation())
+        layer = activation_layer(activation)
+        return keras.saving.serialize_keras_object(layer)
     if isinstance(activation, (str, dict)) or activation is None:
         return activation
     return keras.saving.serialize_keras_object(activation)

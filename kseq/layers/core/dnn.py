@@ -18,6 +18,7 @@ from kseq.layers.core.activation import (
     serialize_activation,
 )
 from kseq.layers.core.batch_normalization import BatchNormalization
+from kseq.ops.masks import zero_padding
 from kseq.ops.numerics import linear
 from kseq.types import Shape, Tensor
 
@@ -40,8 +41,9 @@ class DNN(keras.layers.Layer):
 
     Call arguments:
         inputs: `(batch, ..., dim)`.
-        mask: bool `(batch, steps)` for inputs `(batch, steps, ..., dim)`: keeps
-            other steps out of batch statistics. None: every step counts.
+        mask: bool `(batch, steps)` for inputs `(batch, steps, ..., dim)`: other
+            steps are taken as 0, and stay out of batch statistics. None: every
+            step counts.
         training: whether to drop units and use the batch's statistics.
 
     Returns:
@@ -117,13 +119,18 @@ class DNN(keras.layers.Layer):
             for i in layers
         ]
         self.bn_layers = [
-            BatchNormalization(dtype=self.dtype_policy)
-            for _ in layers
+            BatchNormalization(
+                dtype=self.dtype_policy, name=f"batch_normalization{i}"
+            )
+            for i in layers
             if self.use_bn
         ]
         self.dropout_layers = [
             keras.layers.Dropout(
-                self.dropout_rate, seed=self._seed(i), dtype=self.dtype_policy
+                self.dropout_rate,
+                seed=self._seed(i),
+                dtype=self.dtype_policy,
+                name=f"dropout{i}",
             )
             for i in layers
             if self.dropout_rate
@@ -132,8 +139,8 @@ class DNN(keras.layers.Layer):
         if self.output_activation is not None and activations:
             activations[-1] = self.output_activation
         self.activation_layers = [
-            activation_layer(activation, self.dtype_policy)
-            for activation in activations
+            activation_layer(activation, self.dtype_policy, f"activation{i}")
+            for i, activation in enumerate(activations)
         ]
         # Looked up here: torch.compile cannot look into a signature.
         self._asked = [call_parameters(a) for a in self.activation_layers]
@@ -158,7 +165,8 @@ class DNN(keras.layers.Layer):
     ) -> Tensor:
         if not self.hidden_units:
             return inputs
-        return self.finish(self.linear(0, inputs), mask, training)
+        x = inputs if mask is None else zero_padding(inputs, mask)
+        return self.finish(self.linear(0, x), mask, training)
 
     def linear(self, i: int, x: Tensor) -> Tensor:
         """Layer `i` before its activation."""

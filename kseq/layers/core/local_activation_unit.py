@@ -89,12 +89,16 @@ class LocalActivationUnit(keras.layers.Layer):
         )
         self.supports_masking = True
 
-    def build(self, input_shape: list[Shape]) -> None:
-        query, keys = self._pair(input_shape)
+    def check_shapes(self, query: Shape, keys: Shape) -> None:
+        """Refuse a query and keys that do not fit."""
         check_rank("query", query, (3,))
         check_rank("keys", keys, (3,))
         check_same_dim(0, query=query, keys=keys)
         check_same_dim(-1, query=query, keys=keys)
+
+    def build(self, input_shape: list[Shape]) -> None:
+        query, keys = self._pair(input_shape)
+        self.check_shapes(query, keys)
         concatenated = 4 * check_known_dim("keys", keys, -1)
         self._form = din_form(keys)
         self.kernel = self.add_weight(

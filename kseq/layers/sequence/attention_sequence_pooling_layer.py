@@ -105,6 +105,9 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         self.weight_normalization = weight_normalization
         self.return_score = return_score
 
+    def check_features(self, shapes: list[Shape]) -> None:
+        self.local_att.check_shapes(*shapes)
+
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         self.local_att.build(self.split(input_shape)[0])

@@ -38,7 +38,8 @@ class SequenceLayer(keras.layers.Layer):
         lengths = None
         if len(items) == len(self.features) + 1:
             lengths = items.pop(self.lengths_at)
-        if len(items) != len(self.features):
+        # Keras builds with None where it was called with an empty list.
+        if inputs is None or len(items) != len(self.features):
             names = list(self.features)
             names.insert(self.lengths_at, "lengths")
             refuse(

@@ -1,0 +1,85 @@
+"""A model saved on one backend gives the same numbers on every other."""
+
+import keras
+import numpy as np
+import pytest
+
+from tests.arrays import to_numpy
+from tests.layers.checks import assert_close
+from tests.layers.examples import (
+    EXAMPLES,
+    everything,
+    model_inputs,
+    names,
+    predict_inputs,
+)
+from tests.layers.saved.make import SAVED
+
+MADE_ON = ("tensorflow", "torch", "jax")
+
+
+def recorded(backend):
+    """The inputs and outputs of the model saved on a backend."""
+    found = {"input": {}, "output": {}}
+    with np.load(SAVED / f"{backend}.npz") as arrays:
+        for key in arrays.files:
+            kind, name = key.split(" ", 1)
+            found[kind][name] = arrays[key]
+    return found["input"], found["output"]
+
+
+@pytest.mark.parametrize("backend", MADE_ON)
+def test_a_model_saved_on_a_backend_gives_its_numbers(backend):
+    model = keras.saving.load_model(SAVED / f"{backend}.keras")
+    inputs, outputs = recorded(backend)
+    assert set(outputs) == set(names(EXAMPLES)), "make the files anew"
+    inputs = [inputs[symbol.name] for symbol in model.inputs]
+    got = predict_inputs(model, inputs)
+    for name, expected in outputs.items():
+        assert_close(got[name], expected, name=name)
+
+
+def test_the_backends_saved_the_same():
+    _, expected = recorded(MADE_ON[0])
+    for backend in MADE_ON[1:]:
+        for name, output in recorded(backend)[1].items():
+            assert_close(output, expected[name], name=f"{backend} {name}")
+
+
+def test_the_saved_numbers_are_not_trivial():
+    _, outputs = recorded(MADE_ON[0])
+    for name, output in outputs.items():
+        assert np.ptp(output[0]) > 0, name
+
+
+@pytest.fixture(scope="module")
+def saved_here(tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "model.keras"
+    model = everything()
+    model.save(path)
+    return model, path
+
+
+def test_saves_and_loads_here(saved_here):
+    model, path = saved_here
+    loaded = keras.saving.load_model(path)
+    inputs = model_inputs(model)
+    expected = model(inputs)
+    for name, output in loaded(inputs).items():
+        np.testing.assert_array_equal(
+            to_numpy(output), to_numpy(expected[name]), err_msg=name
+        )
+
+
+def test_weights_alone_save_and_load(saved_here, tmp_path):
+    model, _ = saved_here
+    path = tmp_path / "model.weights.h5"
+    model.save_weights(path)
+    other = everything()
+    for weight in other.weights:
+        weight.assign(np.ones(weight.shape))
+    other.load_weights(path)
+    for got, expected in zip(other.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(
+            to_numpy(got.value), to_numpy(expected.value)
+        )
