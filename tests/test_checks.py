@@ -238,7 +238,7 @@ def test_a_number_has_the_bounds_that_are_given():
     [
         ((2, 3), True),
         ([2, None, 3], True),
-        ((), True),
+        ((), False),
         ([(2, 3), (2,)], False),
         ([(2, 3)], False),
         ({"x": (2, 3)}, False),
