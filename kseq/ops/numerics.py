@@ -166,3 +166,61 @@ def moments(
     # Selected before it is squared: the gradient of what is left out is 0.
     centred = counting(x - mean)
     return mean, total(centred * centred) / divisor, count
+
+
+def layer_normalize(
+    x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float = 1e-9
+) -> Tensor:
+    r"""$\gamma \odot (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta$.
+
+    Mean and variance are of the last axis, in float32 where `x` is half;
+    ``keras.layers.LayerNormalization`` rounds 64 bits to 32.
+
+    Args:
+        x: `(..., dim)`.
+        gamma: `(dim,)`.
+        beta: `(dim,)`.
+        epsilon: keeps constant entries from a division by 0.
+
+    Returns:
+        As `x`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras import ops
+    >>> y = layer_normalize(np.array([1.0, 3.0], "float32"), 1.0, 0.0)
+    >>> ops.convert_to_numpy(y).round(4).tolist()
+    [-1.0, 1.0]
+    """
+    x = ops.convert_to_tensor(x)
+    wide = upcast(x)
+    mean, variance, _ = moments(wide, (-1,))
+    y = (wide - mean) / ops.sqrt(variance + epsilon)
+    gamma, beta = ops.cast(gamma, wide.dtype), ops.cast(beta, wide.dtype)
+    return ops.cast(y * gamma + beta, x.dtype)
+
+
+def l2_normalize(x: Tensor) -> Tensor:
+    r"""$x / \lVert x \rVert_2$ over the last axis; 0 for 0, gradient too.
+
+    Args:
+        x: `(..., dim)`; summed in float32 where it is half.
+
+    Returns:
+        As `x`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras import ops
+    >>> y = l2_normalize(np.array([3.0, 4.0], "float32"))
+    >>> ops.convert_to_numpy(y).round(4).tolist()
+    [0.6, 0.8]
+    """
+    x = ops.convert_to_tensor(x)
+    wide = upcast(x)
+    squares = ops.sum(wide * wide, axis=-1, keepdims=True)
+    # A select and not ops.maximum, which rounds 64 bits on PyTorch.
+    squares = ops.where(squares > 1e-12, squares, 1e-12)
+    return ops.cast(wide / ops.sqrt(squares), x.dtype)

@@ -44,7 +44,11 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Configuration:
-    """One call of a layer: its constructor's arguments and its inputs."""
+    """One call of a layer: its constructor's arguments and its inputs.
+
+    `counted` says which steps of the output count, where not all do: the others
+    have cotangent 0, since what DeepCTR gives there is padding too.
+    """
 
     name: str
     inputs: dict[str, Features | Lengths]
@@ -53,6 +57,7 @@ class Configuration:
     training: bool | None = None
     single_input: bool = False
     initial_weights: bool = False
+    counted: np.ndarray | None = None
 
 
 def mask(steps: tuple[int, ...], total: int) -> np.ndarray:
@@ -259,6 +264,7 @@ def bilstm_table() -> list[Configuration]:
             None if step_mask is None else [step_mask],
             training,
             single_input=True,
+            counted=step_mask,
         )
 
     one: dict[str, Any] = {"layers": 1, "dropout_rate": 0.0}
@@ -310,7 +316,14 @@ def transformer_table() -> list[Configuration]:
             "query_lengths": Lengths(query_steps, dtype),
             "key_lengths": Lengths(keys, dtype),
         }
-        return Configuration(name, inputs, kwargs, training=training)
+        pooled = kwargs.get("output_type", "mean") is not None
+        return Configuration(
+            name,
+            inputs,
+            kwargs,
+            training=training,
+            counted=None if pooled else query_mask,
+        )
 
     def by_mask(
         name: str, queries: np.ndarray, keys: np.ndarray, **kwargs: Any
@@ -324,6 +337,7 @@ def transformer_table() -> list[Configuration]:
             inputs,
             {**kwargs, "supports_masking": True},
             [queries, keys],
+            counted=queries if kwargs.get("output_type", "") is None else None,
         )
 
     heads: dict[str, Any] = {"att_embedding_size": 3, "head_num": 2}

@@ -83,7 +83,9 @@ def _record_eagerly(layer_name: str, row: Configuration) -> Recording:
     with tf.GradientTape() as tape:
         tape.watch(watched)
         outputs = tf.nest.flatten(layer(arguments, **options))
-        cotangents = [_draw_cotangent(rng, output) for output in outputs]
+        cotangents = [
+            _draw_cotangent(rng, output, row.counted) for output in outputs
+        ]
         objective = _inner_product(outputs, cotangents)
     gradients = tape.gradient(
         objective,
@@ -124,7 +126,7 @@ def _record_in_graph(row: Configuration) -> Recording:
         # layer.weights is empty for AGRU and AUGRU.
         variables = tf.compat.v1.global_variables()
         weights = [_draw_weight(rng, variable) for variable in variables]
-        cotangent = _draw_cotangent(rng, output)
+        cotangent = _draw_cotangent(rng, output, row.counted)
         objective = _inner_product([output], [cotangent])
         zero = tf.UnconnectedGradients.ZERO
         watched = [tensors[i] for i in features]
@@ -197,8 +199,13 @@ def _draw_weight(rng: np.random.Generator, variable: Any) -> np.ndarray:
     return (scale * rng.normal(size=shape)).astype("float32")
 
 
-def _draw_cotangent(rng: np.random.Generator, output: tf.Tensor) -> np.ndarray:
-    return rng.normal(size=tuple(output.shape)).astype("float32")
+def _draw_cotangent(
+    rng: np.random.Generator, output: tf.Tensor, counted: np.ndarray | None
+) -> np.ndarray:
+    drawn = rng.normal(size=tuple(output.shape)).astype("float32")
+    if counted is not None:
+        drawn[~counted] = 0.0
+    return drawn
 
 
 def _inner_product(

@@ -5,6 +5,9 @@ from kseq.layers.core.batch_normalization import (
 )
 from kseq.layers.core.dice import Dice as Dice
 from kseq.layers.core.dnn import DNN as DNN
+from kseq.layers.core.layer_normalization import (
+    LayerNormalization as LayerNormalization,
+)
 from kseq.layers.core.local_activation_unit import (
     LocalActivationUnit as LocalActivationUnit,
 )

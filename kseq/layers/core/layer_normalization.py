@@ -1,0 +1,66 @@
+from typing import Any
+
+import keras
+
+from kseq.checks import check_known_dim, check_nonnegative
+from kseq.ops.numerics import layer_normalize
+from kseq.types import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class LayerNormalization(keras.layers.Layer):
+    r"""Layer normalisation over the last axis that keeps float64.
+
+    $$y = \gamma \odot \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta$$
+
+    Args:
+        epsilon: keeps constant entries from a division by 0.
+
+    Call arguments:
+        inputs: `(batch, ..., dim)`.
+
+    Returns:
+        As `inputs`, in the compute dtype; computed in float32 where that is
+        half. The mask is passed on.
+
+    Raises:
+        ValueError: `epsilon` is negative, or `dim` is not known.
+
+    Differences from DeepCTR:
+        The last axis only.
+
+    Reference:
+        Ba et al., Layer Normalization, 2016.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from kseq.layers.core import LayerNormalization
+    >>> y = LayerNormalization()(np.array([[1.0, 3.0]], "float32"))
+    >>> keras.ops.convert_to_numpy(y).round(4).tolist()
+    [[-1.0, 1.0]]
+    """
+
+    def __init__(self, epsilon: float = 1e-9, **kwargs: Any) -> None:
+        epsilon = check_nonnegative("epsilon", epsilon)
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+        self.supports_masking = True
+
+    def build(self, input_shape: Shape) -> None:
+        dim = check_known_dim("inputs", input_shape, -1)
+        self.gamma = self.add_weight(
+            shape=(dim,), initializer="ones", autocast=False, name="gamma"
+        )
+        self.beta = self.add_weight(
+            shape=(dim,), initializer="zeros", autocast=False, name="beta"
+        )
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return layer_normalize(inputs, self.gamma, self.beta, self.epsilon)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "epsilon": self.epsilon}

@@ -1,0 +1,170 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from kseq.checks import (
+    check_bool,
+    check_known_dim,
+    check_positive_int,
+    check_rank,
+    refuse,
+)
+from kseq.ops.positions import sinusoid, sinusoid_like
+from kseq.types import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class PositionEncoding(keras.layers.Layer):
+    r"""Adds to each step a vector that says where it stands.
+
+    $$y_{bt} = x_{bt} + \sqrt{d}\, p_t$$
+
+    with a table $p$ that begins as the Transformer's sinusoids
+    (`kseq.ops.sinusoid`) and is trained, or stays as it is.
+
+    Args:
+        pos_embedding_trainable: whether the table is trained.
+        zero_pad: True: the first position starts with zeros.
+        scale: False: without the factor $\sqrt d$.
+        max_steps: the table's length; None: the length of the first input. It
+            serves every shorter sequence. A trained table is of no use to a
+            longer one, which is refused; a fixed one is simply computed on.
+
+    Call arguments:
+        inputs: `(batch, steps, dim)`.
+
+    Returns:
+        As `inputs`, in the compute dtype. The mask is passed on.
+
+    Raises:
+        ValueError: an argument is out of range, the input is not of rank 3,
+            `dim` is not known, there are more steps than a trained table has,
+            or neither `max_steps` nor `steps` is known.
+
+    Differences from DeepCTR:
+        A saved model is not tied to one length: DeepCTR's table has the length
+        of the input and takes no other. `max_steps`, for unknown time.
+
+    Reference:
+        Vaswani et al., Attention Is All You Need, 2017, section 3.5.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from kseq.layers.sequence import PositionEncoding
+    >>> y = PositionEncoding(scale=False)(np.zeros((1, 2, 2), "float32"))
+    >>> keras.ops.convert_to_numpy(y).round(4).tolist()
+    [[[0.0, 1.0], [0.8415, 0.5403]]]
+    """
+
+    def __init__(
+        self,
+        pos_embedding_trainable: bool = True,
+        zero_pad: bool = False,
+        scale: bool = True,
+        max_steps: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        pos_embedding_trainable = check_bool(
+            "pos_embedding_trainable", pos_embedding_trainable
+        )
+        zero_pad = check_bool("zero_pad", zero_pad)
+        scale = check_bool("scale", scale)
+        if max_steps is not None:
+            max_steps = check_positive_int("max_steps", max_steps)
+        super().__init__(**kwargs)
+        self.pos_embedding_trainable = pos_embedding_trainable
+        self.zero_pad = zero_pad
+        self.scale = scale
+        self.max_steps = max_steps
+        self.supports_masking = True
+
+    def build(self, input_shape: Shape) -> None:
+        check_rank("inputs", input_shape, (3,))
+        dim = check_known_dim("inputs", input_shape, -1)
+        steps = self.max_steps or input_shape[1]
+        if steps is None:
+            refuse(
+                "max_steps",
+                "the table's length, since time is not known",
+                None,
+            )
+        self._check_steps(input_shape[1], steps)
+        table = sinusoid(steps, dim)
+        if self.zero_pad:
+            table[0] = 0.0
+        self.lookup_table = self.add_weight(
+            shape=(steps, dim),
+            initializer=lambda shape, dtype=None: ops.convert_to_tensor(
+                table, dtype
+            ),
+            trainable=self.pos_embedding_trainable,
+            name="lookup_table",
+        )
+
+    def _check_steps(self, steps: int | None, known: int) -> None:
+        if self.pos_embedding_trainable and steps and steps > known:
+            refuse("inputs", f"at most {known} steps (max_steps)", steps)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        steps, known = inputs.shape[1], self.lookup_table.shape[0]
+        self._check_steps(steps, known)
+        table = ops.convert_to_tensor(self.lookup_table)
+        if not self.pos_embedding_trainable and (steps or known + 1) > known:
+            # The table's own rows first: a model may have been given others.
+            computed = sinusoid_like(inputs)
+            table = ops.concatenate([table, computed[known:]], axis=0)
+        table = table[: ops.shape(inputs)[1]]
+        if self.scale:
+            table = table * inputs.shape[-1] ** 0.5
+        return inputs + table
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "pos_embedding_trainable": self.pos_embedding_trainable,
+            "zero_pad": self.zero_pad,
+            "scale": self.scale,
+            "max_steps": self.max_steps,
+        }
+
+    def get_build_config(self) -> dict[str, Any]:
+        # A model is loaded with the table that it was saved with.
+        steps, dim = self.lookup_table.shape
+        return {"input_shape": (None, steps, dim)}
+
+
+def positional_encoding(
+    inputs: Tensor,
+    pos_embedding_trainable: bool = True,
+    zero_pad: bool = False,
+    scale: bool = True,
+) -> Tensor:
+    """Adds positions to a sequence, by a new `PositionEncoding`.
+
+    Args:
+        inputs: `(batch, steps, dim)`, of a functional model or not.
+        pos_embedding_trainable: see `PositionEncoding`.
+        zero_pad: see `PositionEncoding`.
+        scale: see `PositionEncoding`.
+
+    Returns:
+        As `inputs`.
+
+    Differences from DeepCTR:
+        DeepCTR's function of TensorFlow 1 makes a variable by name; here a
+        functional model holds the layer.
+
+    Example:
+
+    >>> import keras
+    >>> from kseq.layers.sequence import positional_encoding
+    >>> positional_encoding(keras.Input((5, 8))).shape
+    (None, 5, 8)
+    """
+    layer = PositionEncoding(pos_embedding_trainable, zero_pad, scale)
+    return layer(inputs)

@@ -1,0 +1,385 @@
+import warnings
+from typing import Any
+
+import keras
+from keras import ops
+
+from kseq.checks import (
+    check_bool,
+    check_int,
+    check_known_dim,
+    check_one_of,
+    check_positive_int,
+    check_rank,
+    check_rate,
+    check_same_dim,
+    is_shape,
+    refuse,
+)
+from kseq.layers.core.layer_normalization import LayerNormalization
+from kseq.layers.sequence.position_encoding import PositionEncoding
+from kseq.ops.masks import resolve_mask, zero_padding
+from kseq.ops.multi_head import ATTENTION_TYPES, multi_head_attention
+from kseq.ops.numerics import linear
+from kseq.ops.pooling import masked_mean, masked_sum
+from kseq.types import Shape, Tensor
+
+OUTPUT_TYPES = ("mean", "sum", "masked_mean", "masked_sum", None)
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class Transformer(keras.layers.Layer):
+    r"""A block of multi-head attention and a feed forward net.
+
+    $$a = \mathrm{attention}(q W_q,\, k W_k,\, k W_v) + q, \qquad
+      y = \mathrm{ReLU}(a F_1) F_2 + a$$
+
+    with positions added to queries and keys before, layer normalisation after
+    each sum, and the mean or sum over the queries at the end; each of these can
+    be left out. `kseq.ops.multi_head_attention` has the kinds of attention.
+
+    Args:
+        att_embedding_size: the width of a head.
+        head_num: the number of heads. Together they are as wide as the input.
+        dropout_rate: the fraction of attention weights and of hidden units
+            dropped in training, in [0, 1).
+        use_positional_encoding: whether to add trained positions.
+        use_res: whether to add the queries to what attention found, and that to
+            what the feed forward gives.
+        use_feed_forward: whether to have the feed forward net. Without
+            `use_res` it has no effect, as in DeepCTR.
+        use_layer_norm: whether to normalise after attention and feed forward
+            (one set of weights for both).
+        blinding: True: step $i$ of the queries does not look at step $i$ of the
+            keys.
+        seed: the starting weights' and the dropout's seed, or None.
+        supports_masking: True: masks say which steps count (and lengths too if
+            they are given); False: lengths do, masks only without them.
+        attention_type: 'scaled_dot_product', 'cos', 'ln' or 'additive'.
+        output_type: 'mean', 'sum': over all rows of the queries, padded ones
+            too, as in DeepCTR; 'masked_mean', 'masked_sum': over those that
+            count; None: the sequence itself.
+        max_steps: the length of the tables of positions, where time is not
+            known.
+
+    Call arguments:
+        inputs: `[queries, keys, query_lengths, key_lengths]`, or
+            `[queries, keys]` with masks. Queries `(batch, queries, dim)`, keys
+            `(batch, steps, dim)`, lengths `(batch,)` or `(batch, 1)`.
+        mask: `[query_mask, key_mask]`, bool `(batch, queries)` and
+            `(batch, steps)`. None for the queries: all count.
+        training: whether to drop.
+
+    Returns:
+        `(batch, 1, dim)`; with `output_type` None `(batch, queries, dim)`, 0
+        for queries that do not count, whose mask is passed on. In the compute
+        dtype. To a query that does not count, or for which no key is left,
+        attention gives 0.
+
+    Raises:
+        ValueError: an argument is out of range, the heads do not fit the
+            inputs' `dim`, shapes do not fit each other, or there are neither
+            lengths nor a mask of the keys.
+
+    Differences from DeepCTR:
+        A query for which no key is left gets 0 from attention; DeepCTR spreads
+        it evenly over all, padding included. Queries and keys may differ in
+        steps in every mode, with blinding too. With `output_type` None the
+        queries' mask is passed on, so that blocks can be stacked, and padded
+        queries give 0. The reported shape is the real one. Long sequences: the
+        scores are never in memory all at once.
+
+    Reference:
+        Vaswani et al., Attention Is All You Need, 2017; Feng et al., Deep
+        Session Interest Network, 2019, section 3.2.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kseq.layers.sequence import Transformer
+    >>> x, lengths = np.ones((2, 5, 8), "float32"), np.array([5, 2])
+    >>> tuple(Transformer()([x, x, lengths, lengths]).shape)
+    (2, 1, 8)
+    """
+
+    def __init__(
+        self,
+        att_embedding_size: int = 1,
+        head_num: int = 8,
+        dropout_rate: float = 0.0,
+        use_positional_encoding: bool = True,
+        use_res: bool = True,
+        use_feed_forward: bool = True,
+        use_layer_norm: bool = False,
+        blinding: bool = True,
+        seed: int | None = 1024,
+        supports_masking: bool = False,
+        attention_type: str = "scaled_dot_product",
+        output_type: str | None = "mean",
+        max_steps: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_positive_int("att_embedding_size", att_embedding_size)
+        check_positive_int("head_num", head_num)
+        check_rate("dropout_rate", dropout_rate)
+        for name, value in (
+            ("use_positional_encoding", use_positional_encoding),
+            ("use_res", use_res),
+            ("use_feed_forward", use_feed_forward),
+            ("use_layer_norm", use_layer_norm),
+            ("blinding", blinding),
+            ("supports_masking", supports_masking),
+        ):
+            check_bool(name, value)
+        if seed is not None:
+            check_int("seed", seed)
+        check_one_of("attention_type", attention_type, ATTENTION_TYPES)
+        check_one_of("output_type", output_type, OUTPUT_TYPES)
+        if max_steps is not None:
+            check_positive_int("max_steps", max_steps)
+        if attention_type == "ln" and att_embedding_size == 1:
+            warnings.warn(
+                "attention_type 'ln' with att_embedding_size 1 normalises a "
+                "single number, which gives uniform attention",
+                stacklevel=2,
+            )
+        # No autocast: it would round lengths given as floats to half precision.
+        super().__init__(autocast=False, **kwargs)
+        self.att_embedding_size = int(att_embedding_size)
+        self.head_num = int(head_num)
+        self.dropout_rate = float(dropout_rate)
+        self.use_positional_encoding = use_positional_encoding
+        self.use_res = use_res
+        self.use_feed_forward = use_feed_forward
+        self.use_layer_norm = use_layer_norm
+        self.blinding = blinding
+        self.seed = seed
+        self.supports_masking = True
+        self.prefers_mask = supports_masking
+        self.attention_type = attention_type
+        self.output_type = output_type
+        self.max_steps = max_steps
+
+    def split(self, inputs: Any) -> tuple[Any, Any, Any, Any]:
+        """Queries, keys, and their lengths or None; of tensors or shapes."""
+        ok = isinstance(inputs, (list, tuple)) and not is_shape(inputs)
+        if not ok or len(inputs) not in (2, 4):
+            refuse(
+                "inputs",
+                "[queries, keys, query_lengths, key_lengths], or "
+                "[queries, keys] with masks",
+                inputs,
+            )
+        return (*inputs, None, None) if len(inputs) == 2 else tuple(inputs)
+
+    def valid_steps(self, inputs: Any, mask: Any) -> tuple[Tensor, Tensor]:
+        """Which queries and which keys count."""
+        self.check_steps_told(inputs, mask)
+        queries, keys, query_lengths, key_lengths = self.split(inputs)
+        query_mask, key_mask = self._masks(mask)
+        if key_lengths is not None and not self.prefers_mask:
+            query_mask = key_mask = None
+        return (
+            resolve_mask(queries, query_mask, query_lengths),
+            resolve_mask(keys, key_mask, key_lengths),
+        )
+
+    def check_steps_told(self, inputs: Any, mask: Any) -> None:
+        """Refuse a call with neither lengths nor a mask of the keys."""
+        if self.split(inputs)[3] is None and self._masks(mask)[1] is None:
+            refuse(
+                self.name,
+                "lengths among the inputs, or a mask of keys (mask=[..., ...], "
+                "or from Embedding(mask_zero=True) or Masking)",
+                "neither",
+            )
+
+    def _masks(self, mask: Any) -> tuple[Any, Any]:
+        if mask is None:
+            return None, None
+        if not isinstance(mask, (list, tuple)) or len(mask) not in (2, 4):
+            refuse("mask", "[query_mask, key_mask]", mask)
+        return mask[0], mask[1]
+
+    def build(self, input_shape: Any) -> None:
+        queries, keys, *_ = self.split(input_shape)
+        check_rank("queries", queries, (3,))
+        check_rank("keys", keys, (3,))
+        check_same_dim(0, queries=queries, keys=keys)
+        check_same_dim(-1, queries=queries, keys=keys)
+        dim = check_known_dim("queries", queries, -1)
+        if self.att_embedding_size * self.head_num != dim:
+            refuse(
+                "att_embedding_size * head_num",
+                f"the width of the inputs, {dim}",
+                f"{self.att_embedding_size} * {self.head_num}",
+            )
+        normal, uniform = (
+            keras.initializers.TruncatedNormal,
+            keras.initializers.GlorotUniform,
+        )
+        head = (self.att_embedding_size,)
+        self.query_kernel = self._weight("query", (dim, dim), normal, 0)
+        self.key_kernel = self._weight("key", (dim, dim), normal, 1)
+        self.value_kernel = self._weight("value", (dim, dim), normal, 2)
+        if self.attention_type == "additive":
+            self.b = self._weight("b", head, uniform, 3)
+            self.v = self._weight("v", head, uniform, 4)
+        if self.use_feed_forward:
+            self.fw1 = self._weight("fw1", (dim, 4 * dim), uniform, 5)
+            self.fw2 = self._weight("fw2", (4 * dim, dim), uniform, 6)
+        # DeepCTR's order of sublayers, which is its weights' order.
+        if self.attention_type == "ln":
+            self.att_ln_q = self._layer_norm("att_ln_q", head)
+            self.att_ln_k = self._layer_norm("att_ln_k", head)
+        if self.use_layer_norm:
+            self.ln = self._layer_norm("layer_normalization", (dim,))
+        if self.use_positional_encoding:
+            self.query_pe = self._positions("query_positions", queries)
+            self.key_pe = self._positions("key_positions", keys)
+        if self.dropout_rate:
+            self.dropout = keras.layers.Dropout(
+                self.dropout_rate,
+                seed=self.seed,
+                dtype=self.dtype_policy,
+                name="dropout",
+            )
+
+    def _weight(
+        self, name: str, shape: tuple[int, ...], initializer: Any, i: int
+    ) -> Any:
+        seed = None if self.seed is None else self.seed + i
+        return self.add_weight(
+            shape=shape, initializer=initializer(seed=seed), name=name
+        )
+
+    def _layer_norm(self, name: str, shape: tuple[int, ...]) -> Any:
+        layer = LayerNormalization(dtype=self.dtype_policy, name=name)
+        layer.build(shape)
+        return layer
+
+    def _positions(self, name: str, shape: Shape) -> Any:
+        layer = PositionEncoding(
+            max_steps=self.max_steps, dtype=self.dtype_policy, name=name
+        )
+        layer.build(shape)
+        return layer
+
+    def call(
+        self, inputs: Any, mask: Any = None, training: bool | None = None
+    ) -> Tensor:
+        queries, keys, *_ = self.split(inputs)
+        queries = ops.cast(queries, self.compute_dtype)
+        keys = ops.cast(keys, self.compute_dtype)
+        query_valid, valid = self.valid_steps(inputs, mask)
+        keys = zero_padding(keys, valid)
+        if self.output_type not in ("mean", "sum"):
+            queries = zero_padding(queries, query_valid)
+        if self.use_positional_encoding:
+            queries, keys = self.query_pe(queries), self.key_pe(keys)
+
+        result = self._attention(queries, keys, valid, training)
+        result = zero_padding(result, query_valid)
+        if self.use_res:
+            result = result + queries
+        result = self._normalize(result)
+        if self.use_feed_forward and self.use_res:
+            result = self._normalize(
+                result + self._feed_forward(result, training)
+            )
+        elif self.use_feed_forward:
+            result = self._normalize(result)
+        return self._pool(result, query_valid)
+
+    def _attention(
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        valid: Tensor,
+        training: bool | None,
+    ) -> Tensor:
+        weights: tuple[Any, ...] = ()
+        if self.attention_type == "additive":
+            weights = self._cast(self.b), self._cast(self.v)
+        elif self.attention_type == "ln":
+            norms = self.att_ln_q, self.att_ln_k
+            weights = tuple(w for n in norms for w in (n.gamma, n.beta))
+        dropout = None
+        if self.dropout_rate and training:
+            dropout = self._dropped
+        result = multi_head_attention(
+            self._heads(queries, self.query_kernel),
+            self._heads(keys, self.key_kernel),
+            self._heads(keys, self.value_kernel),
+            valid,
+            self.attention_type,
+            weights,
+            self.blinding,
+            dropout,
+        )
+        result = ops.transpose(result, (0, 2, 1, 3))
+        return ops.reshape(result, ops.shape(queries))
+
+    def _heads(self, x: Tensor, kernel: Any) -> Tensor:
+        """`(batch, heads, steps, width of a head)`."""
+        batch, steps, _ = ops.shape(x)
+        x = linear(x, self._cast(kernel))
+        x = ops.reshape(
+            x, (batch, steps, self.head_num, self.att_embedding_size)
+        )
+        return ops.transpose(x, (0, 2, 1, 3))
+
+    def _feed_forward(self, x: Tensor, training: bool | None) -> Tensor:
+        hidden = ops.relu(linear(x, self._cast(self.fw1)))
+        if self.dropout_rate:
+            hidden = self.dropout(hidden, training=training)
+        return linear(hidden, self._cast(self.fw2))
+
+    def _normalize(self, x: Tensor) -> Tensor:
+        return self.ln(x) if self.use_layer_norm else x
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return self.dropout(x, training=True)
+
+    def _cast(self, weight: Any) -> Tensor:
+        return ops.cast(weight, self.compute_dtype)
+
+    def _pool(self, x: Tensor, valid: Tensor) -> Tensor:
+        if self.output_type is None:
+            return zero_padding(x, valid)
+        if self.output_type in ("mean", "sum"):
+            valid = ops.ones_like(valid)
+        pool = masked_sum if "sum" in self.output_type else masked_mean
+        return ops.expand_dims(pool(x, valid), 1)
+
+    def compute_output_spec(
+        self, inputs: Any, mask: Any = None, **kwargs: Any
+    ) -> Any:
+        self.check_steps_told(inputs, mask)
+        return super().compute_output_spec(inputs, mask=mask, **kwargs)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return None if self.output_type is not None else self._masks(mask)[0]
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        queries, *_ = self.split(input_shape)
+        steps = queries[1] if self.output_type is None else 1
+        return (queries[0], steps, queries[2])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "att_embedding_size": self.att_embedding_size,
+            "head_num": self.head_num,
+            "dropout_rate": self.dropout_rate,
+            "use_positional_encoding": self.use_positional_encoding,
+            "use_res": self.use_res,
+            "use_feed_forward": self.use_feed_forward,
+            "use_layer_norm": self.use_layer_norm,
+            "blinding": self.blinding,
+            "seed": self.seed,
+            "supports_masking": self.prefers_mask,
+            "attention_type": self.attention_type,
+            "output_type": self.output_type,
+            "max_steps": self.max_steps,
+        }

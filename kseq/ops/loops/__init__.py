@@ -1,0 +1,23 @@
+"""The one time loop, in the form that each backend does best.
+
+Each module here offers `loop(step, sequences, states, weights)`:
+
+- `step(inputs, states, weights)` gives the next states from the inputs of one
+  step; all three are tuples of tensors, and the states keep their shapes;
+- `sequences`: tensors `(batch, steps, ...)`, at least one step;
+- `states`: tensors `(batch, ...)`, the states before the first step;
+- `weights`: the tensors that every step uses.
+
+It returns the first state after each step, `(batch, steps, ...)`, and all
+states after the last. What a step uses must be in these arguments.
+"""
+
+import keras
+
+match keras.backend.backend():
+    case "tensorflow":
+        from kseq.ops.loops.tensorflow import loop as loop
+    case "jax":
+        from kseq.ops.loops.scan import loop as loop
+    case _:
+        from kseq.ops.loops.unrolled import loop as loop

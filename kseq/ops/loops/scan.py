@@ -1,0 +1,22 @@
+"""JAX: `ops.scan`, compiled once for any number of steps."""
+
+from typing import Any
+
+from keras import ops
+
+from kseq.types import Tensor
+
+
+def loop(
+    step: Any,
+    sequences: tuple[Tensor, ...],
+    states: tuple[Tensor, ...],
+    weights: tuple[Tensor, ...],
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def body(states: Any, inputs: Any) -> Any:
+        states = step(inputs, states, weights)
+        return states, states[0]
+
+    by_step = tuple(ops.swapaxes(x, 0, 1) for x in sequences)
+    states, outputs = ops.scan(body, states, by_step)
+    return ops.swapaxes(outputs, 0, 1), states

@@ -1,0 +1,26 @@
+"""PyTorch, NumPy, OpenVINO: a loop of Python.
+
+The sequences are taken apart once. To index them at each step would make
+PyTorch's gradient quadratic in the steps: each index fills a whole tensor.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from kseq.types import Tensor
+
+
+def loop(
+    step: Any,
+    sequences: tuple[Tensor, ...],
+    states: tuple[Tensor, ...],
+    weights: tuple[Tensor, ...],
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    outputs = []
+    for inputs in zip(
+        *(ops.unstack(x, axis=1) for x in sequences), strict=True
+    ):
+        states = step(inputs, states, weights)
+        outputs.append(states[0])
+    return ops.stack(outputs, axis=1), states

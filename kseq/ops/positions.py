@@ -1,0 +1,64 @@
+"""Where in a sequence a step stands, as a vector."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from kseq.types import Tensor
+
+
+def sinusoid(steps: int, dim: int) -> Any:
+    r"""The Transformer's table of positions, as a NumPy array.
+
+    $$p_{t,2i} = \sin(t / 10000^{2i/d}), \qquad
+      p_{t,2i+1} = \cos(t / 10000^{2i/d})$$
+
+    Args:
+        steps: how many positions.
+        dim: $d$, even or odd.
+
+    Returns:
+        float64 `(steps, dim)`.
+
+    Reference:
+        Vaswani et al., Attention Is All You Need, 2017, section 3.5.
+
+    Example:
+
+    >>> sinusoid(2, 3).round(4).tolist()
+    [[0.0, 1.0, 0.0], [0.8415, 0.5403, 0.0022]]
+    """
+    angles = np.arange(steps)[:, None] / _periods(dim)
+    return np.where(np.arange(dim) % 2 == 0, np.sin(angles), np.cos(angles))
+
+
+def sinusoid_like(x: Tensor) -> Tensor:
+    """The table for a sequence whose steps may not be known, in its dtype.
+
+    Args:
+        x: `(batch, steps, dim)`.
+
+    Returns:
+        `(steps, dim)`; the same numbers as `sinusoid`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> tuple(sinusoid_like(np.ones((4, 2, 3), "float32")).shape)
+    (2, 3)
+    """
+    x = ops.convert_to_tensor(x)
+    _, steps, dim = x.shape
+    if steps is not None:
+        return ops.convert_to_tensor(sinusoid(steps, dim), x.dtype)
+    # Only TensorFlow has unknown steps while it computes.
+    count = ops.cumsum(ops.ones_like(x[0, :, :1], "float64"), axis=0) - 1.0
+    angles = count / ops.convert_to_tensor(_periods(dim))
+    even = np.arange(dim) % 2 == 0
+    table = ops.where(even, ops.sin(angles), ops.cos(angles))
+    return ops.cast(table, x.dtype)
+
+
+def _periods(dim: int) -> Any:
+    return np.power(10000.0, 2.0 * (np.arange(dim) // 2) / dim)
