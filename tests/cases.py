@@ -16,12 +16,19 @@ from kseq.layers.core import (
 )
 from kseq.layers.sequence import (
     AttentionSequencePoolingLayer,
+    BiasEncoding,
+    BiLSTM,
+    DynamicGRU,
     KMaxPooling,
+    PositionEncoding,
     SequencePoolingLayer,
+    Transformer,
     WeightedSequenceLayer,
 )
 from tests.reference import attention as ref_attention
 from tests.reference import pooling as ref_pooling
+from tests.reference import recurrence as ref_recurrence
+from tests.reference import transformer as ref_transformer
 from tests.reference.masks import mask_of, select
 
 BATCH, STEPS, DIM = 4, 6, 3
@@ -269,10 +276,187 @@ def core_cases():
     )
 
 
+def gru_cases():
+    scores = 1 / (1 + np.exp(-draw("scores", BATCH, STEPS, 1)))
+
+    def gru(name, valid, masked=False, **options):
+        attended = options.get("gru_type", "GRU") in ("AGRU", "AUGRU")
+        arrays = [X] if masked else [X, LENGTHS]
+        arrays += [scores] if attended else []
+        kwargs = {}
+        if masked:
+            kwargs["mask"] = [MASK, None] if attended else MASK
+
+        def reference(inputs, weights):
+            outputs, state = ref_recurrence.gru(
+                inputs[0],
+                valid,
+                weights,
+                inputs[-1][..., 0] if attended else None,
+                options.get("gru_type", "GRU"),
+                options.get("augru_form", "deepctr"),
+            )
+            if not options.get("return_sequence", True):
+                outputs = state[:, None]
+            return (outputs, state) if "return_state" in options else outputs
+
+        return Case(
+            f"gru-{name}",
+            lambda: (
+                DynamicGRU(**options),
+                arrays if len(arrays) > 1 else X,
+                kwargs,
+            ),
+            reference,
+            DTYPES,
+        )
+
+    prefix = mask_of(X, lengths=LENGTHS)
+    yield gru("plain", prefix, num_units=4)
+    yield gru("last", prefix, return_sequence=False)
+    yield gru("mask-state", MASK, True, num_units=2, return_state=True)
+    yield gru("agru", prefix, num_units=4, gru_type="AGRU")
+    yield gru("augru", prefix, num_units=4, gru_type="AUGRU")
+    yield gru("augru-mask", MASK, True, gru_type="AUGRU")
+    yield gru(
+        "augru-paper", prefix, gru_type="AUGRU", augru_form="paper", num_units=2
+    )
+
+
+def bilstm_cases():
+    def bilstm(name, masked=False, **options):
+        options = {"layers": 1, "dropout_rate": 0.0, **options}
+        valid = MASK if masked else mask_of(X, lengths=LENGTHS)
+        return Case(
+            f"bilstm-{name}",
+            lambda: (
+                BiLSTM(**options),
+                X if masked else [X, LENGTHS],
+                {"mask": MASK} if masked else {},
+            ),
+            lambda inputs, weights: ref_recurrence.bilstm(
+                inputs[0],
+                valid,
+                weights,
+                options["layers"],
+                options.get("res_layers", 0),
+                options.get("merge_mode", "ave"),
+            ),
+            DTYPES,
+        )
+
+    yield bilstm("ave", units=2)
+    yield bilstm("concat-mask", True, units=2, merge_mode="concat")
+    yield bilstm("mul", units=4, merge_mode="mul")
+    yield bilstm("two-layers", units=2, layers=2, res_layers=1)
+    yield bilstm("residual-mask", True, units=3, res_layers=1, merge_mode=None)
+
+
+def transformer_cases():
+    dim = 4
+    queries = draw("queries", BATCH, 5, dim)
+    keys = draw("keys", BATCH, STEPS, dim)
+    query_lengths = np.array([[5], [2], [4], [0]], "int32")
+    query_mask = mask_of(queries, lengths=query_lengths[::-1])
+    # What is zeroed is the sublayers'; what is drawn has their order.
+    plain = {"use_positional_encoding": False, "att_embedding_size": 2}
+
+    def transformer(name, masked=False, **options):
+        options = {"head_num": 2, **plain, **options}
+        valid = MASK if masked else mask_of(keys, lengths=LENGTHS)
+        query_valid = (
+            query_mask if masked else mask_of(queries, lengths=query_lengths)
+        )
+        arrays = [queries, keys]
+        return Case(
+            f"transformer-{name}",
+            lambda: (
+                Transformer(supports_masking=masked, **options),
+                arrays if masked else [*arrays, query_lengths, LENGTHS],
+                {"mask": [query_mask, MASK]} if masked else {},
+            ),
+            lambda inputs, weights: ref_transformer.transformer(
+                inputs[0],
+                inputs[1],
+                query_valid,
+                valid,
+                weights,
+                options["head_num"],
+                options.get("attention_type", "scaled_dot_product"),
+                options["use_positional_encoding"],
+                options.get("use_res", True),
+                options.get("use_feed_forward", True),
+                options.get("use_layer_norm", False),
+                options.get("blinding", True),
+                options.get("output_type", "mean"),
+            ),
+            DTYPES,
+        )
+
+    yield transformer("mean")
+    yield transformer("masked-mean-mask", True, output_type="masked_mean")
+    yield transformer(
+        "positions", use_positional_encoding=True, output_type="masked_mean"
+    )
+    yield transformer(
+        "layer-norm-mask",
+        True,
+        use_layer_norm=True,
+        blinding=False,
+        output_type=None,
+    )
+    for kind, output_type in (
+        ("cos", "masked_sum"),
+        ("ln", None),
+        ("additive", "sum"),
+    ):
+        yield transformer(
+            kind,
+            attention_type=kind,
+            use_feed_forward=False,
+            use_res=False,
+            output_type=output_type,
+        )
+
+
+def encoding_cases():
+    for name, options in (
+        ("trained", {}),
+        (
+            "zero-pad-fixed",
+            {"zero_pad": True, "pos_embedding_trainable": False},
+        ),
+        ("longer-table", {"max_steps": 9, "scale": False}),
+    ):
+        scale = DIM**0.5 if options.get("scale", True) else 1.0
+        yield Case(
+            f"positions-{name}",
+            lambda options=options: (PositionEncoding(**options), X),
+            lambda inputs, weights, scale=scale: (
+                inputs[0] + scale * weights[0][:STEPS]
+            ),
+            DTYPES,
+        )
+    sessions = [X, X[:, ::-1][:, :4]]
+    yield Case(
+        "bias-encoding",
+        lambda: (BiasEncoding(2), sessions),
+        lambda inputs, weights: [
+            x + weights[2] + weights[1][:, : x.shape[1]] + weights[0][i]
+            for i, x in enumerate(inputs)
+        ],
+        DTYPES,
+    )
+
+
 CASES = [
     *pooling_cases(),
     *weighted_cases(),
     *k_max_cases(),
     *attention_cases(),
     *core_cases(),
+    *gru_cases(),
+    *bilstm_cases(),
+    *transformer_cases(),
+    *encoding_cases(),
 ]
