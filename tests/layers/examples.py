@@ -21,8 +21,12 @@ from kseq.layers.core import (
 )
 from kseq.layers.sequence import (
     AttentionSequencePoolingLayer,
+    BiLSTM,
+    DynamicGRU,
     KMaxPooling,
+    PositionEncoding,
     SequencePoolingLayer,
+    Transformer,
     WeightedSequenceLayer,
 )
 from tests.arrays import to_numpy
@@ -239,6 +243,68 @@ EXAMPLES = [
         steps_at=1,
         passes_mask=True,
         empty_is_zero=False,
+    ),
+    Example(
+        "gru",
+        lambda **k: DynamicGRU(4, **k),
+        has_switch=False,
+        steps_at=1,
+        passes_mask=True,
+    ),
+    Example(
+        "augru-last",
+        lambda **k: DynamicGRU(4, "AUGRU", return_sequence=False, **k),
+        ("x", "weights"),
+        has_switch=False,
+    ),
+    Example(
+        "agru",
+        lambda **k: DynamicGRU(None, "AGRU", **k),
+        ("x", "weights"),
+        has_switch=False,
+        steps_at=1,
+        passes_mask=True,
+    ),
+    Example(
+        "bilstm",
+        lambda **k: BiLSTM(2, dropout_rate=0.0, **k),
+        has_switch=False,
+        steps_at=1,
+        passes_mask=True,
+    ),
+    Example(
+        "position-encoding",
+        lambda **k: PositionEncoding(max_steps=12, **k),
+        lengths_at=(),
+        has_switch=False,
+        steps_at=1,
+        passes_mask=True,
+        empty_is_zero=False,
+        step_by_step=True,
+    ),
+    Example(
+        "transformer",
+        lambda **k: Transformer(
+            1, 3, max_steps=12, output_type="masked_mean", **k
+        ),
+        ("x", "x"),
+        (2, 3),
+    ),
+    Example(
+        "transformer-sequence",
+        lambda **k: Transformer(
+            3,
+            1,
+            use_positional_encoding=False,
+            use_layer_norm=True,
+            attention_type="additive",
+            output_type=None,
+            **k,
+        ),
+        ("x", "x"),
+        (2, 3),
+        steps_at=1,
+        passes_mask=True,
     ),
 ]
 BY_NAME = {example.name: example for example in EXAMPLES}
