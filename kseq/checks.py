@@ -4,6 +4,7 @@ Each check returns the accepted value or raises a ValueError that names the
 argument, says what was expected and shows what came.
 """
 
+import sys
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, NoReturn
@@ -88,6 +89,16 @@ def check_number(
 
 def check_rate(name: str, value: Any) -> float:
     return check_number(name, value, 0.0, 1.0, "a number in [0, 1)")
+
+
+def check_epsilon(name: str, value: Any) -> float:
+    return check_number(
+        name,
+        value,
+        sys.float_info.min,
+        float("inf"),
+        "a finite number above 0",
+    )
 
 
 def check_nonnegative(name: str, value: Any) -> float:

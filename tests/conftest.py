@@ -26,6 +26,10 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    path = config.getoption("--record")
+    if path is not None:
+        # Whatever happens now, an older run's record must not pass for this's.
+        path.unlink(missing_ok=True)
     required = config.getoption("--require-device")
     if required is not None and probes.device() != required:
         pytest.exit(
@@ -50,12 +54,11 @@ def record(request):
         path.stem if path else os.environ.get("TOX_ENV_NAME", "run"),
         probes.device(),
         fingerprint(
-            sources(HERE / "cases.py", *(HERE / "reference").glob("*.py"))
+            sources(
+                HERE, [HERE / "cases.py", *(HERE / "reference").glob("*.py")]
+            )
         ),
     )
-    if path is not None:
-        # Whatever happens now, an older run's record must not pass for this's.
-        path.unlink(missing_ok=True)
     yield made
     computed = {key.rsplit("/", 1)[0] for key in made.values}
     made.run.finished = computed | made.left_out.keys() == {

@@ -2,13 +2,11 @@
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from kseq.agreement.compare import Comparison, compare
-from kseq.agreement.report import print_report, write_reports
 from kseq.agreement.run import BACKENDS, record_module, run_backends
 from kseq.checks import check_one_of
 
@@ -19,14 +17,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+    except Exception:
+        traceback.print_exc()
+    return 2
 
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m kseq.agreement",
         description="Do a layer's numbers agree between Keras's backends?",
-        epilog="Exit code: 0 they agree, 1 they do not, 2 wrong use.",
+        epilog="Exit code: 0 they agree, 1 they do not, 2 anything else.",
     )
     commands = top.add_subparsers(required=True, metavar="command")
 
@@ -60,10 +60,10 @@ def parser() -> argparse.ArgumentParser:
     )
     comparing.add_argument("folder", type=Path, help="holds one .npz a run")
     comparing.add_argument(
-        "--expect",
+        "--runs",
         type=names,
-        default=(),
-        help="runs that must be there, such as tensorflow,torch,jax",
+        help="the runs to compare, such as tensorflow,torch,jax, which must be "
+        "there (default: all that are)",
     )
     comparing.add_argument(
         "--out", type=Path, help="folder for reports (default: the records')"
@@ -95,12 +95,17 @@ def record_command(options: argparse.Namespace) -> int:
 
 def compare_command(options: argparse.Namespace) -> int:
     return told(
-        compare(options.folder, options.expect), options.out or options.folder
+        compare(options.folder, options.runs), options.out or options.folder
     )
 
 
 def told(comparison: Comparison, out: Path) -> int:
     """Print and write a comparison; its exit code."""
+    # Imported here: a record can be made without rich.
+    from rich.console import Console
+
+    from kseq.agreement.report import print_report, write_reports
+
     # In a log nothing says how wide it is: not so narrow that tables wrap.
     console = Console(width=None if sys.stdout.isatty() else 120)
     print_report(comparison, console)

@@ -24,7 +24,8 @@ class Case:
             or None. It is called with float64 arrays, and with complex ones to
             differentiate it (`kseq.agreement.reference`); `weights` is a list
             in the layer's order.
-        dtypes: the dtype policies to run under.
+        dtypes: the dtype policies to run under: float64, which shows that the
+            mathematics is the same, and float32.
         kinds: what to compute, of "forward", "forward_compiled", "gradients",
             "gradients_compiled" and "fit".
     """
@@ -32,10 +33,13 @@ class Case:
     name: str
     build: Callable[[], tuple[Any, ...]]
     reference: Callable[[list[Any], list[Any]], Any] | None = None
-    dtypes: Sequence[str] = ("float32",)
+    dtypes: Sequence[str] = ("float64", "float32")
     kinds: Sequence[str] = KINDS
 
     def __post_init__(self) -> None:
+        # Keys of a record are made of names.
+        if not self.name or "/" in self.name:
+            refuse("name", 'a text without "/"', self.name)
         for dtype in self.dtypes:
             check_one_of(f"dtypes of case {self.name!r}", dtype, DTYPES)
         for kind in self.kinds:
@@ -85,19 +89,22 @@ def load_cases(module: str | Path) -> list[Case]:
     path = Path(module)
     if not path.is_file():
         refuse("module", "a Python file", str(module))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # A name of its own: a file keras.py must not take keras's place.
+    name = f"kseq_cases_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         refuse("module", "a Python file", str(module))
     loaded = importlib.util.module_from_spec(spec)
-    # Registered, as in any import, so that its classes can be saved.
-    sys.modules[path.stem] = loaded
+    # Registered, as in any import, so that its classes can be saved; and able
+    # to import what lies beside it.
+    sys.modules[name] = loaded
+    sys.path.append(str(path.resolve().parent))
     spec.loader.exec_module(loaded)
-    cases = [
-        value for value in vars(loaded).values() if isinstance(value, Case)
-    ]
+    found = [v for v in vars(loaded).values() if isinstance(v, Case)]
+    cases = list({id(case): case for case in found}.values())
     if not cases:
         refuse("module", "a file with functions decorated by @case", str(path))
-    names = [found.name for found in cases]
+    names = [case.name for case in cases]
     if len(set(names)) < len(names):
         refuse("module", "cases of different names", names)
     return cases

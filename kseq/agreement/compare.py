@@ -62,20 +62,22 @@ class Comparison:
         self.failures.append(Failure(kind, where, what))
 
 
-def compare(folder: str | Path, expect: Sequence[str] = ()) -> Comparison:
+def compare(
+    folder: str | Path, runs: Sequence[str] | None = None
+) -> Comparison:
     """Compare the records of a folder, each with each and with the reference.
 
     Args:
         folder: holds one `<run>.npz` for each run.
-        expect: names of runs that must be there.
+        runs: names of the runs to compare, which must be there; None: all that
+            are there.
 
     Returns:
-        A comparison, which fails on: a run that is expected and not there, or
-        did not finish; records made from different sources; a record without
-        results; a computation that raised an error; a key that one run has and
-        another lacks without a reason; a shape or dtype that differs; a value
-        that is not finite; a difference beyond its tolerance
-        (`kseq.agreement.tables`).
+        A comparison, which fails on: a run that is not there, or did not
+        finish; records made from different sources; a record without results; a
+        computation that raised an error; a key that one run has and another
+        lacks without a reason; a shape or dtype that differs; a value that is
+        not finite; a difference beyond its tolerance (`kseq.agreement.tables`).
 
     Raises:
         ValueError: there is no such folder, it holds no record, or one of its
@@ -85,15 +87,17 @@ def compare(folder: str | Path, expect: Sequence[str] = ()) -> Comparison:
     paths = sorted(folder.glob("*.npz"))
     if not paths:
         refuse("folder", "a folder with records (*.npz)", str(folder))
-    return compare_records([load_record(path) for path in paths], expect)
+    if runs is not None:
+        paths = [path for path in paths if path.stem in runs]
+    return compare_records([load_record(path) for path in paths], runs or ())
 
 
 def compare_records(
-    records: Sequence[Record], expect: Sequence[str] = ()
+    records: Sequence[Record], runs: Sequence[str] = ()
 ) -> Comparison:
     """As `compare`, of records at hand."""
     comparison = Comparison([record.run for record in records])
-    _check_runs(comparison, records, expect)
+    _check_runs(comparison, records, runs)
     _check_keys(comparison, records)
     references = _merge_references(comparison, records)
     for key in sorted({key for record in records for key in record.values}):
@@ -102,10 +106,10 @@ def compare_records(
 
 
 def _check_runs(
-    comparison: Comparison, records: Sequence[Record], expect: Sequence[str]
+    comparison: Comparison, records: Sequence[Record], runs: Sequence[str]
 ) -> None:
     names = [record.run.name for record in records]
-    for name in expect:
+    for name in runs:
         if name not in names:
             comparison.fail("missing run", name, "no record of this run")
     for name in {name for name in names if names.count(name) > 1}:

@@ -88,11 +88,12 @@ def fit(
     seed_weights(model, seed=1)
     losses = [f"losses of output {i}" for i in range(len(outputs))]
     loss = SquaredError(batch=len(arrays[0]))
+    metrics = [LastLoss(loss, name) for name in losses]
     model.compile(
         # Numbers that 32 bits hold: a rate of 0.01 is another one there.
         keras.optimizers.SGD(2**-7, momentum=0.875),
         loss=[loss for _ in outputs],
-        metrics=[[LastLoss(loss, name)] for name in losses],
+        metrics=metrics if len(metrics) == 1 else [[m] for m in metrics],
     )
     # The first of each array keeps the batch at hand: one batch a step.
     data = [ops.convert_to_numpy(x) for x in arrays]

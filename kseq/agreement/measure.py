@@ -105,24 +105,29 @@ def _anew(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
     """
     layer, inputs, *rest = case.build()
     kwargs = dict(rest[0]) if rest else {}
-    if isinstance(layer, keras.Layer):
-        if not layer.built:
-            shapes = [x.shape for x in flatten(inputs)]
-            layer.build(shapes if isinstance(inputs, list) else shapes[0])
-        seed_weights(layer)
 
     def held(x: Any) -> Any:
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
             return x
         return rounded(x.astype("float64"), dtype)
 
+    inputs = keras.tree.map_structure(held, inputs)
     kwargs = {name: held(value) for name, value in kwargs.items()}
-    return layer, keras.tree.map_structure(held, inputs), kwargs
+    if isinstance(layer, keras.Layer):
+        if not layer.built:  # a call builds any layer
+            layer(_tensors(inputs, dtype), **_tensors(kwargs, dtype))
+        seed_weights(layer)
+    return layer, inputs, kwargs
 
 
 def built(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
     """As `_anew`, with tensors of the dtype for arrays."""
     layer, inputs, kwargs = _anew(case, dtype)
+    return layer, _tensors(inputs, dtype), _tensors(kwargs, dtype)
+
+
+def _tensors(arrays: Any, dtype: str) -> Any:
+    """Tensors for arrays, those of floats in a dtype; the rest as it is."""
 
     def tensor(x: Any) -> Any:
         if not isinstance(x, np.ndarray):
@@ -131,8 +136,7 @@ def built(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
             x, dtype=dtype if x.dtype.kind == "f" else None
         )
 
-    kwargs = {name: tensor(value) for name, value in kwargs.items()}
-    return layer, keras.tree.map_structure(tensor, inputs), kwargs
+    return keras.tree.map_structure(tensor, arrays)
 
 
 def weights_of(layer: Any) -> list[Any]:

@@ -29,6 +29,8 @@ def seed_weights(layer: Any, seed: int = 0) -> None:
         seed: another seed gives other weights.
     """
     for i, weight in enumerate(layer.weights):
+        if dtype_of(weight) not in BITS:  # a counter, say
+            continue
         draw = np.random.default_rng([seed, i]).normal(size=weight.shape)
         # What is named a variance must be positive.
         value = np.exp(draw / 2) if "variance" in weight.name else draw / 2

@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import platform
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,26 +144,15 @@ def load_record(path: str | Path) -> Record:
     """Read a record.
 
     Raises:
-        ValueError: the file is no record, is damaged, or was written by a
-            newer kseq.
+        ValueError: the file is no record, is damaged, or was written by
+            another version of kseq.
     """
     try:
         # Opened here: of a damaged file np.load leaves its handle open.
         with open(path, "rb") as opened, np.load(opened) as file:
             header = json.loads(str(file["header"]))
-            written = header["format"]
-            record = Record(
-                Run(**header["run"]),
-                dtypes=header["dtypes"],
-                left_out=header["left_out"],
-                errors=header["errors"],
-            )
-            for key in file.files:
-                kind, _, name = key.partition("/")
-                if kind == "value":
-                    record.values[name] = file[key]
-                elif kind == "reference":
-                    record.references[name] = file[key]
+            arrays = {key: file[key] for key in file.files}
+        written = header["format"]
     except (
         OSError,
         EOFError,
@@ -175,6 +164,18 @@ def load_record(path: str | Path) -> Record:
         refuse(str(path), "a record written by kseq.agreement", repr(e))
     if written != FORMAT:
         refuse(str(path), f"a record of format {FORMAT}", written)
+    record = Record(
+        Run(**header["run"]),
+        dtypes=header["dtypes"],
+        left_out=header["left_out"],
+        errors=header["errors"],
+    )
+    for key, array in arrays.items():
+        kind, _, name = key.partition("/")
+        if kind == "value":
+            record.values[name] = array
+        elif kind == "reference":
+            record.references[name] = array
     if record.values.keys() != record.dtypes.keys():
         refuse(
             str(path), "a whole record", "one whose arrays are not all there"
@@ -194,14 +195,14 @@ def reference_key(key: str) -> str:
     return f"{case}/{dtype}/{kind.removesuffix('_compiled')}/{name}"
 
 
-def fingerprint(sources: Iterable[Path]) -> str:
-    """A hash of the sources that a record was made from.
+def fingerprint(sources: Mapping[str, Path]) -> str:
+    """A hash of the sources that a record was made from, by their names.
 
     Records of different sources must not be compared: a stale one could hide a
     fault, or invent one.
     """
     digest = hashlib.sha256()
-    for path in sorted(sources):
-        digest.update(path.name.encode())
+    for name, path in sorted(sources.items()):
+        digest.update(name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -12,6 +12,7 @@ Squire and Trapp, SIAM Review 40 (1998) 110.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 Arrays = list[Any]
@@ -21,8 +22,8 @@ STEP = 1e-30
 
 
 def flatten(outputs: Any) -> Arrays:
-    """One output or a sequence of them as a list."""
-    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+    """One output or a structure of them as a list."""
+    return list(keras.tree.flatten(outputs))
 
 
 def complex_step_gradients(

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,26 @@ from kseq.agreement.tables import left_out
 BACKENDS = ("tensorflow", "torch", "jax", "numpy", "openvino")
 
 
-def sources(*more: Path) -> list[Path]:
-    """The files that decide what a record holds."""
-    return [*Path(kseq.__file__).parent.rglob("*.py"), *more]
+def sources(folder: Path, files: Iterable[Path]) -> dict[str, Path]:
+    """The files that decide what a record holds, by the names they have
+    wherever they lie: those of kseq, and some within a folder."""
+    package = Path(kseq.__file__).parent
+    own = {
+        f"kseq/{path.relative_to(package).as_posix()}": path
+        for path in package.rglob("*.py")
+    }
+    return own | {path.relative_to(folder).as_posix(): path for path in files}
+
+
+def loaded_from(folder: Path) -> list[Path]:
+    """The Python files within a folder that this process has loaded."""
+    paths = (getattr(m, "__file__", None) for m in [*sys.modules.values()])
+    found = {Path(path).resolve() for path in paths if path}
+    return [
+        path
+        for path in found
+        if path.suffix == ".py" and path.is_relative_to(folder)
+    ]
 
 
 def record_case(
@@ -46,7 +63,10 @@ def record_case(
 def record_module(module: Path, out: Path) -> None:
     """Compute a module's cases on this process's backend into `out`."""
     cases = load_cases(module)
-    record = new_record(out.stem, probes.device(), fingerprint(sources(module)))
+    folder = module.resolve().parent
+    # What the module imports from beside it decides as well.
+    made_from = sources(folder, {module.resolve(), *loaded_from(folder)})
+    record = new_record(out.stem, probes.device(), fingerprint(made_from))
     for case in cases:
         for dtype in case.dtypes:
             for kind in case.kinds:
@@ -66,12 +86,10 @@ def run_backends(
     Returns:
         The backends whose process failed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.npz"):
-        old.unlink()
     failed = []
     for backend in backends:
         out = folder / f"{backend}.npz"
+        out.unlink(missing_ok=True)  # an old one must not pass for this run's
         print(f"{module} on {backend} ...", flush=True)
         done = subprocess.run(
             [

@@ -39,7 +39,11 @@ def set_layer_weights(layer: keras.Layer, weights: Sequence[Any]) -> None:
     own = weights_in_deepctr_order(layer)
     arrays = [_as_floats(weight) for weight in weights]
     if [a.shape for a in arrays] != [tuple(w.shape) for w in own]:
-        refuse("weights", _side_by_side(own, arrays), "other shapes")
+        refuse(
+            "weights",
+            _side_by_side(own, arrays),
+            [array.shape for array in arrays],
+        )
     for weight, array in zip(own, arrays, strict=True):
         weight.assign(array)
 
@@ -60,7 +64,7 @@ def _as_floats(weight: Any) -> Any:
 
 
 def _side_by_side(own: list[Any], arrays: list[Any]) -> str:
-    rows = [f"{len(own)} weights and not {len(arrays)}:"]
+    rows = [f"{len(own)} weights of these shapes:"]
     for i in range(max(len(own), len(arrays))):
         mine = f"{own[i].path} {tuple(own[i].shape)}" if i < len(own) else "-"
         given = str(arrays[i].shape) if i < len(arrays) else "-"

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from kseq.checks import check_one_of
+from kseq.checks import check_one_of, check_rank, check_same_dim
 from kseq.ops.masks import masked_softmax
 from kseq.ops.numerics import linear
 from kseq.types import Shape, Tensor
@@ -11,8 +11,10 @@ from kseq.types import Shape, Tensor
 def din_form(keys_shape: Shape) -> str:
     """The faster way to compute `din_hidden`, from what is known of shapes.
 
-    "fold" costs a weight matrix per example (dim x units), "split" a product
-    tensor per step (steps x dim): so the longer of steps and dim decides.
+    Beside the product that both make, "fold" makes a weight matrix for each
+    candidate, dim x units numbers, and "split" one more product over the
+    steps' own part, steps x units: so the longer of steps and dim decides. The
+    number of candidates multiplies both.
 
     Args:
         keys_shape: `(batch, steps, dim)`; None for what is not known.
@@ -98,6 +100,9 @@ def attention_weights(
     Returns:
         As `scores`; 0 in steps that do not count.
 
+    Raises:
+        ValueError: `valid` does not fit `scores`: it is not broadcast.
+
     Example:
 
     >>> import numpy as np
@@ -109,6 +114,9 @@ def attention_weights(
     [[[0.5, 0.5, 0.0]]]
     """
     scores, valid = ops.convert_to_tensor(scores), ops.convert_to_tensor(valid)
+    check_rank("valid", valid.shape, (2,))
+    check_same_dim(0, valid=valid.shape, scores=scores.shape)
+    check_same_dim(-1, valid=valid.shape, scores=scores.shape)
     valid = ops.expand_dims(valid, 1)
     if normalize:
         return masked_softmax(scores, valid)

@@ -40,7 +40,7 @@ def lengths_to_mask(lengths: Tensor, x: Tensor) -> Tensor:
         refuse("lengths", "shape (batch,) or (batch, 1)", tuple(lengths.shape))
     # A running count: exporters refuse arange where steps is not known.
     position = ops.cumsum(ops.ones_like(_first_dims(x), "int32"), axis=1)
-    # As floats: a length that int32 cannot hold would wrap.
+    # As floats: an unsigned length that int32 cannot hold would wrap.
     lengths = ops.reshape(ops.cast(lengths, "float32"), (-1, 1))
     return ops.cast(position, "float32") <= lengths
 
@@ -77,8 +77,7 @@ def resolve_mask(
     if mask is not None:
         mask = ops.convert_to_tensor(mask)
         check_rank("mask", mask.shape, (2,))
-        check_same_dim(0, mask=mask.shape, sequence=x.shape)
-        check_same_dim(1, mask=mask.shape, sequence=x.shape)
+        check_mask(mask, x)
         valid = ops.cast(mask, "bool")
     if lengths is not None:
         within = lengths_to_mask(lengths, x)
@@ -91,6 +90,13 @@ def resolve_mask(
 def _first_dims(x: Tensor) -> Tensor:
     """Some tensor `(batch, steps)` made of x: shapes may not be known."""
     return x[(slice(None), slice(None), *(0,) * (len(x.shape) - 2))]
+
+
+def check_mask(mask: Tensor, x: Tensor) -> None:
+    """Refuse a mask whose axes are not the first of x: (B, 1) would spread."""
+    check_rank("mask", mask.shape, tuple(range(1, len(x.shape) + 1)))
+    for axis in range(len(mask.shape)):
+        check_same_dim(axis, mask=mask.shape, sequence=x.shape)
 
 
 def expand_mask(valid: Tensor, rank: int) -> Tensor:
@@ -113,6 +119,9 @@ def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
     Returns:
         As `x`.
 
+    Raises:
+        ValueError: `valid` does not fit `x`: it is not broadcast.
+
     Example:
 
     >>> import numpy as np
@@ -123,6 +132,7 @@ def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
     [[[1.0], [0.0]]]
     """
     x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
+    check_mask(valid, x)
     return ops.where(expand_mask(valid, len(x.shape)), x, 0)
 
 
@@ -154,6 +164,8 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     """
     scores, valid = ops.convert_to_tensor(scores), ops.convert_to_tensor(valid)
     check_one_of("dtype of scores", dtype_of(scores), tuple(LOWEST))
+    if 0 in scores.shape:  # no backend has a largest of nothing
+        return scores
     wide = upcast(scores)
     shown = ops.where(valid, wide, LOWEST[dtype_of(wide)])
     # Not ops.softmax: it warns of an axis of one, which one step is.

@@ -5,7 +5,12 @@ import math
 from keras import ops
 
 from kseq.checks import check_axis, check_positive_int, refuse
-from kseq.ops.masks import expand_mask, masked_softmax, zero_padding
+from kseq.ops.masks import (
+    check_mask,
+    expand_mask,
+    masked_softmax,
+    zero_padding,
+)
 from kseq.ops.numerics import upcast
 from kseq.types import Tensor
 
@@ -14,7 +19,7 @@ def masked_sum(x: Tensor, valid: Tensor) -> Tensor:
     r"""$\sum_t m_{bt}\, x_{bt}$, summed in float32 where `x` is half.
 
     Args:
-        x: `(batch, steps, dim)`.
+        x: float `(batch, steps, dim)`.
         valid: bool `(batch, steps)`.
 
     Returns:
@@ -38,7 +43,7 @@ def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
     r"""$\frac{1}{n_b} \sum_t m_{bt}\, x_{bt}$ with $n_b = \sum_t m_{bt}$.
 
     Args:
-        x: `(batch, steps, dim)`.
+        x: float `(batch, steps, dim)`.
         valid: bool `(batch, steps)`.
 
     Returns:
@@ -64,7 +69,7 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
     r"""$\max_{t:\, m_{bt}} x_{bt}$.
 
     Args:
-        x: `(batch, steps, dim)`.
+        x: float `(batch, steps, dim)`.
         valid: bool `(batch, steps)`.
 
     Returns:
@@ -80,7 +85,12 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
     [[-1.0]]
     """
     x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
+    check_mask(valid, x)
     shown = ops.where(expand_mask(valid, 3), x, -math.inf)
+    if not x.shape[1]:  # no step, or not known: one more, which never wins
+        shown = ops.pad(
+            shown, [[0, 0], [0, 1], [0, 0]], constant_values=-math.inf
+        )
     some = ops.any(valid, axis=1, keepdims=True)
     # Not ops.max: torch.compile cannot look into Keras's.
     return ops.where(some, ops.amax(shown, axis=1), 0.0)
@@ -92,7 +102,7 @@ def step_weights(
     r"""The weight of each step: a softmax over the valid steps, or as given.
 
     Args:
-        weights: `(batch, steps)`.
+        weights: float `(batch, steps)`.
         valid: bool `(batch, steps)`.
         normalize: True: $m_t e^{w_t} / \sum_u m_u e^{w_u}$; False: $m_t w_t$.
 
@@ -111,6 +121,9 @@ def step_weights(
     >>> ops.convert_to_numpy(plain).tolist()
     [[2.0, 2.0, 0.0]]
     """
+    weights = ops.convert_to_tensor(weights)
+    valid = ops.convert_to_tensor(valid)
+    check_mask(valid, weights)
     if normalize:
         return masked_softmax(weights, valid)
     return zero_padding(weights, valid)
@@ -122,7 +135,7 @@ def k_max(
     r"""The `k` largest values along `axis`, in descending order.
 
     Args:
-        x: `(batch, steps, ...)`, rank 2 or more.
+        x: float `(batch, steps, ...)`, rank 2 or more.
         k: how many.
         axis: any axis but the batch; negative ones count from the end.
         valid: bool `(batch, steps)`, or None where every step counts. Steps
@@ -153,7 +166,9 @@ def k_max(
         refuse("k", f"at most the size {size} of axis {axis}", k)
     along_steps = valid is not None and axis == 1
     if valid is not None:
-        valid = expand_mask(ops.convert_to_tensor(valid), rank)
+        valid = ops.convert_to_tensor(valid)
+        check_mask(valid, x)
+        valid = expand_mask(valid, rank)
         x = ops.where(valid, x, -math.inf if along_steps else 0.0)
     order = list(range(rank))
     order[axis], order[-1] = order[-1], order[axis]

@@ -94,8 +94,22 @@ def test_fault_is_found(fault):
 
 
 def test_missing_run_is_found():
-    found = compare_records([record("a"), record("b")], expect=("a", "c"))
+    found = compare_records([record("a"), record("b")], runs=("a", "c"))
     assert [f.kind for f in found.failures] == ["missing run"]
+
+
+def test_a_double_run_is_found():
+    found = compare_records([record("a"), record("a")])
+    assert [f.kind for f in found.failures] == ["double run"]
+
+
+def test_only_the_runs_that_are_asked_for_are_compared(tmp_path):
+    other = record("other")
+    stale(other)
+    for r in (record("a"), record("b"), other):
+        r.save(tmp_path / f"{r.run.name}.npz")
+    assert not compare(tmp_path).agrees
+    assert compare(tmp_path, runs=("a", "b")).agrees
 
 
 def test_a_missing_key_with_a_reason_is_none():

@@ -1,5 +1,6 @@
 """`python -m kseq.agreement run` on a file of anyone's."""
 
+import sys
 import textwrap
 
 import keras
@@ -8,8 +9,8 @@ import pytest
 
 from kseq.agreement.__main__ import main
 from kseq.agreement.cases import load_cases
-from kseq.agreement.record import load_record
-from kseq.agreement.run import record_module
+from kseq.agreement.record import fingerprint, load_record
+from kseq.agreement.run import loaded_from, record_module, sources
 
 # Two backends in one environment: the JAX one can compute on NumPy's, which
 # imports it, and the NumPy one on both.
@@ -40,7 +41,7 @@ from kseq.agreement import case
 x = np.linspace(-1.0, 1.0, 24).reshape(2, 4, 3)
 factor = 1.0 if keras.backend.backend() == "numpy" else 1.001
 
-@case(kinds=("forward",))
+@case(kinds=("forward",), dtypes=("float32",))
 def scaled():
     return keras.layers.Rescaling(factor), x
 """
@@ -52,11 +53,11 @@ import numpy as np
 def refuse(x):
     raise RuntimeError("not here")
 
-@case(kinds=("forward",))
+@case(kinds=("forward",), dtypes=("float32",))
 def raises():
     return refuse, np.ones(3)
 
-@case(kinds=("forward",))
+@case(kinds=("forward",), dtypes=("float32",))
 def works():
     return abs, np.ones(3)
 """
@@ -154,6 +155,14 @@ def test_a_run_that_fails_is_told(module, capfd):
             """,
             "kinds of case 'one': expected one of 'forward'",
         ),
+        (
+            """
+            import numpy as np
+            from kseq.agreement import Case
+            one = Case("a/b", lambda: (abs, np.ones(2)))
+            """,
+            "name: expected a text without",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused(module, text, message):
@@ -164,3 +173,67 @@ def test_a_wrong_file_is_refused(module, text, message):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="module: expected a Python file"):
         load_cases(tmp_path / "none.py")
+
+
+def test_a_file_may_have_any_name_and_import_its_neighbour(tmp_path):
+    (tmp_path / "its_neighbour.py").write_text("FACTOR = 3.0")
+    path = tmp_path / "keras.py"
+    path.write_text(
+        "import keras\nimport numpy as np\n"
+        "from its_neighbour import FACTOR\nfrom kseq.agreement import case\n"
+        "@case(kinds=('forward',), dtypes=('float32',))\n"
+        "def scaled():\n"
+        "    return keras.layers.Rescaling(FACTOR), np.ones((2, 1))\n"
+        "also = scaled\n"
+    )
+    record_module(path, tmp_path / "a.npz")
+    first = load_record(tmp_path / "a.npz")
+    assert first.values["scaled/float32/forward/output 0"].tolist() == [
+        [3.0],
+        [3.0],
+    ]
+    assert sys.modules["keras"] is keras
+    # What is beside it decides as well, where it lies does not.
+    sources = loaded_from(tmp_path)
+    assert {p.name for p in sources} == {"keras.py", "its_neighbour.py"}
+
+
+def test_where_the_sources_lie_changes_no_fingerprint(tmp_path):
+    made = []
+    for folder in ("a", "b/c"):
+        path = tmp_path / folder / "cases.py"
+        path.parent.mkdir(parents=True)
+        path.write_text("x = 1")
+        made.append(fingerprint(sources(path.parent, [path])))
+    path.write_text("x = 2")
+    assert made[0] == made[1] != fingerprint(sources(path.parent, [path]))
+
+
+@needs_two_backends
+def test_other_records_of_the_folder_are_left_alone(module):
+    path = module(AGREES)
+    other = path.parent / "report" / "gpu.npz"
+    other.parent.mkdir()
+    other.write_bytes(b"precious")
+    assert run(path) == 0
+    assert other.read_bytes() == b"precious"
+
+
+def test_layers_are_built_by_a_call(module, tmp_path):
+    text = """
+        import keras
+        import numpy as np
+        from kseq.agreement import case
+        x = np.linspace(0, 1, 12).reshape(2, 3, 2)
+        @case(kinds=("forward",), dtypes=("float32",))
+        def attends():
+            layer = keras.layers.MultiHeadAttention(1, 2)
+            return layer, x, {"value": x}
+        @case(kinds=("forward",), dtypes=("float32",))
+        def standardizes():
+            return keras.layers.Normalization(), x
+        """
+    record_module(module(textwrap.dedent(text)), tmp_path / "a.npz")
+    record = load_record(tmp_path / "a.npz")
+    assert not record.errors
+    assert len(record.values) == 2

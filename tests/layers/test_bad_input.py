@@ -30,6 +30,7 @@ INTS = "expected a sequence of positive integers; received "
 BOOL = "expected True or False; received "
 RATE = "expected a number in [0, 1); received "
 AT_LEAST_0 = "expected a finite number of at least 0; received "
+ABOVE_0 = "expected a finite number above 0; received "
 ACTIVATION = (
     "expected the name of a Keras activation, 'dice', a function, or a keras "
     "layer or its class; received "
@@ -58,12 +59,16 @@ CONSTRUCTORS = [
     (KMaxPooling, {"k": "2"}, "k: expected a positive integer; received '2'"),
     (KMaxPooling, {"axis": 1.5}, "axis: expected an integer; received 1.5"),
     (KMaxPooling, {"axis": None}, "axis: expected an integer; received None"),
-    (Attention, {"att_hidden_units": 4}, "hidden_units: " + INTS + "4"),
-    (Attention, {"att_hidden_units": (4, 0)}, "hidden_units: " + INTS),
-    (Attention, {"att_hidden_units": "80"}, "hidden_units: " + INTS + "'80'"),
-    (Attention, {"att_activation": "nope"}, "activation: " + ACTIVATION),
-    (Attention, {"att_activation": 3}, "activation: " + ACTIVATION + "3"),
-    (Attention, {"att_activation": dict}, "activation: " + ACTIVATION),
+    (Attention, {"att_hidden_units": 4}, "att_hidden_units: " + INTS + "4"),
+    (Attention, {"att_hidden_units": (4, 0)}, "att_hidden_units: " + INTS),
+    (
+        Attention,
+        {"att_hidden_units": "80"},
+        "att_hidden_units: " + INTS + "'80'",
+    ),
+    (Attention, {"att_activation": "nope"}, "att_activation: " + ACTIVATION),
+    (Attention, {"att_activation": 3}, "att_activation: " + ACTIVATION + "3"),
+    (Attention, {"att_activation": dict}, "att_activation: " + ACTIVATION),
     (Attention, {"weight_normalization": 0}, "weight_normalization: " + BOOL),
     (Attention, {"return_score": 1}, "return_score: " + BOOL + "1"),
     (Attention, {"supports_masking": "no"}, "supports_masking: " + BOOL),
@@ -89,9 +94,10 @@ CONSTRUCTORS = [
         {"hidden_units": (4,), "dropout_rate": "half"},
         "dropout_rate: " + RATE + "'half'",
     ),
-    (Dice, {"epsilon": -1e-9}, "epsilon: " + AT_LEAST_0 + "-1e-09"),
+    (Dice, {"epsilon": -1e-9}, "epsilon: " + ABOVE_0 + "-1e-09"),
+    (Dice, {"epsilon": 0}, "epsilon: " + ABOVE_0 + "0"),
     (BatchNormalization, {"momentum": 1}, "momentum: " + RATE + "1"),
-    (BatchNormalization, {"epsilon": None}, "epsilon: " + AT_LEAST_0),
+    (BatchNormalization, {"epsilon": None}, "epsilon: " + ABOVE_0),
     (BatchNormalization, {"center": 0}, "center: " + BOOL + "0"),
     (BatchNormalization, {"scale": "no"}, "scale: " + BOOL + "'no'"),
 ]

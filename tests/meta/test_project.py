@@ -128,7 +128,7 @@ def test_tox_runs_every_backend_and_compares_them_all():
     assert {*BACKENDS, "agree"} <= set(environments)
     agree = tox()["testenv:agree"]
     assert set(re.findall(r"\w+", agree["depends"])) == set(BACKENDS)
-    (expected,) = re.findall(r"--expect (\S+)", agree["commands"])
+    (expected,) = re.findall(r"--runs (\S+)", agree["commands"])
     assert expected.split(",") == list(BACKENDS)
 
 

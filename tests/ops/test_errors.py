@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 
 from kseq.ops import (
+    attention_weights,
     din_hidden,
     k_max,
     lengths_to_mask,
+    masked_max,
+    masked_mean,
     masked_softmax,
+    masked_sum,
     resolve_mask,
+    zero_padding,
 )
 
 X = np.zeros((2, 3, 4), "float32")
@@ -87,6 +92,19 @@ def mask(*shape):
         (
             lambda: k_max(X, 5, axis=-1),
             "k: expected at most the size 4 of axis 2; received 5",
+        ),
+        *(
+            (
+                lambda op=op: op(X, np.ones((2, 1), bool)),
+                "mask and sequence: expected equal sizes on axis 1; "
+                "received {'mask': (2, 1), 'sequence': (2, 3, 4)}",
+            )
+            for op in (zero_padding, masked_sum, masked_mean, masked_max)
+        ),
+        (
+            lambda: attention_weights(X, np.ones((2, 1), bool)),
+            "valid and scores: expected equal sizes on axis -1; "
+            "received {'valid': (2, 1), 'scores': (2, 3, 4)}",
         ),
         (
             lambda: masked_softmax(np.ones((2, 3), "int32"), True),

@@ -1,6 +1,7 @@
 """Activations as the layers' arguments name them."""
 
 import inspect
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -15,15 +16,28 @@ EXPECTED = (
 )
 
 
-def check_activation(name: str, activation: Any) -> Any:
-    """The activation as it is kept: a name, a function, a class or a config.
+@dataclass(frozen=True)
+class LayerCopies:
+    """A layer of which each place gets a copy of its own.
 
-    A layer is kept as its config, from which each place gets a layer of its
-    own; a config comes from a saved model.
+    Not the layer itself, which Keras would take for a part of its keeper.
     """
-    if isinstance(activation, keras.layers.Layer):
-        return keras.saving.serialize_keras_object(activation)
+
+    of: Any
+    config: dict[str, Any]
+
+
+def check_activation(name: str, activation: Any) -> Any:
+    """The activation as it is kept: a name, a function, a class or copies.
+
+    A config, which comes from a saved model, is read at once: what it names is
+    known while the model is loaded.
+    """
     try:
+        if isinstance(activation, dict):
+            activation = keras.saving.deserialize_keras_object(activation)
+        if isinstance(activation, keras.layers.Layer):
+            activation = LayerCopies(type(activation), activation.get_config())
         activation_layer(activation)
     except (TypeError, ValueError):
         refuse(name, EXPECTED, activation)
@@ -46,11 +60,8 @@ def activation_layer(
         return Dice(**options)
     if activation == "tanh":  # Keras's own rounds float64 to 32 bits on JAX
         return keras.layers.Activation(tanh, **options)
-    if isinstance(activation, dict):
-        layer = keras.saving.deserialize_keras_object(dict(activation))
-        if not isinstance(layer, keras.layers.Layer):  # a function's config
-            return activation_layer(layer, **options)
-        return type(layer).from_config({**layer.get_config(), **options})
+    if isinstance(activation, LayerCopies):
+        return activation.of.from_config({**activation.config, **options})
     if isinstance(activation, type):
         if not issubclass(activation, keras.layers.Layer):
             raise TypeError(f"{activation} is no keras layer")
@@ -68,6 +79,8 @@ def serialize_activation(activation: Any) -> Any:
     if isinstance(activation, type):
         layer = activation_layer(activation)
         return keras.saving.serialize_keras_object(layer)
-    if isinstance(activation, (str, dict)) or activation is None:
+    if isinstance(activation, LayerCopies):
+        activation = activation.of.from_config(dict(activation.config))
+    if isinstance(activation, str) or activation is None:
         return activation
     return keras.saving.serialize_keras_object(activation)

@@ -6,8 +6,8 @@ from keras import ops
 from kseq.checks import (
     check_axis,
     check_bool,
+    check_epsilon,
     check_known_dim,
-    check_nonnegative,
     check_rate,
 )
 from kseq.ops.masks import expand_mask, zero_padding
@@ -56,7 +56,7 @@ class BatchNormalization(keras.layers.Layer):
 
     >>> import keras, numpy as np
     >>> from kseq.layers.core import BatchNormalization
-    >>> layer = BatchNormalization(epsilon=0.0)
+    >>> layer = BatchNormalization(epsilon=1e-9)
     >>> x = np.array([[[1.0], [3.0], [99.0]]], "float32")
     >>> mask = np.array([[True, True, False]])
     >>> y = keras.ops.convert_to_numpy(layer(x, mask=mask, training=True))
@@ -74,7 +74,7 @@ class BatchNormalization(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         momentum = check_rate("momentum", momentum)
-        epsilon = check_nonnegative("epsilon", epsilon)
+        epsilon = check_epsilon("epsilon", epsilon)
         center = check_bool("center", center)
         scale = check_bool("scale", scale)
         super().__init__(**kwargs)
@@ -93,7 +93,7 @@ class BatchNormalization(keras.layers.Layer):
         self._broadcast[axis] = dim
 
         def add(name: str, initializer: str, trainable: bool) -> Any:
-            # Statistics stay in full precision, so no autocast.
+            # Used in float32 or wider, whatever computes: no autocast.
             return self.add_weight(
                 shape=(dim,),
                 initializer=initializer,

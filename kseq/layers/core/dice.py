@@ -3,7 +3,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kseq.checks import check_axis, check_known_dim, check_nonnegative
+from kseq.checks import check_axis, check_epsilon, check_known_dim
 from kseq.layers.core.batch_normalization import BatchNormalization
 from kseq.ops.masks import zero_padding
 from kseq.types import Shape, Tensor
@@ -58,7 +58,7 @@ class Dice(keras.layers.Layer):
     def __init__(
         self, axis: int = -1, epsilon: float = 1e-9, **kwargs: Any
     ) -> None:
-        epsilon = check_nonnegative("epsilon", epsilon)
+        epsilon = check_epsilon("epsilon", epsilon)
         super().__init__(**kwargs)
         self.axis = axis
         self.epsilon = epsilon

@@ -163,9 +163,11 @@ class DNN(keras.layers.Layer):
         mask: Tensor | None = None,
         training: bool | None = None,
     ) -> Tensor:
+        x = ops.cast(inputs, self.compute_dtype)
+        if mask is not None:
+            x = zero_padding(x, mask)
         if not self.hidden_units:
-            return inputs
-        x = inputs if mask is None else zero_padding(inputs, mask)
+            return x
         return self.finish(self.linear(0, x), mask, training)
 
     def linear(self, i: int, x: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ class LocalActivationUnit(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        # The DNN checks its arguments, and keeps them.
+        # The DNN checks its arguments.
         self.dnn = DNN(
             hidden_units,
             activation,
@@ -87,6 +87,12 @@ class LocalActivationUnit(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="dnn",
         )
+        self.hidden_units = self.dnn.hidden_units
+        self.activation = self.dnn.activation
+        self.l2_reg = self.dnn.l2_reg
+        self.dropout_rate = self.dnn.dropout_rate
+        self.use_bn = self.dnn.use_bn
+        self.seed = self.dnn.seed
         self.supports_masking = True
 
     def check_shapes(self, query: Shape, keys: Shape) -> None:
@@ -118,6 +124,8 @@ class LocalActivationUnit(keras.layers.Layer):
         training: bool | None = None,
     ) -> Tensor:
         query, keys = self._pair(inputs)
+        query = ops.cast(query, self.compute_dtype)
+        keys = ops.cast(keys, self.compute_dtype)
         valid = mask[1] if isinstance(mask, (list, tuple)) else mask
         if valid is not None:
             keys = zero_padding(keys, valid)
@@ -144,15 +152,16 @@ class LocalActivationUnit(keras.layers.Layer):
             )
             # To the net each candidate is an example of its own, so that any
             # activation layer sees `(batch, steps, units)`.
-            hidden = ops.reshape(hidden, (-1, steps, hidden.shape[-1]))
+            rows = batch * candidates
+            hidden = ops.reshape(hidden, (rows, steps, hidden.shape[-1]))
             if valid is not None:
                 shape = (batch, candidates, steps)
                 valid = ops.broadcast_to(ops.expand_dims(valid, 1), shape)
-                valid = ops.reshape(valid, (-1, steps))
+                valid = ops.reshape(valid, (rows, steps))
             scores = linear(
                 self.dnn.finish(hidden, valid, training), outer, bias
             )
-        return ops.reshape(scores, (-1, candidates, steps))
+        return ops.reshape(scores, (batch, candidates, steps))
 
     def _pair(self, inputs: Any) -> tuple[Any, Any]:
         if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
@@ -169,10 +178,10 @@ class LocalActivationUnit(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "hidden_units": self.dnn.hidden_units,
-            "activation": serialize_activation(self.dnn.activation),
-            "l2_reg": self.dnn.l2_reg,
-            "dropout_rate": self.dnn.dropout_rate,
-            "use_bn": self.dnn.use_bn,
-            "seed": self.dnn.seed,
+            "hidden_units": self.hidden_units,
+            "activation": serialize_activation(self.activation),
+            "l2_reg": self.l2_reg,
+            "dropout_rate": self.dropout_rate,
+            "use_bn": self.use_bn,
+            "seed": self.seed,
         }

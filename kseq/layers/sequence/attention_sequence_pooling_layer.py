@@ -2,8 +2,8 @@ from typing import Any
 
 import keras
 
-from kseq.checks import check_bool
-from kseq.layers.core.activation import serialize_activation
+from kseq.checks import check_bool, check_positive_ints
+from kseq.layers.core.activation import check_activation, serialize_activation
 from kseq.layers.core.local_activation_unit import LocalActivationUnit
 from kseq.layers.sequence.sequence_layer import SequenceLayer
 from kseq.ops.attention import attention_pool, attention_weights
@@ -91,6 +91,10 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         supports_masking: bool = False,
         **kwargs: Any,
     ) -> None:
+        att_hidden_units = check_positive_ints(
+            "att_hidden_units", att_hidden_units
+        )
+        att_activation = check_activation("att_activation", att_activation)
         weight_normalization = check_bool(
             "weight_normalization", weight_normalization
         )
@@ -102,6 +106,8 @@ class AttentionSequencePoolingLayer(SequenceLayer):
             dtype=self.dtype_policy,
             name="local_activation_unit",
         )
+        self.att_hidden_units = att_hidden_units
+        self.att_activation = att_activation
         self.weight_normalization = weight_normalization
         self.return_score = return_score
 
@@ -160,10 +166,8 @@ class AttentionSequencePoolingLayer(SequenceLayer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "att_hidden_units": self.local_att.dnn.hidden_units,
-            "att_activation": serialize_activation(
-                self.local_att.dnn.activation
-            ),
+            "att_hidden_units": self.att_hidden_units,
+            "att_activation": serialize_activation(self.att_activation),
             "weight_normalization": self.weight_normalization,
             "return_score": self.return_score,
             "supports_masking": self.prefers_mask,

@@ -74,7 +74,7 @@ class KMaxPooling(SequenceLayer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         (x,), _ = self.split(inputs)
         along_steps = check_axis("axis", self.axis, len(x.shape)) == 1
-        return None if along_steps else self.mask_of_sequence(mask)
+        return None if along_steps else self.passed_mask(inputs, mask)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         (x,), _ = self.split(input_shape)

@@ -77,6 +77,19 @@ class SequenceLayer(keras.layers.Layer):
                 "neither",
             )
 
+    def passed_mask(self, inputs: Any, mask: Any) -> Tensor | None:
+        """For a layer that keeps the steps: the mask that it hands on.
+
+        None without a mask, or where lengths have taken its place.
+        """
+        features, lengths = self.split(inputs)
+        mask = self.mask_of_sequence(mask)
+        if mask is None or lengths is None:
+            return mask
+        if not self.prefers_mask:
+            return None
+        return resolve_mask(features[self.sequence_at], mask, lengths)
+
     def mask_of_sequence(self, mask: Any) -> Tensor | None:
         """The sequence's mask, of a list of masks or a single one."""
         if isinstance(mask, (list, tuple)):

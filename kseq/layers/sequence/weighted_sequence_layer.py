@@ -36,7 +36,7 @@ class WeightedSequenceLayer(SequenceLayer):
 
     Returns:
         `(batch, steps, dim)`, in the compute dtype; 0 in steps that do not
-        count. With `supports_masking` the mask of `x` is passed on.
+        count. A mask that had a say is passed on.
 
     Raises:
         ValueError: `x` is not of rank 3, weights, lengths or mask do not fit
@@ -93,7 +93,7 @@ class WeightedSequenceLayer(SequenceLayer):
         return zero_padding(x, valid) * ops.expand_dims(weights, -1)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        return self.mask_of_sequence(mask) if self.prefers_mask else None
+        return self.passed_mask(inputs, mask)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         (x, _), _ = self.split(input_shape)
