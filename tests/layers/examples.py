@@ -17,6 +17,7 @@ from kseq.layers.core import (
     DNN,
     BatchNormalization,
     Dice,
+    LayerNormalization,
     LocalActivationUnit,
 )
 from kseq.layers.sequence import (
@@ -236,6 +237,16 @@ EXAMPLES = [
         empty_is_zero=False,
     ),
     Example(
+        "layer-normalization",
+        LayerNormalization,
+        lengths_at=(),
+        has_switch=False,
+        steps_at=1,
+        passes_mask=True,
+        empty_is_zero=False,
+        step_by_step=True,
+    ),
+    Example(
         "dnn",
         lambda **k: DNN((4, 2), "sigmoid", **k),
         lengths_at=(),
@@ -285,7 +296,11 @@ EXAMPLES = [
     Example(
         "transformer",
         lambda **k: Transformer(
-            1, 3, max_steps=12, output_type="masked_mean", **k
+            1,
+            3,
+            use_positional_encoding=False,
+            output_type="masked_mean",
+            **k,
         ),
         ("x", "x"),
         (2, 3),

@@ -13,8 +13,12 @@ import kseq.convert.deepctr
 import kseq.layers
 import kseq.ops
 
-# Another backend's probe cannot be imported, and __main__ would run.
-FOREIGN = ("kseq.agreement.probes.", "kseq.agreement.__main__")
+# Another backend's probe or loop cannot be imported, and __main__ would run.
+FOREIGN = (
+    "kseq.agreement.probes.",
+    "kseq.ops.loops.",
+    "kseq.agreement.__main__",
+)
 
 SECTIONS = ("Args", "Returns", "Example")
 LAYER_SECTIONS = (

@@ -13,7 +13,7 @@ import kseq.ops
 
 PACKAGE = Path(kseq.__file__).parent
 BACKENDS = {"tensorflow", "torch", "jax", "openvino"}
-KNOWS_BACKENDS = "kseq.agreement.probes"
+KNOWS_BACKENDS = ("kseq.agreement.probes", "kseq.ops.loops")
 IMPORTERS = ("import", "find_spec", "sys.modules")
 
 # What each room sees of the others: checks <- ops <- layers, and what stands
@@ -117,9 +117,10 @@ def test_no_backend_and_nothing_private_is_imported(module):
     assert not found
 
 
-def test_the_probes_are_why_there_is_an_exception():
-    found = forbidden(FILES[f"{KNOWS_BACKENDS}.torch"].read_text())
-    assert "torch" in found
+@pytest.mark.parametrize("package", KNOWS_BACKENDS)
+def test_there_is_a_reason_for_each_exception(package):
+    found = forbidden(FILES[f"{package}.tensorflow"].read_text())
+    assert "tensorflow" in found
 
 
 @pytest.mark.parametrize(

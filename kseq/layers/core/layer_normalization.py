@@ -56,7 +56,7 @@ class LayerNormalization(keras.layers.Layer):
             shape=(dim,), initializer="zeros", autocast=False, name="beta"
         )
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
         return layer_normalize(inputs, self.gamma, self.beta, self.epsilon)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -107,7 +107,7 @@ class PositionEncoding(keras.layers.Layer):
         if self.pos_embedding_trainable and steps and steps > known:
             refuse("inputs", f"at most {known} steps (max_steps)", steps)
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
         steps, known = inputs.shape[1], self.lookup_table.shape[0]
         self._check_steps(steps, known)
         table = ops.convert_to_tensor(self.lookup_table)
