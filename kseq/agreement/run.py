@@ -30,12 +30,15 @@ def sources(folder: Path, files: Iterable[Path]) -> dict[str, Path]:
 
 def loaded_from(folder: Path) -> list[Path]:
     """The Python files within a folder that this process has loaded."""
-    paths = (getattr(m, "__file__", None) for m in [*sys.modules.values()])
-    found = {Path(path).resolve() for path in paths if path}
+    names = {getattr(m, "__file__", None) for m in [*sys.modules.values()]}
+    paths = {Path(name) for name in names if name}
+    # Some modules of PyTorch are made of no file, and name one all the same.
     return [
-        path
-        for path in found
-        if path.suffix == ".py" and path.is_relative_to(folder)
+        path.resolve()
+        for path in paths
+        if path.suffix == ".py"
+        and path.is_absolute()
+        and path.resolve().is_relative_to(folder.resolve())
     ]
 
 

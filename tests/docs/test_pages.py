@@ -40,3 +40,11 @@ def test_block_runs(block, tmp_path):
     record = load_record(tmp_path / "run.npz")
     assert record.values or record.left_out
     assert not record.errors
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_has_no_blanks(page):
+    text = page.read_text()
+    assert not re.findall(r"\b[A-Z]+_[A-Z]+\b(?<!KERAS_BACKEND)", text)
+    for table in re.findall(r"agreement: begin -->(.*?)<!--", text, re.S):
+        assert "| float64 | forward |" in table
