@@ -124,5 +124,7 @@ def _groups(
     if queries is None or steps is None:
         return [slice(None)]
     each = steps * (query.shape[-1] if attention_type == "additive" else 1)
-    size = max(1, min(queries, MOST_SCORES // each))
+    size = max(1, MOST_SCORES // max(1, each))
+    if size >= queries:
+        return [slice(None)]
     return [slice(i, i + size) for i in range(0, queries, size)]

@@ -215,7 +215,7 @@ def l2_normalize(x: Tensor) -> Tensor:
     >>> import numpy as np
     >>> from keras import ops
     >>> y = l2_normalize(np.array([3.0, 4.0], "float32"))
-    >>> ops.convert_to_numpy(y).round(4).tolist()
+    >>> [round(float(v), 4) for v in ops.convert_to_numpy(y)]
     [0.6, 0.8]
     """
     x = ops.convert_to_tensor(x)

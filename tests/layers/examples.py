@@ -79,6 +79,8 @@ class Example:
         empty_is_zero: whether an empty history gives zeros.
         step_by_step: whether padding stays in the output of its own step.
         least_steps: the fewest steps that the layer can do with.
+        counts_places: whether it matters where in a sequence a step stands,
+            padded ones counted.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Example:
     empty_is_zero: bool = True
     step_by_step: bool = False
     least_steps: int = 1
+    counts_places: bool = False
 
     def masking(self, **options):
         """The layer with masks chosen, where that is to be chosen."""
@@ -292,6 +295,7 @@ EXAMPLES = [
         passes_mask=True,
         empty_is_zero=False,
         step_by_step=True,
+        counts_places=True,
     ),
     Example(
         "transformer",

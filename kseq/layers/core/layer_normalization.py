@@ -3,6 +3,7 @@ from typing import Any
 import keras
 
 from kseq.checks import check_known_dim, check_nonnegative
+from kseq.ops.masks import zero_padding
 from kseq.ops.numerics import layer_normalize
 from kseq.types import Shape, Tensor
 
@@ -18,6 +19,7 @@ class LayerNormalization(keras.layers.Layer):
 
     Call arguments:
         inputs: `(batch, ..., dim)`.
+        mask: bool `(batch, steps)`: other steps are taken as 0.
 
     Returns:
         As `inputs`, in the compute dtype; computed in float32 where that is
@@ -57,6 +59,8 @@ class LayerNormalization(keras.layers.Layer):
         )
 
     def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
+        if mask is not None:
+            inputs = zero_padding(inputs, mask)
         return layer_normalize(inputs, self.gamma, self.beta, self.epsilon)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

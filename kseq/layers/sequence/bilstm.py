@@ -215,8 +215,17 @@ class BiLSTM(SequenceLayer):
         if self.dropouts:
             dropped = self.dropouts[2 * i + direction](x, training=training)
         stack = (self.forward_weights, self.backward_weights)[direction]
-        weights = [ops.cast(w, self.compute_dtype) for w in stack[i]]
-        out = lstm(dropped, valid, *weights, reverse=direction == 1)
+        kernel, recurrent_kernel, bias = (
+            ops.cast(w, self.compute_dtype) for w in stack[i]
+        )
+        out = lstm(
+            dropped,
+            valid,
+            kernel,
+            recurrent_kernel,
+            bias,
+            reverse=direction == 1,
+        )
         return out + x if residual else out
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:

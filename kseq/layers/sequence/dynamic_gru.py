@@ -154,8 +154,9 @@ class DynamicGRU(SequenceLayer):
         # Beside a second tensor Keras hands the mask on under this name.
         valid = self.valid_steps(inputs, inputs_mask if mask is None else mask)
         (x, *scores), _ = self.unpack(inputs)
+        attention = None
         if scores:
-            scores = [ops.reshape(scores[0], ops.shape(x)[:2])]
+            attention = ops.reshape(scores[0], ops.shape(x)[:2])
         if initial_state is not None:
             initial_state = ops.cast(initial_state, self.compute_dtype)
             check_rank("initial_state", initial_state.shape, (2,))
@@ -168,9 +169,12 @@ class DynamicGRU(SequenceLayer):
         outputs, state = gru(
             x,
             valid,
-            self._cast(self.gates_kernel, self.gates_bias),
-            self._cast(self.candidate_kernel, self.candidate_bias),
-            *scores,
+            (self._cast(self.gates_kernel), self._cast(self.gates_bias)),
+            (
+                self._cast(self.candidate_kernel),
+                self._cast(self.candidate_bias),
+            ),
+            attention,
             gru_type=self.gru_type,
             augru_form=self.augru_form,
             initial_state=initial_state,
@@ -179,8 +183,8 @@ class DynamicGRU(SequenceLayer):
             outputs = ops.expand_dims(state, 1)
         return (outputs, state) if self.return_state else outputs
 
-    def _cast(self, *weights: Any) -> Any:
-        return tuple(ops.cast(w, self.compute_dtype) for w in weights)
+    def _cast(self, weight: Any) -> Tensor:
+        return ops.cast(weight, self.compute_dtype)
 
     def _units(self, x: Shape) -> int:
         return self.num_units or check_known_dim("x", x, -1)
@@ -195,6 +199,7 @@ class DynamicGRU(SequenceLayer):
         mask: Any = None,
         initial_state: Any = None,
         inputs_mask: Any = None,
+        **kwargs: Any,
     ) -> Any:
         return super().compute_output_spec(
             inputs, mask=inputs_mask if mask is None else mask

@@ -54,8 +54,8 @@ class PositionEncoding(keras.layers.Layer):
     >>> import keras, numpy as np
     >>> from kseq.layers.sequence import PositionEncoding
     >>> y = PositionEncoding(scale=False)(np.zeros((1, 2, 2), "float32"))
-    >>> keras.ops.convert_to_numpy(y).round(4).tolist()
-    [[[0.0, 1.0], [0.8415, 0.5403]]]
+    >>> [round(float(v), 4) for v in keras.ops.convert_to_numpy(y)[0, 1]]
+    [0.8415, 0.5403]
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class PositionEncoding(keras.layers.Layer):
     def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
         steps, known = inputs.shape[1], self.lookup_table.shape[0]
         self._check_steps(steps, known)
+        inputs = ops.convert_to_tensor(inputs)
         table = ops.convert_to_tensor(self.lookup_table)
         if not self.pos_embedding_trainable and (steps or known + 1) > known:
             # The table's own rows first: a model may have been given others.
@@ -147,7 +148,7 @@ def positional_encoding(
     """Adds positions to a sequence, by a new `PositionEncoding`.
 
     Args:
-        inputs: `(batch, steps, dim)`, of a functional model or not.
+        inputs: `(batch, steps, dim)`, a tensor or a functional model's.
         pos_embedding_trainable: see `PositionEncoding`.
         zero_pad: see `PositionEncoding`.
         scale: see `PositionEncoding`.

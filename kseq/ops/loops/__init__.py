@@ -4,7 +4,7 @@ Each module here offers `loop(step, sequences, states, weights)`:
 
 - `step(inputs, states, weights)` gives the next states from the inputs of one
   step; all three are tuples of tensors, and the states keep their shapes;
-- `sequences`: tensors `(batch, steps, ...)`, at least one step;
+- `sequences`: tensors `(batch, steps, ...)`;
 - `states`: tensors `(batch, ...)`, the states before the first step;
 - `weights`: the tensors that every step uses.
 

@@ -17,6 +17,9 @@ def loop(
     states: tuple[Tensor, ...],
     weights: tuple[Tensor, ...],
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    if sequences[0].shape[1] == 0:
+        shape = (sequences[0].shape[0], 0, *states[0].shape[1:])
+        return ops.zeros(shape, states[0].dtype), states
     outputs = []
     for inputs in zip(
         *(ops.unstack(x, axis=1) for x in sequences), strict=True

@@ -1,0 +1,123 @@
+import keras
+import numpy as np
+import pytest
+
+from kseq.agreement.numbers import seed_weights
+from kseq.layers.sequence import BiLSTM
+from tests.arrays import to_numpy
+from tests.layers.examples import draw
+
+X = draw(4, 6, 3)
+LENGTHS = np.array([6, 4, 1, 0], "int32")
+
+
+def built(*arguments, **options):
+    layer = BiLSTM(*arguments, **{"dropout_rate": 0.0, **options})
+    layer.build(X.shape)
+    seed_weights(layer)
+    return layer
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_each_way_is_keras_s_lstm(reverse):
+    layer = built(2, layers=1, merge_mode="bw" if reverse else "fw")
+    lstm = keras.layers.LSTM(
+        2, return_sequences=True, go_backwards=reverse, use_cudnn=False
+    )
+    lstm.build(X.shape)
+    own = layer.weights[3:] if reverse else layer.weights[:3]
+    lstm.set_weights([to_numpy(w.value) for w in own])
+    expected = to_numpy(lstm(X))
+    if reverse:
+        expected = expected[:, ::-1]
+    np.testing.assert_allclose(to_numpy(layer(X)), expected, atol=1e-6)
+
+
+def test_the_backward_way_begins_at_the_last_step_that_counts():
+    layer = built(2, merge_mode="bw")
+    whole = to_numpy(layer([X, LENGTHS]))
+    cut = to_numpy(layer(X[1:2, :4]))
+    np.testing.assert_allclose(whole[1:2, :4], cut, atol=1e-6)
+
+
+def test_without_lengths_and_mask_every_step_counts():
+    layer = built(2)
+    full = np.full(4, 6, "int32")
+    np.testing.assert_array_equal(
+        to_numpy(layer(X)), to_numpy(layer([X, full]))
+    )
+
+
+@pytest.mark.parametrize(
+    ("merge_mode", "merge"),
+    [
+        ("sum", lambda f, b: f + b),
+        ("mul", lambda f, b: f * b),
+        ("ave", lambda f, b: (f + b) / 2),
+        ("concat", lambda f, b: np.concatenate([f, b], axis=-1)),
+    ],
+)
+def test_the_ways_are_merged(merge_mode, merge):
+    f, b = map(to_numpy, built(2, merge_mode=None)([X, LENGTHS]))
+    got = to_numpy(built(2, merge_mode=merge_mode)([X, LENGTHS]))
+    np.testing.assert_allclose(got, merge(f, b), rtol=1e-6, atol=1e-7)
+
+
+def test_both_outputs_of_none_have_the_mask():
+    tokens = keras.Input((None,), dtype="int32")
+    embedded = keras.layers.Embedding(9, 3, mask_zero=True)(tokens)
+    outputs = BiLSTM(2, merge_mode=None)(embedded)
+    assert [y.shape for y in outputs] == [(None, None, 2)] * 2
+    assert BiLSTM(2, merge_mode=None).compute_mask(None, "m") == ["m", "m"]
+
+
+def test_dropout_is_the_same_at_all_steps_and_keeps_the_mean():
+    layer = BiLSTM(2, layers=1, dropout_rate=0.25)
+    layer.build(X.shape)
+    ones = np.ones((400, 6, 10), "float32")
+    dropped = to_numpy(layer.dropouts[0](ones, training=True))
+    assert np.all(dropped == dropped[:, :1])
+    assert abs(np.mean(dropped == 0) - 0.25) < 0.03
+    assert abs(dropped.mean() - 1) < 0.05
+
+
+def test_equal_seeds_give_equal_results():
+    def trained(seed):
+        layer = BiLSTM(2, dropout_rate=0.5, seed=seed)
+        return to_numpy(layer(X, training=True))
+
+    np.testing.assert_array_equal(trained(3), trained(3))
+    assert np.any(trained(3) != trained(4))
+
+
+def test_starts_in_half_precision():
+    layer = BiLSTM(2, dtype="float16")
+    layer.build(X.shape)
+    for weight in layer.weights:
+        assert np.all(np.isfinite(to_numpy(weight.value).astype("float32")))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: BiLSTM(0), "units: expected a positive integer"),
+        (lambda: BiLSTM(2, layers=0), "layers: expected a positive integer"),
+        (
+            lambda: BiLSTM(2, layers=2, res_layers=3),
+            r"res_layers: expected 0 to layers \(2\); received 3",
+        ),
+        (lambda: BiLSTM(2, dropout_rate=1), "dropout_rate: expected a number"),
+        (
+            lambda: BiLSTM(2, merge_mode="left"),
+            "merge_mode: expected one of 'fw', 'bw', 'sum'",
+        ),
+        (lambda: BiLSTM(2)(X[0]), "x: expected a tensor of rank 3"),
+        (
+            lambda: BiLSTM(2, layers=2, res_layers=2)(X),
+            "res_layers: expected at most 1, or units of the input's width 3",
+        ),
+    ],
+)
+def test_bad_input_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,0 +1,142 @@
+import keras
+import numpy as np
+import pytest
+
+from kseq.agreement.numbers import seed_weights
+from kseq.layers.sequence import Transformer
+from kseq.ops import multi_head
+from tests.arrays import to_numpy
+from tests.layers.checks import assert_close
+from tests.layers.examples import draw
+
+QUERIES, KEYS = draw(3, 4, 6), draw(3, 5, 6)
+QUERY_LENGTHS = np.array([4, 2, 3], "int32")
+KEY_LENGTHS = np.array([5, 1, 0], "int32")
+INPUTS = [QUERIES, KEYS, QUERY_LENGTHS, KEY_LENGTHS]
+ALONE = {
+    "use_positional_encoding": False,
+    "use_res": False,
+    "use_feed_forward": False,
+    "output_type": None,
+}
+each_type = pytest.mark.parametrize(
+    "attention_type", ["scaled_dot_product", "cos", "ln", "additive"]
+)
+
+
+def built(inputs=INPUTS, **options):
+    layer = Transformer(3, 2, **options)
+    layer.build([x.shape for x in inputs])
+    seed_weights(layer)
+    return layer
+
+
+@each_type
+@pytest.mark.parametrize("dropout_rate", [0.0, 0.5])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_a_query_without_a_key_gets_nothing(
+    attention_type, dropout_rate, dtype
+):
+    layer = built(
+        **ALONE,
+        attention_type=attention_type,
+        dropout_rate=dropout_rate,
+        dtype=dtype,
+    )
+    for training in (False, True):
+        out = layer(INPUTS, training=training)
+        out = to_numpy(keras.ops.cast(out, "float32"))
+        assert np.all(np.isfinite(out))
+        assert np.all(out[2] == 0)  # no key at all
+        assert np.all(out[1, 0] == 0)  # its own step alone, blinded
+        assert np.any(out[1, 1] != 0) or dropout_rate
+        assert np.any(out[0] != 0)
+
+
+@each_type
+def test_groups_of_queries_give_the_same(attention_type, monkeypatch):
+    layer = built(**ALONE, attention_type=attention_type)
+    expected = to_numpy(layer(INPUTS))
+    monkeypatch.setattr(multi_head, "MOST_SCORES", 10)
+    assert_close(to_numpy(layer(INPUTS)), expected)
+
+
+def test_masked_outputs_pool_what_counts():
+    sequence = to_numpy(built(output_type=None)(INPUTS))
+    total = sequence.sum(axis=1, keepdims=True)
+    assert_close(to_numpy(built(output_type="masked_sum")(INPUTS)), total)
+    mean = total / QUERY_LENGTHS[:, None, None]
+    assert_close(to_numpy(built(output_type="masked_mean")(INPUTS)), mean)
+
+
+def test_blocks_can_be_stacked_on_a_mask():
+    tokens = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(9, 6, mask_zero=True)(tokens)
+    options = {"output_type": None, "supports_masking": True, "max_steps": 8}
+    x = Transformer(3, 2, **options)([x, x])
+    x = Transformer(3, 2, **options | {"output_type": "masked_mean"})([x, x])
+    assert x.shape == (None, 1, 6)
+    model = keras.Model(tokens, x)
+    seed_weights(model)
+    short = to_numpy(model(np.array([[3, 4, 5]])))
+    longer = to_numpy(model(np.array([[3, 4, 5, 0, 0]])))
+    assert_close(longer, short)
+
+
+def test_without_a_residual_the_feed_forward_has_no_effect():
+    options = {**ALONE, "use_feed_forward": True}
+    layer = built(**options)
+    before = to_numpy(layer(INPUTS))
+    layer.fw1.assign(np.zeros(layer.fw1.shape))
+    np.testing.assert_array_equal(to_numpy(layer(INPUTS)), before)
+
+
+def test_dropout_keeps_its_rate_and_its_seed():
+    def trained(seed):
+        layer = Transformer(3, 2, dropout_rate=0.5, seed=seed)
+        return to_numpy(layer(INPUTS, training=True))
+
+    np.testing.assert_array_equal(trained(3), trained(3))
+    assert np.any(trained(3) != trained(4))
+    layer = built(dropout_rate=0.25)
+    dropped = to_numpy(layer.dropout(np.ones((300, 300)), training=True))
+    assert abs(np.mean(dropped == 0) - 0.25) < 0.01
+
+
+def test_ln_of_a_single_number_warns():
+    with pytest.warns(UserWarning, match="gives uniform attention"):
+        Transformer(1, 8, attention_type="ln")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Transformer(head_num=0), "head_num: expected a positive"),
+        (
+            lambda: Transformer(attention_type="dot"),
+            "attention_type: expected one of 'scaled_dot_product', 'cos'",
+        ),
+        (
+            lambda: Transformer(output_type="max"),
+            "output_type: expected one of 'mean', 'sum', 'masked_mean'",
+        ),
+        (
+            lambda: Transformer(2, 2)(INPUTS),
+            r"att_embedding_size \* head_num: expected the width of the inputs",
+        ),
+        (lambda: Transformer(3, 2)(INPUTS[:2]), "expected lengths among the"),
+        (lambda: Transformer(3, 2)(INPUTS[:3]), r"inputs: expected \[queries"),
+        (lambda: Transformer(3, 2)(QUERIES), r"inputs: expected \[queries"),
+        (
+            lambda: Transformer(3, 2)([QUERIES, KEYS[..., :3], *INPUTS[2:]]),
+            "queries and keys: expected equal sizes on axis -1",
+        ),
+        (
+            lambda: Transformer(3, 2)(INPUTS[:2], mask=np.ones((3, 5), bool)),
+            r"mask: expected \[query_mask, key_mask\]",
+        ),
+    ],
+)
+def test_bad_input_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
