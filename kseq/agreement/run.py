@@ -29,16 +29,28 @@ def sources(folder: Path, files: Iterable[Path]) -> dict[str, Path]:
 
 
 def loaded_from(folder: Path) -> list[Path]:
-    """The Python files within a folder that this process has loaded."""
+    """The Python files within a folder that this process has loaded.
+
+    Not what is installed there, in an environment within the folder, nor kseq:
+    each backend loads other parts of these.
+    """
+    installed = Path(sys.prefix).resolve()
+    package = Path(kseq.__file__).resolve().parent
     names = {getattr(m, "__file__", None) for m in [*sys.modules.values()]}
     paths = {Path(name) for name in names if name}
     # Some modules of PyTorch are made of no file, and name one all the same.
-    return [
+    found = {
         path.resolve()
         for path in paths
-        if path.suffix == ".py"
-        and path.is_absolute()
-        and path.resolve().is_relative_to(folder.resolve())
+        if path.suffix == ".py" and path.is_absolute()
+    }
+    return [
+        path
+        for path in found
+        if path.is_relative_to(folder.resolve())
+        and not path.is_relative_to(package)
+        and not path.is_relative_to(installed)
+        and "site-packages" not in path.parts
     ]
 
 

@@ -2,11 +2,13 @@
 
 import sys
 import textwrap
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+import kseq
 from kseq.agreement.__main__ import main
 from kseq.agreement.cases import load_cases
 from kseq.agreement.record import fingerprint, load_record
@@ -196,6 +198,14 @@ def test_a_file_may_have_any_name_and_import_its_neighbour(tmp_path):
     # What is beside it decides as well, where it lies does not.
     sources = loaded_from(tmp_path)
     assert {p.name for p in sources} == {"keras.py", "its_neighbour.py"}
+
+
+def test_what_is_installed_within_the_folder_does_not_decide():
+    root = Path(kseq.__file__).parents[1]  # holds kseq, or its environment
+    loaded = loaded_from(root)
+    assert not [p for p in loaded if p.is_relative_to(root / "kseq")]
+    assert not [p for p in loaded if "site-packages" in p.parts]
+    assert not loaded_from(Path(keras.__file__).parent)
 
 
 def test_where_the_sources_lie_changes_no_fingerprint(tmp_path):

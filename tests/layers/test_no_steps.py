@@ -1,11 +1,19 @@
 """A batch whose histories are all empty may have no steps at all."""
 
+import keras
 import numpy as np
 import pytest
 
 from tests.layers.examples import ARRAYS, EXAMPLES, LENGTHS, names, with_steps
 
 NO_STEPS = [e for e in EXAMPLES if e.steps_at is None and e.least_steps == 1]
+
+# The whole process ends, or the tensor cannot be read, depending on the CPU.
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() == "openvino",
+    reason="OpenVINO stops with a floating point exception in products of "
+    "tensors without elements",
+)
 
 
 @pytest.mark.parametrize("example", NO_STEPS, ids=names(NO_STEPS))

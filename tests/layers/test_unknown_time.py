@@ -111,6 +111,19 @@ def test_trains_alike_compiled_and_not():
             assert_close(value, found[False][step][name], "fit", name=name)
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() not in ("tensorflow", "jax"),
+    reason="jit_compile=True is XLA's, of tensorflow and jax",
+)
+def test_every_layer_trains_under_xla_with_another_number_of_steps():
+    batches = [with_steps(n) for n in (STEPS, 3)]
+    compiled = losses(everything(), batches, jit_compile=True)
+    usual = losses(everything(), batches)
+    for got, expected in zip(compiled, usual, strict=True):
+        for name, value in got.items():
+            assert_close(value, expected[name], "fit", name=name)
+
+
 @each
 def test_shapes_are_unknown_where_they_should_be(example):
     model = everything(None, [example])

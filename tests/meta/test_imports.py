@@ -13,8 +13,8 @@ NOT_CHOSEN = HEAVY - {keras.backend.backend()}
 
 CHECK = """
 import sys
-{before}
 import kseq.layers.sequence, kseq.convert.deepctr, kseq.agreement
+{after}
 print(*sorted({heavy!r} & sys.modules.keys()))
 """
 
@@ -30,10 +30,10 @@ def imported(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").touch()
 
-    def run(before=""):
+    def run(after=""):
         path = [str(tmp_path), *sys.path]
         done = subprocess.run(
-            [sys.executable, "-c", CHECK.format(before=before, heavy=HEAVY)],
+            [sys.executable, "-c", CHECK.format(after=after, heavy=HEAVY)],
             env=os.environ
             | {
                 "KERAS_BACKEND": keras.backend.backend(),
