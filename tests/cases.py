@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kseq.agreement import Case
-from kseq.agreement.tables import DTYPES
+from kseq.agreement.tables import DTYPES, KINDS
 from kseq.layers.core import (
     DNN,
     BatchNormalization,
@@ -25,11 +25,12 @@ from kseq.layers.sequence import (
     Transformer,
     WeightedSequenceLayer,
 )
+from kseq.ops import multi_head_attention
 from tests.reference import attention as ref_attention
 from tests.reference import pooling as ref_pooling
 from tests.reference import recurrence as ref_recurrence
 from tests.reference import transformer as ref_transformer
-from tests.reference.masks import mask_of, select
+from tests.reference.masks import mask_of, select, softmax
 
 BATCH, STEPS, DIM = 4, 6, 3
 LENGTHS = np.array([[6], [3], [1], [0]], "int32")
@@ -358,7 +359,6 @@ def transformer_cases():
     keys = draw("keys", BATCH, STEPS, dim)
     query_lengths = np.array([[5], [2], [4], [0]], "int32")
     query_mask = mask_of(queries, lengths=query_lengths[::-1])
-    # What is zeroed is the sublayers'; what is drawn has their order.
     plain = {"use_positional_encoding": False, "att_embedding_size": 2}
 
     def transformer(name, masked=False, **options):
@@ -419,6 +419,58 @@ def transformer_cases():
         )
 
 
+def grouped_attention_cases():
+    """Few enough scores at once that queries are taken in groups of two."""
+    heads, dim = 2, 3
+    queries = draw("queries of heads", BATCH, heads, 5, dim)
+    keys = draw("keys of heads", BATCH, heads, STEPS, dim)
+    values = draw("values of heads", BATCH, heads, STEPS, dim)
+    vectors = draw("vectors", 2, dim)
+
+    def grouped(kind, blinding, most_scores, *weights):
+        def attend(inputs):
+            query, keys, values, *weights = inputs
+            return multi_head_attention(
+                query,
+                keys,
+                values,
+                MASK,
+                kind,
+                tuple(weights),
+                blinding=blinding,
+                most_scores=most_scores,
+            )
+
+        allowed = np.repeat(MASK[:, None], queries.shape[2], axis=1)
+        if blinding:
+            allowed = allowed & ~np.eye(*allowed.shape[1:], dtype=bool)
+
+        def reference(inputs, _):
+            query, keys, values, *weights = inputs
+            found = [
+                softmax(
+                    ref_transformer.scores(
+                        query[:, h], keys[:, h], kind, weights
+                    ),
+                    allowed,
+                )
+                @ values[:, h]
+                for h in range(heads)
+            ]
+            return np.stack(found, axis=1)
+
+        return Case(
+            f"attention-groups-{kind}",
+            lambda: (attend, [queries, keys, values, *weights]),
+            reference,
+            DTYPES,
+            kinds=KINDS[:-1],  # a function of tensors alone: nothing to fit
+        )
+
+    yield grouped("scaled_dot_product", True, 4 * STEPS)
+    yield grouped("additive", False, 4 * STEPS * dim, *vectors)
+
+
 def encoding_cases():
     for name, options in (
         ("trained", {}),
@@ -458,5 +510,6 @@ CASES = [
     *gru_cases(),
     *bilstm_cases(),
     *transformer_cases(),
+    *grouped_attention_cases(),
     *encoding_cases(),
 ]

@@ -2,21 +2,18 @@
 
 from collections.abc import Callable
 
-import keras
 from keras import ops
 
 from kseq.checks import check_one_of
+from kseq.ops.loops import loop
 from kseq.ops.masks import masked_softmax
 from kseq.ops.numerics import l2_normalize, layer_normalize, linear, tanh
 from kseq.types import Tensor
 
 ATTENTION_TYPES = ("scaled_dot_product", "cos", "ln", "additive")
 
-# Scores of one head and one example that may be in memory at once: above this,
-# queries are taken in groups, whose scores are computed again for the gradient.
+# Scores of one head and one example: 1024 queries and as many keys.
 MOST_SCORES = 1 << 20
-# NumPy and OpenVINO have no gradients, and nothing to compute again for.
-TRAINS = keras.backend.backend() in ("tensorflow", "torch", "jax")
 
 
 def multi_head_attention(
@@ -28,6 +25,8 @@ def multi_head_attention(
     weights: tuple[Tensor, ...] = (),
     blinding: bool = False,
     dropout: Callable[[Tensor], Tensor] | None = None,
+    max_steps: int | None = None,
+    most_scores: int = MOST_SCORES,
 ) -> Tensor:
     r"""What each query finds among the keys, one answer for each head.
 
@@ -49,7 +48,12 @@ def multi_head_attention(
         weights: "ln": gamma and beta of the queries, then of the keys;
             "additive": $b$ and $v$; each `(dim,)`.
         blinding: True: step $i$ does not look at step $i$.
-        dropout: applied to the softmax, or None.
+        dropout: applied to the softmax, or None. With it all scores are kept.
+        max_steps: where the number of queries or keys is not known: the most
+            there can be.
+        most_scores: where one head of one example has more scores than this,
+            queries are taken in groups, one after the other, and again for the
+            gradient: so many scores are never in memory at once.
 
     Returns:
         `(batch, heads, queries, dim)`; 0 for a query without a key that counts.
@@ -73,58 +77,106 @@ def multi_head_attention(
     check_one_of("attention_type", attention_type, ATTENTION_TYPES)
     query, keys = ops.convert_to_tensor(query), ops.convert_to_tensor(keys)
     values = ops.convert_to_tensor(values)
-    valid = ops.convert_to_tensor(valid)[:, None, None, :]
+    valid = ops.convert_to_tensor(valid)
     factor = keys.shape[-1] ** -0.5
     if attention_type == "cos":
         query, keys, factor = l2_normalize(query), l2_normalize(keys), 20.0
     elif attention_type == "ln":
         query = layer_normalize(query, *weights[:2])
         keys = layer_normalize(keys, *weights[2:])
-    keys_t = ops.transpose(keys, (0, 1, 3, 2))
-    at_key = _positions(keys)
+    additive = attention_type == "additive"
+    if not additive:
+        query, weights = query * factor, ()
+        keys = ops.transpose(keys, (0, 1, 3, 2))
+    at_key = _positions(values)
 
-    def attend(query: Tensor, at_query: Tensor, keys: Tensor) -> Tensor:
-        if attention_type == "additive":
+    def attend(
+        query: Tensor,
+        at_query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        allowed: Tensor,
+        at_key: Tensor,
+        *weights: Tensor,
+    ) -> Tensor:
+        if additive:
             bias, vector = weights
             both = query[:, :, :, None] + keys[:, :, None] + bias
             scores = linear(tanh(both), vector[:, None])[..., 0]
         else:
-            scores = (query * factor) @ keys
-        allowed = valid
+            scores = query @ keys
+        allowed = allowed[:, None, None, :]
         if blinding:
-            apart = at_query[:, None] != at_key[None, :]
-            allowed = ops.logical_and(valid, apart)
+            apart = at_query[:, :, None] != at_key[:, None, :]
+            allowed = ops.logical_and(allowed, apart[:, None])
         shown = masked_softmax(scores, allowed)
         if dropout is not None:
             shown = dropout(shown)
         return shown @ values
 
-    at_query = _positions(query)
-    keys = keys if attention_type == "additive" else keys_t
-    groups = _groups(query.shape[2], at_key.shape[0], attention_type, query)
-    if len(groups) == 1:
-        return attend(query, at_query, keys)
-    if TRAINS and dropout is None:  # what is drawn would be drawn anew
-        attend = keras.remat(attend)
-    return ops.concatenate(
-        [attend(query[:, :, g], at_query[g], keys) for g in groups], axis=2
+    used = (keys, values, valid, at_key, *weights)
+    size = _group_size(query, values, additive, max_steps, most_scores)
+    if size is None or dropout is not None:  # drawn anew, it would differ
+        return attend(query, _positions(query), *used)
+    return _by_groups(attend, query, size, used)
+
+
+def _by_groups(
+    attend: Callable[..., Tensor],
+    query: Tensor,
+    size: int,
+    used: tuple[Tensor, ...],
+) -> Tensor:
+    """Attention of `size` queries after the other, as steps of the one loop."""
+    batch, heads, queries, dim = ops.shape(query)
+    # The last group is filled up with queries that nobody asks for.
+    groups = (queries + size - 1) // size
+    filling = ops.zeros((batch, heads, groups * size - queries, dim))
+    filling = ops.cast(filling, query.dtype)
+    padded = ops.concatenate([query, filling], axis=2)
+    grouped = ops.reshape(padded, (-1, heads, groups, size, dim))
+    grouped = ops.transpose(grouped, (0, 2, 1, 3, 4))
+    at_query = ops.reshape(_positions(padded), (1, groups, size))
+
+    def step(inputs, states, used):  # type: ignore[no-untyped-def]
+        keys, values, valid, *others = used
+        return (attend(*inputs, keys, values, valid > 0, *others),)
+
+    keys, values, valid, *others = used
+    outputs, _ = loop(
+        step,
+        (grouped, at_query),
+        (ops.zeros_like(grouped[:, 0]),),
+        (keys, values, ops.cast(valid, query.dtype), *others),
+        recompute=True,
     )
+    outputs = ops.transpose(outputs, (0, 2, 1, 3, 4))
+    outputs = ops.reshape(outputs, (-1, heads, groups * size, dim))
+    return outputs[:, :, :queries]
 
 
 def _positions(x: Tensor) -> Tensor:
-    """0, 1, ... for the steps of `(batch, heads, steps, dim)`."""
+    """1, 2, ... for the steps of `(batch, heads, steps, dim)`: `(1, steps)`.
+
+    In float32, which a loop can hand on as all else.
+    """
     # A running count: exporters refuse arange where steps is not known.
-    return ops.cumsum(ops.ones_like(x[0, 0, :, 0], "int32"), axis=0)
+    return ops.cumsum(ops.ones_like(x[:1, 0, :, 0], "float32"), axis=1)
 
 
-def _groups(
-    queries: int | None, steps: int | None, attention_type: str, query: Tensor
-) -> list[slice]:
-    """The queries, in groups of few enough scores where sizes are known."""
+def _group_size(
+    query: Tensor,
+    values: Tensor,
+    additive: bool,
+    max_steps: int | None,
+    most_scores: int,
+) -> int | None:
+    """How many queries to take at once; None: all."""
+    queries = query.shape[2] or max_steps
+    steps = values.shape[2] or max_steps
     if queries is None or steps is None:
-        return [slice(None)]
-    each = steps * (query.shape[-1] if attention_type == "additive" else 1)
-    size = max(1, MOST_SCORES // max(1, each))
-    if size >= queries:
-        return [slice(None)]
-    return [slice(i, i + size) for i in range(0, queries, size)]
+        return None
+    each = steps * (query.shape[-1] if additive else 1)
+    if queries * each <= most_scores:
+        return None
+    return max(1, most_scores // (each * query.shape[1]))

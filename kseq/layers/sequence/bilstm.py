@@ -229,7 +229,7 @@ class BiLSTM(SequenceLayer):
         return out + x if residual else out
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        mask = self.mask_of_sequence(mask)
+        mask = self.passed_mask(inputs, mask)
         return [mask, mask] if self.merge_mode is None else mask
 
     def compute_output_shape(self, input_shape: Any) -> Any:

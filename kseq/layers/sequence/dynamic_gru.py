@@ -190,7 +190,7 @@ class DynamicGRU(SequenceLayer):
         return self.num_units or check_known_dim("x", x, -1)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        mask = self.mask_of_sequence(mask) if self.return_sequence else None
+        mask = self.passed_mask(inputs, mask) if self.return_sequence else None
         return (mask, None) if self.return_state else mask
 
     def compute_output_spec(

@@ -60,7 +60,8 @@ class Transformer(keras.layers.Layer):
             too, as in DeepCTR; 'masked_mean', 'masked_sum': over those that
             count; None: the sequence itself.
         max_steps: the length of the tables of positions, where time is not
-            known.
+            known. It also tells then whether sequences are so long (above
+            1024) that attention takes its queries in groups.
 
     Call arguments:
         inputs: `[queries, keys, query_lengths, key_lengths]`, or
@@ -316,6 +317,7 @@ class Transformer(keras.layers.Layer):
             weights,
             self.blinding,
             dropout,
+            self.max_steps,
         )
         result = ops.transpose(result, (0, 2, 1, 3))
         return ops.reshape(result, ops.shape(queries))
@@ -359,7 +361,15 @@ class Transformer(keras.layers.Layer):
         return super().compute_output_spec(inputs, mask=mask, **kwargs)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        return None if self.output_type is not None else self._masks(mask)[0]
+        queries, _, query_lengths, _ = self.split(inputs)
+        query_mask, _ = self._masks(mask)
+        if self.output_type is not None or query_mask is None:
+            return None
+        if query_lengths is None:
+            return query_mask
+        if not self.prefers_mask:  # lengths have taken its place
+            return None
+        return resolve_mask(queries, query_mask, query_lengths)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         queries, *_ = self.split(input_shape)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from kseq.types import Tensor
@@ -12,7 +13,11 @@ def loop(
     sequences: tuple[Tensor, ...],
     states: tuple[Tensor, ...],
     weights: tuple[Tensor, ...],
+    recompute: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    if recompute:
+        step = keras.remat(step)
+
     def body(states: Any, inputs: Any) -> Any:
         states = step(inputs, states, weights)
         return states, states[0]

@@ -17,7 +17,11 @@ Tensors = tuple[Tensor, ...]
 
 
 def loop(
-    step: Any, sequences: Tensors, states: Tensors, weights: Tensors
+    step: Any,
+    sequences: Tensors,
+    states: Tensors,
+    weights: Tensors,
+    recompute: bool = False,  # it always does
 ) -> tuple[Tensor, Tensors]:
     lengths = len(sequences), len(states)
 

@@ -6,9 +6,13 @@ PyTorch's gradient quadratic in the steps: each index fills a whole tensor.
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from kseq.types import Tensor
+
+# NumPy and OpenVINO have no gradients, and nothing to compute again for.
+TRAINS = keras.backend.backend() == "torch"
 
 
 def loop(
@@ -16,10 +20,13 @@ def loop(
     sequences: tuple[Tensor, ...],
     states: tuple[Tensor, ...],
     weights: tuple[Tensor, ...],
+    recompute: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     if sequences[0].shape[1] == 0:
         shape = (sequences[0].shape[0], 0, *states[0].shape[1:])
         return ops.zeros(shape, states[0].dtype), states
+    if recompute and TRAINS:
+        step = keras.remat(step)
     outputs = []
     for inputs in zip(
         *(ops.unstack(x, axis=1) for x in sequences), strict=True

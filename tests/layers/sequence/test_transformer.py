@@ -1,9 +1,11 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
 
 from kseq.agreement.numbers import seed_weights
-from kseq.layers.sequence import Transformer
+from kseq.layers.sequence import Transformer, transformer
 from kseq.ops import multi_head
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close
@@ -55,10 +57,19 @@ def test_a_query_without_a_key_gets_nothing(
 
 @each_type
 def test_groups_of_queries_give_the_same(attention_type, monkeypatch):
-    layer = built(**ALONE, attention_type=attention_type)
+    """Where time is known, and where only its largest number is."""
+    layer = built(**ALONE, attention_type=attention_type, max_steps=9)
     expected = to_numpy(layer(INPUTS))
-    monkeypatch.setattr(multi_head, "MOST_SCORES", 10)
+    in_groups = functools.partial(
+        multi_head.multi_head_attention, most_scores=10
+    )
+    monkeypatch.setattr(transformer, "multi_head_attention", in_groups)
     assert_close(to_numpy(layer(INPUTS)), expected)
+    symbols = [keras.Input((None, 6)), keras.Input((None, 6))]
+    symbols += [keras.Input((1,), dtype="int32") for _ in range(2)]
+    model = keras.Model(symbols, layer(symbols))
+    lengths = [n[:, None] for n in (QUERY_LENGTHS, KEY_LENGTHS)]
+    assert_close(to_numpy(model([QUERIES, KEYS, *lengths])), expected)
 
 
 def test_masked_outputs_pool_what_counts():
