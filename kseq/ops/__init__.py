@@ -24,6 +24,7 @@ from kseq.ops.pooling import masked_max as masked_max
 from kseq.ops.pooling import masked_mean as masked_mean
 from kseq.ops.pooling import masked_sum as masked_sum
 from kseq.ops.pooling import step_weights as step_weights
+from kseq.ops.positions import first_rows as first_rows
 from kseq.ops.positions import sinusoid as sinusoid
 from kseq.ops.positions import sinusoid_like as sinusoid_like
 from kseq.ops.recurrence import gru as gru

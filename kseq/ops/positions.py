@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from kseq.checks import refuse
 from kseq.types import Tensor
 
 
@@ -58,6 +59,38 @@ def sinusoid_like(x: Tensor) -> Tensor:
     even = np.arange(dim) % 2 == 0
     table = ops.where(even, ops.sin(angles), ops.cos(angles))
     return ops.cast(table, x.dtype)
+
+
+def first_rows(table: Tensor, x: Tensor) -> Tensor:
+    """A table's rows for the steps of a sequence.
+
+    Args:
+        table: `(rows, ...)`.
+        x: `(batch, steps, ...)`; only its shape counts.
+
+    Returns:
+        `(steps, ...)`, the table's beginning.
+
+    Raises:
+        ValueError: there are more steps than rows. Where steps are not known
+            while the backend makes its graph, it is the backend that refuses
+            them when it runs.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.zeros((4, 2, 3))
+    >>> tuple(first_rows(np.zeros((5, 3)), x).shape)
+    (2, 3)
+    """
+    table, x = ops.convert_to_tensor(table), ops.convert_to_tensor(x)
+    steps, rows = x.shape[1], table.shape[0]
+    if steps is not None and steps > rows:
+        refuse("inputs", f"at most {rows} steps (max_steps)", steps)
+    steps = ops.shape(x)[1]
+    # Reshaped, although it has this shape: a single row would be broadcast to
+    # steps that are not known.
+    return ops.reshape(table[:steps], (steps, *table.shape[1:]))
 
 
 def _periods(dim: int) -> Any:

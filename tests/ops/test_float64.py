@@ -107,6 +107,7 @@ OPS = {
         recurrence.lstm(X, MASK, *LSTM),
     ),
     "sinusoid_like": ((kops.sinusoid_like, X), transformer.table(6, 3)),
+    "first_rows": ((kops.first_rows, X[0], X[:, :2]), X[0, :2]),
     "l2_normalize": ((kops.l2_normalize, X), transformer.unit(X)),
     "layer_normalize": (
         (kops.layer_normalize, X, BIAS[:3], BIAS[2:]),

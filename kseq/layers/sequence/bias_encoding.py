@@ -12,6 +12,7 @@ from kseq.checks import (
     is_shape,
     refuse,
 )
+from kseq.ops.positions import first_rows
 from kseq.types import Shape, Tensor
 
 
@@ -122,10 +123,10 @@ class BiasEncoding(keras.layers.Layer):
 
     def call(self, inputs: Any) -> list[Tensor]:
         of_session = ops.convert_to_tensor(self.sess_bias_embedding)
-        of_step = ops.convert_to_tensor(self.seq_bias_embedding)
+        of_step = ops.convert_to_tensor(self.seq_bias_embedding)[0]
         of_item = ops.convert_to_tensor(self.item_bias_embedding)
         return [
-            x + of_item + of_step[:, : ops.shape(x)[1]] + of_session[i]
+            x + of_item + first_rows(of_step, x) + of_session[i]
             for i, x in enumerate(self.sessions(inputs))
         ]
 

@@ -10,7 +10,7 @@ from kseq.checks import (
     check_rank,
     refuse,
 )
-from kseq.ops.positions import sinusoid, sinusoid_like
+from kseq.ops.positions import first_rows, sinusoid, sinusoid_like
 from kseq.types import Shape, Tensor
 
 
@@ -90,7 +90,10 @@ class PositionEncoding(keras.layers.Layer):
                 "the table's length, since time is not known",
                 None,
             )
-        self._check_steps(input_shape[1], steps)
+        if self.pos_embedding_trainable and (input_shape[1] or 0) > steps:
+            refuse(
+                "inputs", f"at most {steps} steps (max_steps)", input_shape[1]
+            )
         table = sinusoid(steps, dim)
         if self.zero_pad:
             table[0] = 0.0
@@ -103,20 +106,15 @@ class PositionEncoding(keras.layers.Layer):
             name="lookup_table",
         )
 
-    def _check_steps(self, steps: int | None, known: int) -> None:
-        if self.pos_embedding_trainable and steps and steps > known:
-            refuse("inputs", f"at most {known} steps (max_steps)", steps)
-
     def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
-        steps, known = inputs.shape[1], self.lookup_table.shape[0]
-        self._check_steps(steps, known)
         inputs = ops.convert_to_tensor(inputs)
         table = ops.convert_to_tensor(self.lookup_table)
+        steps, known = inputs.shape[1], table.shape[0]
         if not self.pos_embedding_trainable and (steps or known + 1) > known:
             # The table's own rows first: a model may have been given others.
             computed = sinusoid_like(inputs)
             table = ops.concatenate([table, computed[known:]], axis=0)
-        table = table[: ops.shape(inputs)[1]]
+        table = first_rows(table, inputs)
         if self.scale:
             table = table * inputs.shape[-1] ** 0.5
         return inputs + table

@@ -5,6 +5,7 @@ import pytest
 from kseq.agreement.numbers import seed_weights
 from kseq.layers.sequence import BiasEncoding
 from tests.arrays import to_numpy
+from tests.layers.checks import skip_left_out
 from tests.layers.examples import draw
 
 LONG, SHORT = draw(2, 5, 3), draw(2, 4, 3)
@@ -59,6 +60,34 @@ def test_time_may_be_unknown():
         assert [to_numpy(y).shape for y in outputs] == [
             x.shape for x in sessions
         ]
+
+
+@pytest.mark.parametrize("jit_compile", ["auto", True])
+def test_trains_with_another_number_of_steps_each_batch(jit_compile):
+    skip_left_out("fit")
+    if jit_compile is True and keras.backend.backend() == "torch":
+        pytest.skip("Keras compiles by inductor, which needs a C++ compiler")
+    symbols = [keras.Input((None, 3)) for _ in range(2)]
+    model = keras.Model(symbols, BiasEncoding(2, max_steps=5)(symbols))
+    seed_weights(model)
+    model.compile("sgd", ["mse", "mse"], jit_compile=jit_compile)
+    for sessions in ([LONG, SHORT], [SHORT, SHORT[:, :1]]):
+        before = [to_numpy(w.value) for w in model.weights]
+        loss = model.train_on_batch(sessions, [x * 2 for x in sessions])
+        assert np.all(np.isfinite(loss))
+        for weight, old in zip(model.weights, before, strict=True):
+            assert np.any(to_numpy(weight.value) != old)
+
+
+def test_a_longer_session_is_refused():
+    layer = built(1, SHORT[:, :1])
+    with pytest.raises(ValueError, match="at most 1 steps"):
+        layer(LONG)
+    # In a graph, where the steps are not known.
+    symbol = keras.Input((None, 3))
+    model = keras.Model(symbol, BiasEncoding(1, max_steps=1)(symbol))
+    with pytest.raises(Exception, match=r"at most 1 steps|reshape"):
+        model.predict(LONG, verbose=0)
 
 
 @pytest.mark.parametrize(

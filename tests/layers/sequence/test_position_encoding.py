@@ -41,6 +41,15 @@ def test_a_trained_table_refuses_a_longer_sequence():
     assert "6" in str(refused.value)
 
 
+@pytest.mark.parametrize("max_steps", [1, 4])
+def test_a_longer_sequence_of_unknown_steps_does_not_pass(max_steps):
+    x = keras.Input((None, 5))
+    model = keras.Model(x, PositionEncoding(max_steps=max_steps)(x))
+    # TensorFlow knows the steps only in its graph, and says it in its words.
+    with pytest.raises(Exception, match=r"at most|reshape"):
+        model.predict(X, verbose=0)
+
+
 def test_a_fixed_table_is_computed_on():
     layer = PositionEncoding(pos_embedding_trainable=False, scale=False)
     layer(X[:, :4])
