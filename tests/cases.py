@@ -46,6 +46,11 @@ MASK = np.array(
 )
 
 
+# Of a layer's many settings a few are compiled and trained as well; each costs
+# minutes on some backend.
+VARIANT = ("forward", "gradients")
+
+
 def draw(name, *shape):
     """Normal numbers that depend on a name alone."""
     seed = list(name.encode())
@@ -280,7 +285,7 @@ def core_cases():
 def gru_cases():
     scores = 1 / (1 + np.exp(-draw("scores", BATCH, STEPS, 1)))
 
-    def gru(name, valid, masked=False, **options):
+    def gru(name, valid, masked=False, kinds=VARIANT, **options):
         attended = options.get("gru_type", "GRU") in ("AGRU", "AUGRU")
         arrays = [X] if masked else [X, LENGTHS]
         arrays += [scores] if attended else []
@@ -310,14 +315,15 @@ def gru_cases():
             ),
             reference,
             DTYPES,
+            kinds,
         )
 
     prefix = mask_of(X, lengths=LENGTHS)
     yield gru("plain", prefix, num_units=4)
     yield gru("last", prefix, return_sequence=False)
-    yield gru("mask-state", MASK, True, num_units=2, return_state=True)
+    yield gru("mask-state", MASK, True, KINDS, num_units=2, return_state=True)
     yield gru("agru", prefix, num_units=4, gru_type="AGRU")
-    yield gru("augru", prefix, num_units=4, gru_type="AUGRU")
+    yield gru("augru", prefix, kinds=KINDS, num_units=4, gru_type="AUGRU")
     yield gru("augru-mask", MASK, True, gru_type="AUGRU")
     yield gru(
         "augru-paper", prefix, gru_type="AUGRU", augru_form="paper", num_units=2
@@ -325,7 +331,7 @@ def gru_cases():
 
 
 def bilstm_cases():
-    def bilstm(name, masked=False, **options):
+    def bilstm(name, masked=False, kinds=VARIANT, **options):
         options = {"layers": 1, "dropout_rate": 0.0, **options}
         valid = MASK if masked else mask_of(X, lengths=LENGTHS)
         return Case(
@@ -344,12 +350,13 @@ def bilstm_cases():
                 options.get("merge_mode", "ave"),
             ),
             DTYPES,
+            kinds,
         )
 
     yield bilstm("ave", units=2)
     yield bilstm("concat-mask", True, units=2, merge_mode="concat")
     yield bilstm("mul", units=4, merge_mode="mul")
-    yield bilstm("two-layers", units=2, layers=2, res_layers=1)
+    yield bilstm("two-layers", kinds=KINDS, units=2, layers=2, res_layers=1)
     yield bilstm("residual-mask", True, units=3, res_layers=1, merge_mode=None)
 
 
@@ -361,7 +368,7 @@ def transformer_cases():
     query_mask = mask_of(queries, lengths=query_lengths[::-1])
     plain = {"use_positional_encoding": False, "att_embedding_size": 2}
 
-    def transformer(name, masked=False, **options):
+    def transformer(name, masked=False, kinds=VARIANT, **options):
         options = {"head_num": 2, **plain, **options}
         valid = MASK if masked else mask_of(keys, lengths=LENGTHS)
         query_valid = (
@@ -391,16 +398,21 @@ def transformer_cases():
                 options.get("output_type", "mean"),
             ),
             DTYPES,
+            kinds,
         )
 
     yield transformer("mean")
     yield transformer("masked-mean-mask", True, output_type="masked_mean")
     yield transformer(
-        "positions", use_positional_encoding=True, output_type="masked_mean"
+        "positions",
+        kinds=KINDS,
+        use_positional_encoding=True,
+        output_type="masked_mean",
     )
     yield transformer(
         "layer-norm-mask",
         True,
+        KINDS,
         use_layer_norm=True,
         blinding=False,
         output_type=None,
@@ -488,6 +500,7 @@ def encoding_cases():
                 inputs[0] + scale * weights[0][:STEPS]
             ),
             DTYPES,
+            KINDS if name == "trained" else VARIANT,
         )
     sessions = [X, X[:, ::-1][:, :4]]
     yield Case(
