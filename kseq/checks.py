@@ -12,6 +12,13 @@ from typing import Any, NoReturn
 from kseq.types import Shape
 
 
+class Words(str):
+    """What came, said in words: shown without quotes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
 def refuse(name: str, expected: str, received: object) -> NoReturn:
     """Raise the ValueError that every check raises."""
     raise ValueError(f"{name}: expected {expected}; received {received!r}")
@@ -121,7 +128,7 @@ def check_rank(name: str, shape: Shape, ranks: tuple[int, ...]) -> Shape:
         refuse(
             name,
             "a tensor of rank " + " or ".join(map(str, ranks)),
-            f"shape {tuple(shape)}",
+            Words(f"shape {tuple(shape)}"),
         )
     return shape
 
@@ -145,5 +152,9 @@ def check_same_dim(axis: int, **shapes: Shape) -> int | None:
 def check_known_dim(name: str, shape: Shape, axis: int) -> int:
     size = shape[axis]
     if size is None:
-        refuse(name, f"a known size on axis {axis}", f"shape {tuple(shape)}")
+        refuse(
+            name,
+            f"a known size on axis {axis}",
+            Words(f"shape {tuple(shape)}"),
+        )
     return size

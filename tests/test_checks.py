@@ -261,12 +261,12 @@ class TestRank:
     @pytest.mark.parametrize(
         ("shape", "ranks", "message"),
         [
-            ((2,), (3,), "a tensor of rank 3; received 'shape (2,)'"),
-            ((), (1, 2), "a tensor of rank 1 or 2; received 'shape ()'"),
+            ((2,), (3,), "a tensor of rank 3; received shape (2,)"),
+            ((), (1, 2), "a tensor of rank 1 or 2; received shape ()"),
             (
                 [2, None, 1, 1],
                 (2, 3),
-                "a tensor of rank 2 or 3; received 'shape (2, None, 1, 1)'",
+                "a tensor of rank 2 or 3; received shape (2, None, 1, 1)",
             ),
         ],
     )
@@ -312,7 +312,6 @@ class TestKnownDim:
 
     def test_refuses(self):
         with says(
-            "keys: expected a known size on axis 1; "
-            "received 'shape (2, None, 8)'"
+            "keys: expected a known size on axis 1; received shape (2, None, 8)"
         ):
             checks.check_known_dim("keys", [2, None, 8], 1)

@@ -6,9 +6,10 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from kseq.agreement.cases import check_parses
 from kseq.agreement.compare import Comparison, compare
-from kseq.agreement.run import BACKENDS, record_module, run_backends
-from kseq.checks import check_one_of
+from kseq.agreement.files import delete_reports
+from kseq.agreement.run import check_backends, record_module, run_backends
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
     except Exception:
         traceback.print_exc()
     return 2
@@ -77,14 +80,14 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def run_command(options: argparse.Namespace) -> int:
-    for backend in options.backends:
-        check_one_of("--backends", backend, BACKENDS)
-    if not options.module.is_file():
-        raise ValueError(f"module: no file {options.module}")
+    check_backends("--backends", options.backends)
+    check_parses(options.module)
+    # An older run's must not pass for this one's.
+    delete_reports(options.out)
     failed = run_backends(options.module, options.backends, options.out)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
-        return 1
+        return 2
     return told(compare(options.out, options.backends), options.out)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from kseq.agreement.tables import DTYPES, KINDS
-from kseq.checks import check_one_of, refuse
+from kseq.checks import Words, check_one_of, refuse
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,16 @@ def case(
     return Case(build.__name__, build, **options)
 
 
+def check_parses(module: Path) -> None:
+    """Refuse what is no Python file, before any backend is started."""
+    if not module.is_file():
+        refuse("module", "a Python file", str(module))
+    try:
+        compile(module.read_bytes(), str(module), "exec")
+    except (SyntaxError, ValueError) as error:
+        refuse("module", "a Python file", Words(f"{module}: {error}"))
+
+
 def load_cases(module: str | Path) -> list[Case]:
     """The cases of a Python file, in the order of their definition.
 
@@ -87,8 +97,7 @@ def load_cases(module: str | Path) -> list[Case]:
             name.
     """
     path = Path(module)
-    if not path.is_file():
-        refuse("module", "a Python file", str(module))
+    check_parses(path)
     # A name of its own: a file keras.py must not take keras's place.
     name = f"kseq_cases_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

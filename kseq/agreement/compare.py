@@ -120,7 +120,12 @@ def _check_runs(
         for computation, error in record.errors.items():
             comparison.fail("error", computation, f"{record.run.name}: {error}")
         if not record.values:
-            comparison.fail("empty record", record.run.name, "no results")
+            reasons = sorted(set(record.left_out.values()))
+            comparison.fail(
+                "empty record",
+                record.run.name,
+                ": ".join(["no results", *reasons]),
+            )
         if not record.run.finished:
             comparison.fail(
                 "unfinished run", record.run.name, "not every case was computed"

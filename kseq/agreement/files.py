@@ -6,6 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+REPORTS = ("agreement.json", "agreement.md", "index.html")
+
+
+def delete_reports(folder: Path) -> None:
+    """Delete what an earlier comparison said."""
+    for name in REPORTS:
+        (folder / name).unlink(missing_ok=True)
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:

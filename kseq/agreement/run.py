@@ -1,5 +1,6 @@
 """Computes cases into a record, in this process or in one for each backend."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -13,8 +14,23 @@ from kseq.agreement.cases import Case, load_cases
 from kseq.agreement.measure import measure, reference_values
 from kseq.agreement.record import Record, fingerprint, new_record
 from kseq.agreement.tables import left_out
+from kseq.checks import check_one_of, refuse
 
 BACKENDS = ("tensorflow", "torch", "jax", "numpy", "openvino")
+
+
+def installed(backend: str) -> bool:
+    return importlib.util.find_spec(backend) is not None
+
+
+def check_backends(name: str, backends: Sequence[str]) -> None:
+    """Refuse backends of which no two can be compared here."""
+    for backend in backends:
+        check_one_of(name, backend, BACKENDS)
+        if not installed(backend):
+            refuse(name, "backends that are installed", backend)
+    if len(set(backends)) < max(2, len(backends)):
+        refuse(name, "two or more different backends", list(backends))
 
 
 def sources(folder: Path, files: Iterable[Path]) -> dict[str, Path]:

@@ -34,6 +34,8 @@ def set_layer_weights(layer: keras.Layer, weights: Sequence[Any]) -> None:
     >>> [w.name for w in weights_in_deepctr_order(dice)]
     ['dice_alpha', 'moving_mean', 'moving_variance']
     """
+    if not isinstance(layer, keras.Layer):
+        refuse("layer", "a Keras layer", layer)
     if not layer.built:
         refuse("layer", "a built layer (call it, or build it)", layer.name)
     own = weights_in_deepctr_order(layer)

@@ -120,12 +120,56 @@ def test_an_unknown_backend_is_refused(module, capsys):
     assert "--backends: expected one of 'tensorflow'" in capsys.readouterr().err
 
 
-def test_a_run_that_fails_is_told(module, capfd):
-    path = module("raise SystemExit('broken file')")
-    backend = keras.backend.backend()
-    out = str(path.parent / "report")
-    assert main(["run", str(path), "--backends", backend, "--out", out]) == 1
-    assert f"failed: {backend}" in capfd.readouterr().err
+@needs_two_backends
+def test_a_run_that_fails_is_told_and_leaves_no_older_report(module, capfd):
+    path = module(AGREES)
+    assert run(path) == 0
+    path.write_text("raise SystemExit('broken file')")
+    assert run(path) == 2
+    assert "failed: jax, numpy" in capfd.readouterr().err
+    assert not list((path.parent / "report").iterdir())
+
+
+def test_a_file_that_is_no_python_is_refused_before_backends_start(
+    module, capfd
+):
+    assert run(module("def f(:")) == 2
+    told = capfd.readouterr()
+    assert "module: expected a Python file" in told.err
+    assert " on jax ..." not in told.out
+
+
+@pytest.mark.parametrize(
+    ("backends", "message"),
+    [
+        ("jax", "two or more different backends; received ['jax']"),
+        ("jax,jax", "two or more different backends"),
+        ("", "two or more different backends"),
+    ],
+)
+def test_backends_of_which_no_two_can_be_compared(
+    module, capsys, monkeypatch, backends, message
+):
+    monkeypatch.setattr("kseq.agreement.run.installed", lambda name: True)
+    assert main(["run", str(module(AGREES)), "--backends", backends]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_backend_that_is_not_installed_is_told_at_once(
+    module, capsys, monkeypatch
+):
+    monkeypatch.setattr("kseq.agreement.run.installed", lambda name: False)
+    assert main(["run", str(module(AGREES)), "--backends", "jax,torch"]) == 2
+    told = capsys.readouterr().err
+    assert "--backends: expected backends that are installed" in told
+
+
+@needs_two_backends
+def test_a_run_without_results_says_why(module, capsys):
+    text = AGREES.replace("@case", "@case(dtypes=('float64',))")
+    assert run(module(text)) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert "no results: Keras's NumPy backend computes float64" in told
 
 
 @pytest.mark.parametrize(

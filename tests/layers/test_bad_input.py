@@ -160,7 +160,7 @@ CALLS = {
         Pooling,
         [X[0], LENGTHS],
         None,
-        "x: expected a tensor of rank 3; received 'shape (5, 3)'",
+        "x: expected a tensor of rank 3; received shape (5, 3)",
     ),
     "rank of x, weighted": (
         Weighted,
@@ -178,13 +178,13 @@ CALLS = {
         attention,
         [QUERY[:, 0], X, LENGTHS],
         None,
-        "query: expected a tensor of rank 3; received 'shape (4, 3)'",
+        "query: expected a tensor of rank 3; received shape (4, 3)",
     ),
     "rank of keys": (
         attention,
         [QUERY, X[:, 0], LENGTHS],
         None,
-        "keys: expected a tensor of rank 3; received 'shape (4, 3)'",
+        "keys: expected a tensor of rank 3; received shape (4, 3)",
     ),
     "rank of lengths": (
         Pooling,
@@ -202,7 +202,7 @@ CALLS = {
         Pooling,
         [X, LENGTHS[:2]],
         None,
-        WRONG_BATCH + "x; received 'shape (2,)'",
+        WRONG_BATCH + "x; received shape (2,)",
     ),
     "batch of lengths, attention": (
         attention,

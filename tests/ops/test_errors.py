@@ -34,12 +34,12 @@ def mask(*shape):
     [
         (
             lambda: lengths(),
-            "lengths: expected a tensor of rank 1 or 2; received 'shape ()'",
+            "lengths: expected a tensor of rank 1 or 2; received shape ()",
         ),
         (
             lambda: lengths(2, 1, 1),
             "lengths: expected a tensor of rank 1 or 2; "
-            "received 'shape (2, 1, 1)'",
+            "received shape (2, 1, 1)",
         ),
         (
             lambda: lengths(3),
@@ -52,11 +52,11 @@ def mask(*shape):
         ),
         (
             lambda: mask(2),
-            "mask: expected a tensor of rank 2; received 'shape (2,)'",
+            "mask: expected a tensor of rank 2; received shape (2,)",
         ),
         (
             lambda: mask(2, 3, 1),
-            "mask: expected a tensor of rank 2; received 'shape (2, 3, 1)'",
+            "mask: expected a tensor of rank 2; received shape (2, 3, 1)",
         ),
         (
             lambda: mask(3, 3),

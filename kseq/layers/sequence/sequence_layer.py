@@ -3,7 +3,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from kseq.checks import check_bool, check_rank, is_shape, refuse
+from kseq.checks import Words, check_bool, check_rank, is_shape, refuse
 from kseq.ops.masks import resolve_mask
 from kseq.types import Shape, Tensor
 
@@ -74,7 +74,7 @@ class SequenceLayer(keras.layers.Layer):
                 f"lengths among the inputs, or a mask of {sequence} (mask=..., "
                 "or from Embedding(mask_zero=True) or Masking; operations such "
                 "as x + 1 lose it)",
-                "neither",
+                Words("neither"),
             )
 
     def passed_mask(self, inputs: Any, mask: Any) -> Tensor | None:
@@ -111,7 +111,7 @@ class SequenceLayer(keras.layers.Layer):
                 refuse(
                     "lengths",
                     f"one for each of the {sequence[0]} {name}",
-                    f"shape {tuple(lengths)}",
+                    Words(f"shape {tuple(lengths)}"),
                 )
 
     def check_features(self, shapes: list[Shape]) -> None:

@@ -5,6 +5,7 @@ import keras
 from keras import ops
 
 from kseq.checks import (
+    Words,
     check_bool,
     check_int,
     check_known_dim,
@@ -192,7 +193,7 @@ class Transformer(keras.layers.Layer):
                 self.name,
                 "lengths among the inputs, or a mask of keys (mask=[..., ...], "
                 "or from Embedding(mask_zero=True) or Masking)",
-                "neither",
+                Words("neither"),
             )
 
     def _masks(self, mask: Any) -> tuple[Any, Any]:
