@@ -6,9 +6,15 @@ from pathlib import Path
 import keras
 import pytest
 
+import kseq.layers.sequence
 from kseq.agreement.record import load_record
 from kseq.agreement.run import record_module
 from kseq.agreement.tables import left_out
+
+
+def is_layer(value):
+    return isinstance(value, type) and issubclass(value, keras.Layer)
+
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -26,7 +32,8 @@ def test_there_are_blocks():
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_block_runs(block, tmp_path):
+def test_block_runs(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # some write files
     no_fit = left_out(keras.backend.backend(), "fit", "float32")
     if ".fit(" in block and no_fit:
         pytest.skip(no_fit)
@@ -48,3 +55,9 @@ def test_a_page_has_no_blanks(page):
     assert not re.findall(r"\b[A-Z]+_[A-Z]+\b(?<!KERAS_BACKEND)", text)
     for table in re.findall(r"agreement: begin -->(.*?)<!--", text, re.S):
         assert "| float64 | forward |" in table
+    for table in re.findall(r"saved: begin -->(.*?)<!--", text, re.S):
+        shown = set(re.findall(r"^\| `(\w+)`", table, re.M))
+        layers = {
+            n for n, v in vars(kseq.layers.sequence).items() if is_layer(v)
+        }
+        assert layers <= shown
