@@ -1,0 +1,73 @@
+"""What a step of training over a long sequence adds to a process's memory.
+
+for b in tensorflow torch jax; do
+    KERAS_BACKEND=$b python benchmarks/long_attention.py; done
+"""
+
+import argparse
+import threading
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kseq.layers.sequence import Transformer
+
+
+def resident():
+    """MB of this process in memory (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
+class Peak(threading.Thread):
+    """Watches the memory of the process until it is stopped."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.highest = self.start_at = resident()
+        self.watching = True
+
+    def run(self):
+        while self.watching:
+            self.highest = max(self.highest, resident())
+            time.sleep(0.002)
+
+    def stop(self):
+        self.watching = False
+        self.join()
+        return self.highest - self.start_at
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--unknown", action="store_true", help="Input((None,))")
+    parser.add_argument("--xla", action="store_true", help="jit_compile=True")
+    options = parser.parse_args()
+    steps = options.steps
+    x = keras.Input((None if options.unknown else steps, 32))
+    lengths = keras.Input((1,), dtype="int32")
+    layer = Transformer(16, 2, max_steps=steps)
+    model = keras.Model([x, lengths], layer([x, x, lengths, lengths]))
+    model.compile("sgd", "mse", jit_compile=options.xla or "auto")
+    draw = np.random.default_rng(0).normal(size=(1, steps, 32))
+    batch = [draw.astype("float32"), np.array([[steps]])]
+    target = np.zeros((1, 1, 32), "float32")
+    peak = Peak()
+    peak.start()
+    start = time.perf_counter()
+    model.train_on_batch(batch, target)
+    first = time.perf_counter() - start
+    start = time.perf_counter()
+    model.train_on_batch(batch, target)
+    second = time.perf_counter() - start
+    print(
+        f"{keras.backend.backend()}, {options}: {peak.stop():.0f} MB; "
+        f"{first:.1f} s with compilation, then {second:.2f} s a step"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Why the time loop has a form of its own on each backend.
+
+Trains an AUGRU and a BiLSTM with each form of the loop, and with what Keras and
+PyTorch offer, on one core of one backend; prints the seconds of the first step,
+which builds and compiles, and the CPU time of the next ones, in milliseconds.
+
+    for b in tensorflow torch jax; do
+        KERAS_BACKEND=$b python benchmarks/time_loop.py; done
+"""
+
+import argparse
+import importlib
+import os
+import statistics
+import time
+
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import keras
+import numpy as np
+
+from kseq.layers.sequence import BiLSTM, DynamicGRU
+from kseq.ops import recurrence
+
+BACKEND = keras.backend.backend()
+RNG = np.random.default_rng(0)
+BATCH, DIM = 64, 32
+OWN = recurrence.loop
+
+
+def form(name):
+    """The loop of a form's module; the backend's own under its name."""
+    if name == "own":
+        return OWN
+    return importlib.import_module(f"kseq.ops.loops.{name}").loop
+
+
+def augru(steps):
+    symbols = [
+        keras.Input((None, DIM)),
+        keras.Input((1,), dtype="int32"),
+        keras.Input((None, 1)),
+    ]
+    arrays = [*history(steps), RNG.random((BATCH, steps, 1), "float32")]
+    return symbols, DynamicGRU(DIM, "AUGRU")(symbols), arrays
+
+
+def bilstm(steps):
+    symbols = [keras.Input((None, DIM)), keras.Input((1,), dtype="int32")]
+    layer = BiLSTM(DIM, layers=1, dropout_rate=0.0, merge_mode="concat")
+    return symbols, layer(symbols), history(steps)
+
+
+def keras_bilstm(steps):
+    x = keras.Input((None, DIM))
+    layer = keras.layers.LSTM(DIM, return_sequences=True)
+    both = keras.layers.Bidirectional(layer)(x)
+    return [x], both, history(steps)[:1]
+
+
+def history(steps):
+    x = RNG.normal(size=(BATCH, steps, DIM)).astype("float32")
+    return [x, np.full((BATCH, 1), steps, "int32")]
+
+
+def trainer(make, steps, jit_compile):
+    """A function that trains by one step."""
+    symbols, output, arrays = make(steps)
+    model = keras.Model(symbols, output)
+    model.compile("sgd", "mse", jit_compile=jit_compile)
+    target = np.zeros((BATCH, steps, output.shape[-1]), "float32")
+    return lambda: model.train_on_batch(arrays, target)
+
+
+def torch_bilstm(steps):
+    import torch
+
+    torch.set_num_threads(1)
+    layer = torch.nn.LSTM(DIM, DIM, batch_first=True, bidirectional=True)
+    optimizer = torch.optim.SGD(layer.parameters(), 0.01)
+    x = torch.from_numpy(history(steps)[0])
+
+    def train():
+        optimizer.zero_grad()
+        (layer(x)[0] ** 2).mean().backward()
+        optimizer.step()
+
+    return train
+
+
+def contenders(steps):
+    """By name: the loop's form, and what makes the function that trains."""
+    compiles = {"tensorflow": (False, True), "jax": (True,), "torch": (False,)}
+    for jit in compiles[BACKEND]:
+        label = {"tensorflow": " XLA" if jit else " graph"}.get(BACKEND, "")
+        for work in (augru, bilstm):
+            for name in ("own", "scan", "unrolled"):
+                # Of unknown steps TensorFlow cannot unroll.
+                if BACKEND == "tensorflow" and name == "unrolled":
+                    continue
+                yield (
+                    f"{work.__name__} {name}{label}",
+                    name,
+                    lambda work=work, jit=jit: trainer(work, steps, jit),
+                )
+        yield (
+            f"keras LSTM{label}",
+            "own",
+            lambda jit=jit: trainer(keras_bilstm, steps, jit),
+        )
+    if BACKEND == "torch":
+        yield "torch.nn.LSTM", "own", lambda: torch_bilstm(steps)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=9)
+    options = parser.parse_args()
+    if BACKEND == "torch":
+        import torch
+
+        torch.set_num_threads(1)
+    runs, first = {}, {}
+    for name, loop, make in contenders(options.steps):
+        recurrence.loop = form(loop)
+        start = time.perf_counter()
+        try:
+            train = make()
+            train()
+        except Exception as error:
+            print(f"{name}: {type(error).__name__}", flush=True)
+            continue
+        first[name] = time.perf_counter() - start
+        runs[name] = (loop, train)
+    times = {name: [] for name in runs}
+    for _ in range(options.rounds):  # interleaved
+        for name, (loop, train) in runs.items():
+            recurrence.loop = form(loop)
+            start = time.process_time()
+            train()
+            times[name].append(time.process_time() - start)
+    print(f"{BACKEND}, {options.steps} steps, batch {BATCH}, width {DIM}")
+    print("| what | first step, s | a step, CPU ms (lowest to highest) |")
+    print("|---|---|---|")
+    for name, found in times.items():
+        low, mid, high = (
+            1000 * f(found) for f in (min, statistics.median, max)
+        )
+        print(
+            f"| {name} | {first[name]:.1f} | {mid:.0f} ({low:.0f}-{high:.0f}) |"
+        )
+
+
+if __name__ == "__main__":
+    main()
