@@ -1,0 +1,74 @@
+"""The one time loop, by what its step function is asked for."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kseq.agreement import probes
+from kseq.layers.sequence import DynamicGRU
+from kseq.ops import recurrence
+from tests.ops.compute import BACKEND, needs_gradients
+
+
+def steps_written(monkeypatch, steps):
+    """How often the step is written down for a compiled gradient."""
+    calls = []
+
+    def counted(x):
+        calls.append(x)
+        return ops.tanh(x)
+
+    monkeypatch.setattr(recurrence, "tanh", counted)
+    layer = DynamicGRU(2)
+    x = np.ones((2, steps, 3), "float32")
+    inputs = [ops.convert_to_tensor(x), ops.convert_to_tensor([steps, 1])]
+    layer(inputs)
+    calls.clear()
+    cotangents = [ops.ones((2, steps, 2))]
+    probes.gradients(layer, inputs, {}, cotangents, compiled=True)
+    return len(calls)
+
+
+@needs_gradients
+def test_what_is_compiled_does_not_grow_with_the_steps(monkeypatch):
+    if BACKEND == "torch":
+        pytest.skip("PyTorch runs a loop of Python")
+    few, many = (steps_written(monkeypatch, steps) for steps in (4, 40))
+    assert 0 < few == many < 10
+
+
+def test_no_steps_leave_the_states():
+    x = ops.zeros((2, 0, 3))
+    first = ops.ones((2, 3))
+    outputs, (last,) = recurrence.loop(
+        lambda inputs, states, weights: (states[0] + inputs[0],),
+        (x,),
+        (first,),
+        (),
+    )
+    assert tuple(outputs.shape) == (2, 0, 3)
+    np.testing.assert_array_equal(ops.convert_to_numpy(last), 1)
+
+
+def test_outputs_are_the_first_state_after_each_step():
+    x = np.arange(12.0, dtype="float32").reshape(2, 3, 2)
+    outputs, states = recurrence.loop(
+        lambda inputs, states, weights: (
+            states[0] + inputs[0] * weights[0],
+            states[1] + 1,
+        ),
+        (ops.convert_to_tensor(x),),
+        (ops.zeros((2, 2)), ops.zeros((2, 1))),
+        (ops.convert_to_tensor(np.float32(2)),),
+    )
+    sums = 2 * np.cumsum(x, axis=1)
+    np.testing.assert_array_equal(ops.convert_to_numpy(outputs), sums)
+    np.testing.assert_array_equal(ops.convert_to_numpy(states[0]), sums[:, -1])
+    np.testing.assert_array_equal(ops.convert_to_numpy(states[1]), 3)
+
+
+def test_the_form_is_the_backend_s():
+    form = {"tensorflow": "tensorflow", "jax": "scan"}
+    module = form.get(keras.backend.backend(), "unrolled")
+    assert recurrence.loop.__module__ == f"kseq.ops.loops.{module}"
