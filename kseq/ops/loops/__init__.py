@@ -1,5 +1,7 @@
 """The one time loop, in the form that each backend does best.
 
+What each form gains is measured: benchmarks/results/time_loop.md.
+
 Each module here offers `loop(step, sequences, states, weights,
 recompute=False)`:
 
