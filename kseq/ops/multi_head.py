@@ -12,7 +12,7 @@ from kseq.types import Tensor
 
 ATTENTION_TYPES = ("scaled_dot_product", "cos", "ln", "additive")
 
-# Scores of one head and one example: 1024 queries and as many keys.
+# Of one head and one example: 1024 queries and as many keys.
 MOST_SCORES = 1 << 20
 
 

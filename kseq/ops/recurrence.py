@@ -5,7 +5,7 @@ Past the end of a sequence the state is carried and the output is 0.
 
 from keras import ops
 
-from kseq.checks import check_one_of
+from kseq.checks import check_one_of, refuse
 from kseq.ops.loops import loop
 from kseq.ops.masks import zero_padding
 from kseq.ops.numerics import linear, tanh
@@ -55,7 +55,8 @@ def gru(
         count, and `(batch, units)`, the state after the last that does.
 
     Raises:
-        ValueError: `gru_type` or `augru_form` is none of those above.
+        ValueError: `gru_type` or `augru_form` is none of those above, or the
+            scores that it needs are missing.
 
     Reference:
         Zhou et al., Deep Interest Evolution Network, 2019, equations 2-6.
@@ -87,6 +88,8 @@ def gru(
         counts,
     ]
     attended = gru_type in ("AGRU", "AUGRU")
+    if attended and scores is None:
+        refuse("scores", f"(batch, steps), for {gru_type}", None)
     if attended:
         scores = ops.expand_dims(zero_padding(scores, valid), -1)
         sequences.append(ops.cast(scores, x.dtype))
@@ -110,6 +113,7 @@ def gru(
 
     if initial_state is None:
         initial_state = _zeros(x, units)
+    initial_state = ops.cast(initial_state, x.dtype)
     outputs, (state,) = loop(
         step,
         tuple(sequences),

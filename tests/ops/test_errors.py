@@ -8,6 +8,7 @@ import pytest
 from kseq.ops import (
     attention_weights,
     din_hidden,
+    gru,
     k_max,
     lengths_to_mask,
     masked_max,
@@ -23,6 +24,13 @@ X = np.zeros((2, 3, 4), "float32")
 
 def lengths(*shape):
     return lengths_to_mask(np.ones(shape, "int32"), X)
+
+
+def augru(scores):
+    gates = np.ones((6, 4), "float32"), np.ones(4, "float32")
+    candidate = np.ones((6, 2), "float32"), np.zeros(2, "float32")
+    valid = np.ones((2, 3), bool)
+    return gru(X, valid, gates, candidate, scores, gru_type="AUGRU")
 
 
 def mask(*shape):
@@ -100,6 +108,10 @@ def mask(*shape):
                 "received {'mask': (2, 1), 'sequence': (2, 3, 4)}",
             )
             for op in (zero_padding, masked_sum, masked_mean, masked_max)
+        ),
+        (
+            lambda: augru(None),
+            "scores: expected (batch, steps), for AUGRU; received None",
         ),
         (
             lambda: attention_weights(X, np.ones((2, 1), bool)),

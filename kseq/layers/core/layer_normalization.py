@@ -1,6 +1,7 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from kseq.checks import check_known_dim, check_nonnegative
 from kseq.ops.masks import zero_padding
@@ -51,6 +52,7 @@ class LayerNormalization(keras.layers.Layer):
 
     def build(self, input_shape: Shape) -> None:
         dim = check_known_dim("inputs", input_shape, -1)
+        self.input_spec = keras.layers.InputSpec(axes={-1: dim})
         self.gamma = self.add_weight(
             shape=(dim,), initializer="ones", autocast=False, name="gamma"
         )
@@ -59,6 +61,7 @@ class LayerNormalization(keras.layers.Layer):
         )
 
     def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
+        inputs = ops.cast(inputs, self.compute_dtype)
         if mask is not None:
             inputs = zero_padding(inputs, mask)
         return layer_normalize(inputs, self.gamma, self.beta, self.epsilon)

@@ -100,8 +100,10 @@ class BiasEncoding(keras.layers.Layer):
                 "the table's length, since time is not known",
                 None,
             )
-        if known and max(known) > steps:
-            refuse("inputs", f"at most {steps} steps (max_steps)", max(known))
+        self._check_steps(shapes, steps)
+        self.input_spec = [
+            keras.layers.InputSpec(ndim=3, axes={-1: dim}) for _ in shapes
+        ]
         self.sess_bias_embedding = self._table(
             "sess_bias_embedding", (self.sess_max_count, 1, 1), 0
         )
@@ -111,6 +113,11 @@ class BiasEncoding(keras.layers.Layer):
         self.item_bias_embedding = self._table(
             "item_bias_embedding", (1, 1, dim), 2
         )
+
+    def _check_steps(self, shapes: list[Shape], known: int) -> None:
+        for shape in shapes:
+            if shape[1] is not None and shape[1] > known:
+                refuse("inputs", f"at most {known} steps (max_steps)", shape[1])
 
     def _table(self, name: str, shape: tuple[int, ...], i: int) -> Any:
         return self.add_weight(
@@ -125,9 +132,12 @@ class BiasEncoding(keras.layers.Layer):
         of_session = ops.convert_to_tensor(self.sess_bias_embedding)
         of_step = ops.convert_to_tensor(self.seq_bias_embedding)[0]
         of_item = ops.convert_to_tensor(self.item_bias_embedding)
+        sessions = [
+            ops.cast(x, self.compute_dtype) for x in self.sessions(inputs)
+        ]
         return [
             x + of_item + first_rows(of_step, x) + of_session[i]
-            for i, x in enumerate(self.sessions(inputs))
+            for i, x in enumerate(sessions)
         ]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
@@ -136,7 +146,10 @@ class BiasEncoding(keras.layers.Layer):
         return [mask] * self.sess_max_count
 
     def compute_output_shape(self, input_shape: Any) -> list[Shape]:
-        return [tuple(shape) for shape in self.sessions(input_shape)]
+        shapes = self.sessions(input_shape)
+        if self.built:
+            self._check_steps(shapes, self.seq_bias_embedding.shape[1])
+        return [tuple(shape) for shape in shapes]
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -117,9 +117,10 @@ class DynamicGRU(SequenceLayer):
         for shape in scores:
             check_rank("scores", shape, (2, 3))
             check_same_dim(0, x=x, scores=shape)
-            told = shape[2] if len(shape) == 3 and shape[2] != 1 else shape[1]
-            flat = len(shape) == 2 or 1 in shape[1:]
-            if not flat or (None not in (told, x[1]) and told != x[1]):
+            # The axis of steps is what is left without that of 1.
+            axes = [n for n in shape[1:] if n != 1] or [1]
+            known = None not in (*axes, x[1])
+            if len(axes) > 1 or (known and axes != [x[1]]):
                 refuse(
                     "scores",
                     "shape (batch, steps, 1), (batch, 1, steps) or "
@@ -158,14 +159,8 @@ class DynamicGRU(SequenceLayer):
         if scores:
             attention = ops.reshape(scores[0], ops.shape(x)[:2])
         if initial_state is not None:
+            self._check_state(x.shape, initial_state.shape)
             initial_state = ops.cast(initial_state, self.compute_dtype)
-            check_rank("initial_state", initial_state.shape, (2,))
-            check_same_dim(0, x=x.shape, initial_state=initial_state.shape)
-            check_same_dim(
-                -1,
-                units=(self._units(x.shape),),
-                initial_state=initial_state.shape,
-            )
         outputs, state = gru(
             x,
             valid,
@@ -182,6 +177,11 @@ class DynamicGRU(SequenceLayer):
         if not self.return_sequence:
             outputs = ops.expand_dims(state, 1)
         return (outputs, state) if self.return_state else outputs
+
+    def _check_state(self, x: Shape, state: Shape) -> None:
+        check_rank("initial_state", state, (2,))
+        check_same_dim(0, x=x, initial_state=state)
+        check_same_dim(-1, units=(self._units(x),), initial_state=state)
 
     def _cast(self, weight: Any) -> Tensor:
         return ops.cast(weight, self.compute_dtype)
@@ -201,6 +201,9 @@ class DynamicGRU(SequenceLayer):
         inputs_mask: Any = None,
         **kwargs: Any,
     ) -> Any:
+        if initial_state is not None:
+            (x, *_), _ = self.split(inputs)
+            self._check_state(x.shape, initial_state.shape)
         return super().compute_output_spec(
             inputs, mask=inputs_mask if mask is None else mask
         )

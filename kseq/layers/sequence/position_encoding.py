@@ -30,6 +30,7 @@ class PositionEncoding(keras.layers.Layer):
         max_steps: the table's length; None: the length of the first input. It
             serves every shorter sequence. A trained table is of no use to a
             longer one, which is refused; a fixed one is simply computed on.
+            To be given where one layer is used at several lengths.
 
     Call arguments:
         inputs: `(batch, steps, dim)`.
@@ -90,10 +91,8 @@ class PositionEncoding(keras.layers.Layer):
                 "the table's length, since time is not known",
                 None,
             )
-        if self.pos_embedding_trainable and (input_shape[1] or 0) > steps:
-            refuse(
-                "inputs", f"at most {steps} steps (max_steps)", input_shape[1]
-            )
+        self._check_steps(input_shape[1], steps)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: dim})
         table = sinusoid(steps, dim)
         if self.zero_pad:
             table[0] = 0.0
@@ -106,11 +105,17 @@ class PositionEncoding(keras.layers.Layer):
             name="lookup_table",
         )
 
+    def _check_steps(self, steps: int | None, known: int) -> None:
+        if self.pos_embedding_trainable and steps and steps > known:
+            refuse("inputs", f"at most {known} steps (max_steps)", steps)
+
     def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
-        inputs = ops.convert_to_tensor(inputs)
+        inputs = ops.cast(inputs, self.compute_dtype)
         table = ops.convert_to_tensor(self.lookup_table)
         steps, known = inputs.shape[1], table.shape[0]
-        if not self.pos_embedding_trainable and (steps or known + 1) > known:
+        if not self.pos_embedding_trainable and (
+            steps is None or steps > known
+        ):
             # The table's own rows first: a model may have been given others.
             computed = sinusoid_like(inputs)
             table = ops.concatenate([table, computed[known:]], axis=0)
@@ -120,6 +125,8 @@ class PositionEncoding(keras.layers.Layer):
         return inputs + table
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
+        if self.built:
+            self._check_steps(input_shape[1], self.lookup_table.shape[0])
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
@@ -131,8 +138,10 @@ class PositionEncoding(keras.layers.Layer):
             "max_steps": self.max_steps,
         }
 
-    def get_build_config(self) -> dict[str, Any]:
+    def get_build_config(self) -> dict[str, Any] | None:
         # A model is loaded with the table that it was saved with.
+        if not self.built:
+            return None
         steps, dim = self.lookup_table.shape
         return {"input_shape": (None, steps, dim)}
 

@@ -59,6 +59,8 @@ class SequenceLayer(keras.layers.Layer):
         """The steps of the sequence that count: bool `(batch, steps)`."""
         self.check_steps_told(inputs, mask)
         features, lengths = self.split(inputs)
+        # Again: a layer that is built may be called with anything.
+        self.check_features([tuple(x.shape) for x in features])
         mask = self.mask_of_sequence(mask)
         if lengths is not None and not self.prefers_mask:
             mask = None

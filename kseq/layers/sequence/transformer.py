@@ -1,3 +1,4 @@
+import functools
 import warnings
 from typing import Any
 
@@ -48,7 +49,7 @@ class Transformer(keras.layers.Layer):
         use_res: whether to add the queries to what attention found, and that to
             what the feed forward gives.
         use_feed_forward: whether to have the feed forward net. Without
-            `use_res` it has no effect, as in DeepCTR.
+            `use_res` what it computes is left out, as in DeepCTR.
         use_layer_norm: whether to normalise after attention and feed forward
             (one set of weights for both).
         blinding: True: step $i$ of the queries does not look at step $i$ of the
@@ -58,11 +59,12 @@ class Transformer(keras.layers.Layer):
             they are given); False: lengths do, masks only without them.
         attention_type: 'scaled_dot_product', 'cos', 'ln' or 'additive'.
         output_type: 'mean', 'sum': over all rows of the queries, padded ones
-            too, as in DeepCTR; 'masked_mean', 'masked_sum': over those that
-            count; None: the sequence itself.
+            too, as in DeepCTR, so that with `use_res` what stands in their
+            padding counts, NaN too; 'masked_mean', 'masked_sum': over those
+            that count; None: the sequence itself.
         max_steps: the length of the tables of positions, where time is not
-            known. It also tells then whether sequences are so long (above
-            1024) that attention takes its queries in groups.
+            known. It also tells then whether sequences are so long that
+            attention takes its queries in groups.
 
     Call arguments:
         inputs: `[queries, keys, query_lengths, key_lengths]`, or
@@ -74,7 +76,8 @@ class Transformer(keras.layers.Layer):
 
     Returns:
         `(batch, 1, dim)`; with `output_type` None `(batch, queries, dim)`, 0
-        for queries that do not count, whose mask is passed on. In the compute
+        for queries that do not count, and a mask of the queries is passed on
+        (lengths are not: give them to the next block too). In the compute
         dtype. To a query that does not count, or for which no key is left,
         attention gives 0.
 
@@ -88,8 +91,9 @@ class Transformer(keras.layers.Layer):
         it evenly over all, padding included. Queries and keys may differ in
         steps in every mode, with blinding too. With `output_type` None the
         queries' mask is passed on, so that blocks can be stacked, and padded
-        queries give 0. The reported shape is the real one. Long sequences: the
-        scores are never in memory all at once.
+        queries give 0. The reported shape is the real one. Where a head has
+        more than 2**20 scores to an example (1024 queries and as many keys),
+        they are not in memory all at once, except in training with dropout.
 
     Reference:
         Vaswani et al., Attention Is All You Need, 2017; Feng et al., Deep
@@ -121,9 +125,11 @@ class Transformer(keras.layers.Layer):
         max_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
-        check_positive_int("att_embedding_size", att_embedding_size)
-        check_positive_int("head_num", head_num)
-        check_rate("dropout_rate", dropout_rate)
+        att_embedding_size = check_positive_int(
+            "att_embedding_size", att_embedding_size
+        )
+        head_num = check_positive_int("head_num", head_num)
+        dropout_rate = check_rate("dropout_rate", dropout_rate)
         for name, value in (
             ("use_positional_encoding", use_positional_encoding),
             ("use_res", use_res),
@@ -134,11 +140,11 @@ class Transformer(keras.layers.Layer):
         ):
             check_bool(name, value)
         if seed is not None:
-            check_int("seed", seed)
+            seed = check_int("seed", seed)
         check_one_of("attention_type", attention_type, ATTENTION_TYPES)
         check_one_of("output_type", output_type, OUTPUT_TYPES)
         if max_steps is not None:
-            check_positive_int("max_steps", max_steps)
+            max_steps = check_positive_int("max_steps", max_steps)
         if attention_type == "ln" and att_embedding_size == 1:
             warnings.warn(
                 "attention_type 'ln' with att_embedding_size 1 normalises a "
@@ -147,9 +153,9 @@ class Transformer(keras.layers.Layer):
             )
         # No autocast: it would round lengths given as floats to half precision.
         super().__init__(autocast=False, **kwargs)
-        self.att_embedding_size = int(att_embedding_size)
-        self.head_num = int(head_num)
-        self.dropout_rate = float(dropout_rate)
+        self.att_embedding_size = att_embedding_size
+        self.head_num = head_num
+        self.dropout_rate = dropout_rate
         self.use_positional_encoding = use_positional_encoding
         self.use_res = use_res
         self.use_feed_forward = use_feed_forward
@@ -178,6 +184,7 @@ class Transformer(keras.layers.Layer):
         """Which queries and which keys count."""
         self.check_steps_told(inputs, mask)
         queries, keys, query_lengths, key_lengths = self.split(inputs)
+        self._check_features(queries.shape, keys.shape)
         query_mask, key_mask = self._masks(mask)
         if key_lengths is not None and not self.prefers_mask:
             query_mask = key_mask = None
@@ -205,17 +212,7 @@ class Transformer(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         queries, keys, *_ = self.split(input_shape)
-        check_rank("queries", queries, (3,))
-        check_rank("keys", keys, (3,))
-        check_same_dim(0, queries=queries, keys=keys)
-        check_same_dim(-1, queries=queries, keys=keys)
-        dim = check_known_dim("queries", queries, -1)
-        if self.att_embedding_size * self.head_num != dim:
-            refuse(
-                "att_embedding_size * head_num",
-                f"the width of the inputs, {dim}",
-                f"{self.att_embedding_size} * {self.head_num}",
-            )
+        dim = self._check_features(queries, keys)
         normal, uniform = (
             keras.initializers.TruncatedNormal,
             keras.initializers.GlorotUniform,
@@ -246,6 +243,21 @@ class Transformer(keras.layers.Layer):
                 dtype=self.dtype_policy,
                 name="dropout",
             )
+
+    def _check_features(self, queries: Shape, keys: Shape) -> int:
+        """The inputs' width, if their shapes fit."""
+        check_rank("queries", queries, (3,))
+        check_rank("keys", keys, (3,))
+        check_same_dim(0, queries=queries, keys=keys)
+        check_same_dim(-1, queries=queries, keys=keys)
+        dim = check_known_dim("queries", queries, -1)
+        if self.att_embedding_size * self.head_num != dim:
+            refuse(
+                "att_embedding_size * head_num",
+                f"the width of the inputs, {dim}",
+                Words(f"{self.att_embedding_size} * {self.head_num}"),
+            )
+        return dim
 
     def _weight(
         self, name: str, shape: tuple[int, ...], initializer: Any, i: int
@@ -280,7 +292,11 @@ class Transformer(keras.layers.Layer):
         if self.use_positional_encoding:
             queries, keys = self.query_pe(queries), self.key_pe(keys)
 
-        result = self._attention(queries, keys, valid, training)
+        # Zeros in padded queries: what stands there would have no part in the
+        # result, but in the gradient 0 times NaN is NaN.
+        result = self._attention(
+            zero_padding(queries, query_valid), keys, valid, training
+        )
         result = zero_padding(result, query_valid)
         if self.use_res:
             result = result + queries
@@ -289,7 +305,7 @@ class Transformer(keras.layers.Layer):
             result = self._normalize(
                 result + self._feed_forward(result, training)
             )
-        elif self.use_feed_forward:
+        elif self.use_feed_forward:  # DeepCTR normalises once more
             result = self._normalize(result)
         return self._pool(result, query_valid)
 
@@ -308,7 +324,7 @@ class Transformer(keras.layers.Layer):
             weights = tuple(w for n in norms for w in (n.gamma, n.beta))
         dropout = None
         if self.dropout_rate and training:
-            dropout = self._dropped
+            dropout = functools.partial(self.dropout, training=True)
         result = multi_head_attention(
             self._heads(queries, self.query_kernel),
             self._heads(keys, self.key_kernel),
@@ -341,9 +357,6 @@ class Transformer(keras.layers.Layer):
     def _normalize(self, x: Tensor) -> Tensor:
         return self.ln(x) if self.use_layer_norm else x
 
-    def _dropped(self, x: Tensor) -> Tensor:
-        return self.dropout(x, training=True)
-
     def _cast(self, weight: Any) -> Tensor:
         return ops.cast(weight, self.compute_dtype)
 
@@ -373,7 +386,10 @@ class Transformer(keras.layers.Layer):
         return resolve_mask(queries, query_mask, query_lengths)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        queries, *_ = self.split(input_shape)
+        queries, keys, *_ = self.split(input_shape)
+        if self.built and self.use_positional_encoding:
+            self.query_pe.compute_output_shape(queries)  # refuse too many steps
+            self.key_pe.compute_output_shape(keys)
         steps = queries[1] if self.output_type is None else 1
         return (queries[0], steps, queries[2])
 

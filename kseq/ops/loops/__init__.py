@@ -14,8 +14,8 @@ recompute=False)`:
   computed again.
 
 It returns the first state after each step, `(batch, steps, ...)`, and all
-states after the last. All
-that a step uses must be in these arguments, in floats.
+states after the last. All that a step uses must be in these arguments, in
+floats, and it draws nothing: it may be computed again for the gradient.
 """
 
 import keras

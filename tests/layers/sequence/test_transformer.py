@@ -4,12 +4,14 @@ import keras
 import numpy as np
 import pytest
 
+from kseq.agreement import probes
 from kseq.agreement.numbers import seed_weights
 from kseq.layers.sequence import Transformer, transformer
 from kseq.ops import multi_head
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close
 from tests.layers.examples import draw
+from tests.ops.compute import needs_gradients
 
 QUERIES, KEYS = draw(3, 4, 6), draw(3, 5, 6)
 QUERY_LENGTHS = np.array([4, 2, 3], "int32")
@@ -70,6 +72,29 @@ def test_groups_of_queries_give_the_same(attention_type, monkeypatch):
     model = keras.Model(symbols, layer(symbols))
     lengths = [n[:, None] for n in (QUERY_LENGTHS, KEY_LENGTHS)]
     assert_close(to_numpy(model([QUERIES, KEYS, *lengths])), expected)
+
+
+@needs_gradients
+@each_type
+@pytest.mark.parametrize("output_type", ["mean", "sum", "masked_mean", None])
+def test_padding_has_no_part_in_gradients(attention_type, output_type):
+    """Of queries too, where nothing else adds them."""
+    options = {**ALONE, "output_type": output_type}
+    layer = built(**options, attention_type=attention_type)
+    found = []
+    for filling in (0.0, np.nan):
+        arrays = [QUERIES.copy(), KEYS.copy()]
+        for x, lengths in zip(arrays, INPUTS[2:], strict=True):
+            x[np.arange(x.shape[1]) >= lengths[:, None]] = filling
+        inputs = [keras.ops.convert_to_tensor(x) for x in arrays + INPUTS[2:]]
+        output = layer(inputs)
+        cotangent = keras.ops.ones_like(output)
+        of_inputs, of_weights = probes.gradients(
+            layer, inputs, {}, [cotangent], compiled=False
+        )
+        found.append([to_numpy(g) for g in (*of_inputs, *of_weights)])
+    for clean, padded in zip(*found, strict=True):
+        np.testing.assert_array_equal(padded, clean)
 
 
 def test_masked_outputs_pool_what_counts():
