@@ -149,6 +149,21 @@ def check_same_dim(axis: int, **shapes: Shape) -> int | None:
     return next(iter(known.values()), None)
 
 
+def check_steps(steps: int | None, rows: int) -> None:
+    """Refuse a sequence that is longer than a table of positions."""
+    if steps is not None and steps > rows:
+        refuse("inputs", f"at most {rows} steps (max_steps)", steps)
+
+
+def check_table_length(max_steps: int | None, *steps: int | None) -> int:
+    """How many rows a table of positions gets, for sequences of `steps`."""
+    known = [n for n in steps if n is not None]
+    rows = max_steps or max(known, default=None)
+    if rows is None:
+        refuse("max_steps", "the table's length, since time is not known", None)
+    return rows
+
+
 def check_known_dim(name: str, shape: Shape, axis: int) -> int:
     size = shape[axis]
     if size is None:

@@ -315,3 +315,26 @@ class TestKnownDim:
             "keys: expected a known size on axis 1; received shape (2, None, 8)"
         ):
             checks.check_known_dim("keys", [2, None, 8], 1)
+
+
+@pytest.mark.parametrize(("steps", "rows"), [(None, 1), (0, 1), (3, 3)])
+def test_steps_that_a_table_serves(steps, rows):
+    checks.check_steps(steps, rows)
+
+
+def test_more_steps_than_a_table_has():
+    with pytest.raises(ValueError, match=r"at most 3 steps .* received 4"):
+        checks.check_steps(4, 3)
+
+
+@pytest.mark.parametrize(
+    ("max_steps", "steps", "rows"),
+    [(None, (3,), 3), (None, (2, None, 5), 5), (4, (2,), 4), (4, (None,), 4)],
+)
+def test_the_length_of_a_table(max_steps, steps, rows):
+    assert checks.check_table_length(max_steps, *steps) == rows
+
+
+def test_the_length_of_a_table_must_be_told():
+    with pytest.raises(ValueError, match="max_steps: expected the table's"):
+        checks.check_table_length(None, None, None)

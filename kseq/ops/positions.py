@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from kseq.checks import refuse
+from kseq.checks import check_steps
 from kseq.types import Tensor
 
 
@@ -84,9 +84,7 @@ def first_rows(table: Tensor, x: Tensor) -> Tensor:
     (2, 3)
     """
     table, x = ops.convert_to_tensor(table), ops.convert_to_tensor(x)
-    steps, rows = x.shape[1], table.shape[0]
-    if steps is not None and steps > rows:
-        refuse("inputs", f"at most {rows} steps (max_steps)", steps)
+    check_steps(x.shape[1], table.shape[0])
     steps = ops.shape(x)[1]
     # Reshaped, although it has this shape: a single row would be broadcast to
     # steps that are not known.

@@ -9,6 +9,8 @@ from kseq.checks import (
     check_positive_int,
     check_rank,
     check_same_dim,
+    check_steps,
+    check_table_length,
     is_shape,
     refuse,
 )
@@ -92,15 +94,9 @@ class BiasEncoding(keras.layers.Layer):
             check_rank(f"session {i}", shape, (3,))
         dim = check_known_dim("sessions", shapes[0], -1)
         check_same_dim(-1, **{f"session {i}": s for i, s in enumerate(shapes)})
-        known = [shape[1] for shape in shapes if shape[1] is not None]
-        steps = self.max_steps or max(known, default=None)
-        if steps is None:
-            refuse(
-                "max_steps",
-                "the table's length, since time is not known",
-                None,
-            )
-        self._check_steps(shapes, steps)
+        steps = check_table_length(self.max_steps, *(s[1] for s in shapes))
+        for shape in shapes:
+            check_steps(shape[1], steps)
         self.input_spec = [
             keras.layers.InputSpec(ndim=3, axes={-1: dim}) for _ in shapes
         ]
@@ -113,11 +109,6 @@ class BiasEncoding(keras.layers.Layer):
         self.item_bias_embedding = self._table(
             "item_bias_embedding", (1, 1, dim), 2
         )
-
-    def _check_steps(self, shapes: list[Shape], known: int) -> None:
-        for shape in shapes:
-            if shape[1] is not None and shape[1] > known:
-                refuse("inputs", f"at most {known} steps (max_steps)", shape[1])
 
     def _table(self, name: str, shape: tuple[int, ...], i: int) -> Any:
         return self.add_weight(
@@ -147,8 +138,8 @@ class BiasEncoding(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> list[Shape]:
         shapes = self.sessions(input_shape)
-        if self.built:
-            self._check_steps(shapes, self.seq_bias_embedding.shape[1])
+        for shape in shapes if self.built else ():
+            check_steps(shape[1], self.seq_bias_embedding.shape[1])
         return [tuple(shape) for shape in shapes]
 
     def get_config(self) -> dict[str, Any]:

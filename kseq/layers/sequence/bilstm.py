@@ -182,11 +182,8 @@ class BiLSTM(SequenceLayer):
         (x,), _ = self.unpack(inputs)
         valid = self.valid_steps(inputs, mask)
         x = zero_padding(x, valid)
-        forward = backward = x
-        for i in range(self.layers):
-            residual = i >= self.layers - self.res_layers
-            forward = self._layer(i, 0, forward, valid, residual, training)
-            backward = self._layer(i, 1, backward, valid, residual, training)
+        forward = self._stack(x, valid, training, reverse=False)
+        backward = self._stack(x, valid, training, reverse=True)
         match self.merge_mode:
             case "fw":
                 return forward
@@ -202,31 +199,22 @@ class BiLSTM(SequenceLayer):
                 return ops.concatenate([forward, backward], axis=-1)
         return [forward, backward]
 
-    def _layer(
-        self,
-        i: int,
-        direction: int,
-        x: Tensor,
-        valid: Tensor,
-        residual: bool,
-        training: bool | None,
+    def _stack(
+        self, x: Tensor, valid: Tensor, training: bool | None, reverse: bool
     ) -> Tensor:
-        dropped = x
-        if self.dropouts:
-            dropped = self.dropouts[2 * i + direction](x, training=training)
-        stack = (self.forward_weights, self.backward_weights)[direction]
-        kernel, recurrent_kernel, bias = (
-            ops.cast(w, self.compute_dtype) for w in stack[i]
-        )
-        out = lstm(
-            dropped,
-            valid,
-            kernel,
-            recurrent_kernel,
-            bias,
-            reverse=direction == 1,
-        )
-        return out + x if residual else out
+        weights = self.backward_weights if reverse else self.forward_weights
+        for i, of_layer in enumerate(weights):
+            dropped = x
+            if self.dropouts:
+                dropout = self.dropouts[2 * i + reverse]
+                dropped = dropout(x, training=training)
+            kernel, recurrent_kernel, bias = (
+                ops.cast(w, self.compute_dtype) for w in of_layer
+            )
+            out = lstm(dropped, valid, kernel, recurrent_kernel, bias, reverse)
+            residual = i >= self.layers - self.res_layers
+            x = out + x if residual else out
+        return x
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         mask = self.passed_mask(inputs, mask)

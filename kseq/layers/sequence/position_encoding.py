@@ -8,7 +8,8 @@ from kseq.checks import (
     check_known_dim,
     check_positive_int,
     check_rank,
-    refuse,
+    check_steps,
+    check_table_length,
 )
 from kseq.ops.positions import first_rows, sinusoid, sinusoid_like
 from kseq.types import Shape, Tensor
@@ -84,14 +85,9 @@ class PositionEncoding(keras.layers.Layer):
     def build(self, input_shape: Shape) -> None:
         check_rank("inputs", input_shape, (3,))
         dim = check_known_dim("inputs", input_shape, -1)
-        steps = self.max_steps or input_shape[1]
-        if steps is None:
-            refuse(
-                "max_steps",
-                "the table's length, since time is not known",
-                None,
-            )
-        self._check_steps(input_shape[1], steps)
+        steps = check_table_length(self.max_steps, input_shape[1])
+        if self.pos_embedding_trainable:
+            check_steps(input_shape[1], steps)
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: dim})
         table = sinusoid(steps, dim)
         if self.zero_pad:
@@ -104,10 +100,6 @@ class PositionEncoding(keras.layers.Layer):
             trainable=self.pos_embedding_trainable,
             name="lookup_table",
         )
-
-    def _check_steps(self, steps: int | None, known: int) -> None:
-        if self.pos_embedding_trainable and steps and steps > known:
-            refuse("inputs", f"at most {known} steps (max_steps)", steps)
 
     def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
         inputs = ops.cast(inputs, self.compute_dtype)
@@ -125,8 +117,8 @@ class PositionEncoding(keras.layers.Layer):
         return inputs + table
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        if self.built:
-            self._check_steps(input_shape[1], self.lookup_table.shape[0])
+        if self.built and self.pos_embedding_trainable:
+            check_steps(input_shape[1], self.lookup_table.shape[0])
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
