@@ -80,8 +80,8 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def run_command(options: argparse.Namespace) -> int:
-    check_backends("--backends", options.backends)
     check_parses(options.module)
+    check_backends("--backends", options.backends)
     # An older run's must not pass for this one's.
     delete_reports(options.out)
     failed = run_backends(options.module, options.backends, options.out)

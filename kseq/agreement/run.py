@@ -27,10 +27,11 @@ def check_backends(name: str, backends: Sequence[str]) -> None:
     """Refuse backends of which no two can be compared here."""
     for backend in backends:
         check_one_of(name, backend, BACKENDS)
-        if not installed(backend):
-            refuse(name, "backends that are installed", backend)
     if len(set(backends)) < max(2, len(backends)):
         refuse(name, "two or more different backends", list(backends))
+    for backend in backends:
+        if not installed(backend):
+            refuse(name, "backends that are installed", backend)
 
 
 def sources(folder: Path, files: Iterable[Path]) -> dict[str, Path]:
