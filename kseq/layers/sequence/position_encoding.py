@@ -143,6 +143,7 @@ def positional_encoding(
     pos_embedding_trainable: bool = True,
     zero_pad: bool = False,
     scale: bool = True,
+    max_steps: int | None = None,
 ) -> Tensor:
     """Adds positions to a sequence, by a new `PositionEncoding`.
 
@@ -151,6 +152,7 @@ def positional_encoding(
         pos_embedding_trainable: see `PositionEncoding`.
         zero_pad: see `PositionEncoding`.
         scale: see `PositionEncoding`.
+        max_steps: see `PositionEncoding`; needed where steps are not known.
 
     Returns:
         As `inputs`.
@@ -166,5 +168,7 @@ def positional_encoding(
     >>> positional_encoding(keras.Input((5, 8))).shape
     (None, 5, 8)
     """
-    layer = PositionEncoding(pos_embedding_trainable, zero_pad, scale)
+    layer = PositionEncoding(
+        pos_embedding_trainable, zero_pad, scale, max_steps
+    )
     return layer(inputs)

@@ -94,3 +94,10 @@ def test_the_function_makes_a_layer():
     x = keras.Input((6, 5))
     model = keras.Model(x, positional_encoding(x, zero_pad=True))
     assert any(isinstance(layer, PositionEncoding) for layer in model.layers)
+
+
+def test_the_function_is_told_the_length_of_unknown_steps():
+    x = keras.Input((None, 5))
+    model = keras.Model(x, positional_encoding(x, scale=False, max_steps=6))
+    got = to_numpy(model(X[:, :4]))
+    np.testing.assert_allclose(got[0] - X[0, :4], table(4, 5), atol=1e-6)
