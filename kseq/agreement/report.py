@@ -3,7 +3,7 @@
 import html
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from kseq.agreement.compare import (
     Difference,
     Failure,
 )
-from kseq.agreement.files import replacing
+from kseq.agreement.files import REPORTS, replacing
 from kseq.agreement.tables import DTYPES, KINDS, TOLERANCES, tolerance
 
 Rows = dict[tuple[str, str], list[Difference]]
@@ -291,11 +291,7 @@ def _versions(run: Any) -> str:
 
 def write_reports(comparison: Comparison, folder: Path) -> None:
     """`agreement.json`, `.md` and `index.html`, each written whole."""
-    makers: dict[str, Callable[[Comparison], str]] = {
-        "agreement.json": to_json,
-        "agreement.md": to_markdown,
-        "index.html": to_html,
-    }
-    for name, make in makers.items():
+    makers = (to_json, to_markdown, to_html)
+    for name, make in zip(REPORTS, makers, strict=True):
         with replacing(folder / name) as file:
             file.write(make(comparison).encode())

@@ -5,7 +5,6 @@ from keras import ops
 
 from kseq.checks import (
     check_bool,
-    check_int,
     check_known_dim,
     check_nonnegative,
     check_positive_ints,
@@ -18,6 +17,7 @@ from kseq.layers.core.activation import (
     serialize_activation,
 )
 from kseq.layers.core.batch_normalization import BatchNormalization
+from kseq.layers.seeds import check_seed, nth_seed
 from kseq.ops.masks import zero_padding
 from kseq.ops.numerics import linear
 from kseq.types import Shape, Tensor
@@ -85,8 +85,7 @@ class DNN(keras.layers.Layer):
             output_activation = check_activation(
                 "output_activation", output_activation
             )
-        if seed is not None:
-            seed = check_int("seed", seed)
+        seed = check_seed(seed)
         super().__init__(**kwargs)
         self.hidden_units = hidden_units
         self.activation = activation
@@ -104,7 +103,9 @@ class DNN(keras.layers.Layer):
         self.kernels = [
             self.add_weight(
                 shape=(dims[i], dims[i + 1]),
-                initializer=keras.initializers.GlorotNormal(seed=self._seed(i)),
+                initializer=keras.initializers.GlorotNormal(
+                    seed=nth_seed(self.seed, i)
+                ),
                 regularizer=keras.regularizers.L2(self.l2_reg)
                 if self.l2_reg
                 else None,
@@ -128,7 +129,7 @@ class DNN(keras.layers.Layer):
         self.dropout_layers = [
             keras.layers.Dropout(
                 self.dropout_rate,
-                seed=self._seed(i),
+                seed=nth_seed(self.seed, i),
                 dtype=self.dtype_policy,
                 name=f"dropout{i}",
             )
@@ -153,9 +154,6 @@ class DNN(keras.layers.Layer):
             ):
                 if sublayers:
                     sublayers[i].build(shape)
-
-    def _seed(self, i: int) -> int | None:
-        return None if self.seed is None else self.seed + i
 
     def call(
         self,

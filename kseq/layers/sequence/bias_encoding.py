@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from kseq.checks import (
-    check_int,
     check_known_dim,
     check_positive_int,
     check_rank,
@@ -14,6 +13,7 @@ from kseq.checks import (
     is_shape,
     refuse,
 )
+from kseq.layers.seeds import check_seed, nth_seed
 from kseq.ops.positions import first_rows
 from kseq.types import Shape, Tensor
 
@@ -70,8 +70,7 @@ class BiasEncoding(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         sess_max_count = check_positive_int("sess_max_count", sess_max_count)
-        if seed is not None:
-            seed = check_int("seed", seed)
+        seed = check_seed(seed)
         if max_steps is not None:
             max_steps = check_positive_int("max_steps", max_steps)
         super().__init__(**kwargs)
@@ -114,7 +113,7 @@ class BiasEncoding(keras.layers.Layer):
         return self.add_weight(
             shape=shape,
             initializer=keras.initializers.TruncatedNormal(
-                stddev=1e-4, seed=None if self.seed is None else self.seed + i
+                stddev=1e-4, seed=nth_seed(self.seed, i)
             ),
             name=name,
         )

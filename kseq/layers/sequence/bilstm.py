@@ -12,6 +12,7 @@ from kseq.checks import (
     check_rate,
     refuse,
 )
+from kseq.layers.seeds import check_seed, nth_seed
 from kseq.layers.sequence.sequence_layer import SequenceLayer
 from kseq.ops.masks import zero_padding
 from kseq.ops.recurrence import lstm
@@ -98,8 +99,7 @@ class BiLSTM(SequenceLayer):
             refuse("res_layers", f"0 to layers ({layers})", res_layers)
         dropout_rate = check_rate("dropout_rate", dropout_rate)
         merge_mode = check_one_of("merge_mode", merge_mode, MERGE_MODES)
-        if seed is not None:
-            seed = check_int("seed", seed)
+        seed = check_seed(seed)
         super().__init__(supports_masking=True, **kwargs)
         self.units = units
         self.layers = layers
@@ -140,7 +140,7 @@ class BiLSTM(SequenceLayer):
             keras.layers.Dropout(
                 self.dropout_rate,
                 noise_shape=(None, 1, None),  # the same at all steps
-                seed=self._seed(i),
+                seed=nth_seed(self.seed, i),
                 dtype=self.dtype_policy,
                 name=f"dropout{i}",
             )
@@ -149,12 +149,12 @@ class BiLSTM(SequenceLayer):
         ]
 
     def _lstm_weights(self, name: str, dim: int, i: int) -> list[Any]:
-        orthogonal = keras.initializers.Orthogonal(seed=self._seed(i))
+        orthogonal = keras.initializers.Orthogonal(seed=nth_seed(self.seed, i))
         return [
             self.add_weight(
                 shape=(dim, 4 * self.units),
                 initializer=keras.initializers.GlorotUniform(
-                    seed=self._seed(i)
+                    seed=nth_seed(self.seed, i)
                 ),
                 name=f"{name}_kernel",
             ),
@@ -172,9 +172,6 @@ class BiLSTM(SequenceLayer):
                 name=f"{name}_bias",
             ),
         ]
-
-    def _seed(self, i: int) -> int | None:
-        return None if self.seed is None else self.seed + i
 
     def call(
         self, inputs: Any, mask: Any = None, training: bool | None = None

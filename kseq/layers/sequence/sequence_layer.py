@@ -8,6 +8,18 @@ from kseq.ops.masks import resolve_mask
 from kseq.types import Shape, Tensor
 
 
+def mask_to_pass(
+    sequence: Tensor, mask: Any, lengths: Any, prefers_mask: bool
+) -> Tensor | None:
+    """The mask that goes on with a sequence.
+
+    None without a mask, or where lengths have taken its place.
+    """
+    if mask is None or lengths is None:
+        return mask
+    return resolve_mask(sequence, mask, lengths) if prefers_mask else None
+
+
 class SequenceLayer(keras.layers.Layer):
     """What the layers over padded sequences share: which steps count.
 
@@ -80,17 +92,14 @@ class SequenceLayer(keras.layers.Layer):
             )
 
     def passed_mask(self, inputs: Any, mask: Any) -> Tensor | None:
-        """For a layer that keeps the steps: the mask that it hands on.
-
-        None without a mask, or where lengths have taken its place.
-        """
+        """For a layer that keeps the steps: the mask that it hands on."""
         features, lengths = self.split(inputs)
-        mask = self.mask_of_sequence(mask)
-        if mask is None or lengths is None:
-            return mask
-        if not self.prefers_mask:
-            return None
-        return resolve_mask(features[self.sequence_at], mask, lengths)
+        return mask_to_pass(
+            features[self.sequence_at],
+            self.mask_of_sequence(mask),
+            lengths,
+            self.prefers_mask,
+        )
 
     def mask_of_sequence(self, mask: Any) -> Tensor | None:
         """The sequence's mask, of a list of masks or a single one."""

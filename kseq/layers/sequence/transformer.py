@@ -8,7 +8,6 @@ from keras import ops
 from kseq.checks import (
     Words,
     check_bool,
-    check_int,
     check_known_dim,
     check_one_of,
     check_positive_int,
@@ -19,7 +18,9 @@ from kseq.checks import (
     refuse,
 )
 from kseq.layers.core.layer_normalization import LayerNormalization
+from kseq.layers.seeds import check_seed, nth_seed
 from kseq.layers.sequence.position_encoding import PositionEncoding
+from kseq.layers.sequence.sequence_layer import mask_to_pass
 from kseq.ops.masks import resolve_mask, zero_padding
 from kseq.ops.multi_head import ATTENTION_TYPES, multi_head_attention
 from kseq.ops.numerics import linear
@@ -139,8 +140,7 @@ class Transformer(keras.layers.Layer):
             ("supports_masking", supports_masking),
         ):
             check_bool(name, value)
-        if seed is not None:
-            seed = check_int("seed", seed)
+        seed = check_seed(seed)
         check_one_of("attention_type", attention_type, ATTENTION_TYPES)
         check_one_of("output_type", output_type, OUTPUT_TYPES)
         if max_steps is not None:
@@ -262,9 +262,10 @@ class Transformer(keras.layers.Layer):
     def _weight(
         self, name: str, shape: tuple[int, ...], initializer: Any, i: int
     ) -> Any:
-        seed = None if self.seed is None else self.seed + i
         return self.add_weight(
-            shape=shape, initializer=initializer(seed=seed), name=name
+            shape=shape,
+            initializer=initializer(seed=nth_seed(self.seed, i)),
+            name=name,
         )
 
     def _layer_norm(self, name: str, shape: tuple[int, ...]) -> Any:
@@ -377,13 +378,11 @@ class Transformer(keras.layers.Layer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         queries, _, query_lengths, _ = self.split(inputs)
         query_mask, _ = self._masks(mask)
-        if self.output_type is not None or query_mask is None:
+        if self.output_type is not None:
             return None
-        if query_lengths is None:
-            return query_mask
-        if not self.prefers_mask:  # lengths have taken its place
-            return None
-        return resolve_mask(queries, query_mask, query_lengths)
+        return mask_to_pass(
+            queries, query_mask, query_lengths, self.prefers_mask
+        )
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         queries, keys, *_ = self.split(input_shape)

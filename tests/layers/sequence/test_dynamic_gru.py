@@ -4,9 +4,9 @@ import pytest
 from keras import ops
 
 from kseq.agreement.numbers import seed_weights
-from kseq.agreement.tables import left_out
 from kseq.layers.sequence import DynamicGRU
 from tests.arrays import to_numpy
+from tests.layers.checks import skip_left_out
 from tests.layers.examples import draw
 
 X, SCORES = draw(4, 6, 3), np.abs(draw(4, 6)) / 4
@@ -102,9 +102,7 @@ def test_a_mask_beside_an_initial_state_is_not_lost():
 @pytest.mark.parametrize("gru_type", ["AGRU", "AUGRU"])
 def test_every_weight_is_trained(gru_type):
     """In DeepCTR 0.9.4 none of them is."""
-    why = left_out(keras.backend.backend(), "fit", "float32")
-    if why is not None:
-        pytest.skip(why)
+    skip_left_out("fit")
     x, scores = keras.Input((None, 3)), keras.Input((None,))
     lengths = keras.Input((), dtype="int32")
     layer = DynamicGRU(5, gru_type)

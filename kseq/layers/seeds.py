@@ -1,0 +1,15 @@
+"""Seeds of layers that draw more than once."""
+
+from typing import Any
+
+from kseq.checks import check_int
+
+
+def check_seed(seed: Any) -> int | None:
+    """An integer, or None for a different start each time."""
+    return None if seed is None else check_int("seed", seed)
+
+
+def nth_seed(seed: int | None, n: int) -> int | None:
+    """The seed of a layer's n-th draw, so that equal shapes differ."""
+    return None if seed is None else seed + n
