@@ -8,9 +8,9 @@ from keras import ops
 import kseq.layers
 from kseq.agreement import probes
 from kseq.agreement.reference import flatten
-from kseq.agreement.tables import left_out
 from kseq.convert.deepctr import set_layer_weights, weights_in_deepctr_order
 from tests.golden.load import RECORDS, cases
+from tests.layers.checks import skip_left_out
 
 # Recorded for a layer that kseq does not have yet.
 NOT_YET = ()
@@ -87,8 +87,7 @@ def test_outputs(layer_name, case):
 
 @pytest.mark.parametrize(("layer_name", "case"), RECORDED)
 def test_gradients(layer_name, case):
-    if left_out(keras.backend.backend(), "gradients", "float32"):
-        return
+    skip_left_out("gradients")
     layer, inputs, kwargs = built(layer_name, case)
     cotangents = [ops.convert_to_tensor(c) for c in case.cotangents]
     of_inputs, of_weights = probes.gradients(
