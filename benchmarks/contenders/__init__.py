@@ -1,0 +1,1 @@
+"""kseq and its peers: see `benchmarks.runners` for what a module offers."""

@@ -1,0 +1,15 @@
+"""How a framework runs what a contender offers.
+
+A contender is a module of `benchmarks.contenders` with
+
+- `FRAMEWORK`: "tensorflow", "torch" or "jax", the runner's name;
+- a function for each kind of work that it can do, `kind(work, weights)`, which
+  takes the work and its weights as NumPy arrays and returns `call, variables`:
+  `call(inputs, variables)` gives the output; `variables` is a list of the
+  framework's tensors, of which gradients are taken.
+
+A runner offers `prepare(make, work, compiled)`, which returns two functions
+without arguments, `forward` and `train`. Both wait for what they compute, and
+return it: the output, and the gradients of the float inputs and the variables
+of the sum of the output times `work.upstream`.
+"""

@@ -1,0 +1,26 @@
+import torch
+
+torch.set_num_threads(1)
+
+
+def prepare(make, work, compiled=False):
+    call, variables = make(work, work.weights())
+    if compiled:
+        call = torch.compile(call)
+    inputs = [torch.from_numpy(x) for x in work.inputs()]
+    floats = [x.requires_grad_() for x in inputs if x.is_floating_point()]
+    upstream = None
+
+    def forward():
+        with torch.no_grad():
+            return call(inputs, variables)
+
+    def train():
+        nonlocal upstream
+        output = call(inputs, variables)
+        if upstream is None:
+            upstream = torch.from_numpy(work.upstream(tuple(output.shape)))
+        loss = (output * upstream).sum()
+        return torch.autograd.grad(loss, [*floats, *variables])
+
+    return forward, train
