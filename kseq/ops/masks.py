@@ -7,6 +7,7 @@ kept out by a select, never by a product: 0 times NaN is NaN.
 from keras import ops
 
 from kseq.checks import check_one_of, check_rank, check_same_dim, refuse
+from kseq.ops.backends import zero_steps
 from kseq.ops.numerics import LOWEST, dtype_of, upcast
 from kseq.types import Tensor
 
@@ -133,7 +134,7 @@ def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
     """
     x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
     check_mask(valid, x)
-    return ops.where(expand_mask(valid, len(x.shape)), x, 0)
+    return zero_steps(x, valid)
 
 
 def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from keras import ops
 
 from kseq.checks import check_one_of
-from kseq.ops.loops import loop
+from kseq.ops.backends import loop
 from kseq.ops.masks import masked_softmax
 from kseq.ops.numerics import l2_normalize, layer_normalize, linear, tanh
 from kseq.types import Tensor

@@ -3,10 +3,12 @@
 Past the end of a sequence the state is carried and the output is 0.
 """
 
+from collections.abc import Callable
+
 from keras import ops
 
 from kseq.checks import check_one_of, refuse
-from kseq.ops.loops import loop
+from kseq.ops.backends import PROJECTS_AHEAD, fused_lstm, loop
 from kseq.ops.masks import zero_padding
 from kseq.ops.numerics import linear, tanh
 from kseq.types import Tensor
@@ -73,52 +75,50 @@ def gru(
     """
     check_one_of("gru_type", gru_type, GRU_TYPES)
     check_one_of("augru_form", augru_form, AUGRU_FORMS)
-    x = ops.convert_to_tensor(x)
-    dim = x.shape[-1]
+    x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
     kernel, bias = map(ops.convert_to_tensor, gates)
     candidate_kernel, candidate_bias = map(ops.convert_to_tensor, candidate)
-    units = candidate_kernel.shape[-1]
-    x = zero_padding(x, valid)
-    # What a step does to its state; 0 carries it past the end.
+    dim, units = x.shape[-1], candidate_kernel.shape[-1]
+    inputs, of_inputs, project = _projection(
+        zero_padding(x, valid),
+        ops.concatenate([kernel[:dim], candidate_kernel[:dim]], axis=1),
+        ops.concatenate([bias, candidate_bias], axis=0),
+    )
+    # w is a line in u, shift + slope u, of which a step computes no more than
+    # it must. Both are 0 past the end, where the state is carried.
     counts = ops.expand_dims(ops.cast(valid, x.dtype), -1)
-    sequences = [
-        # The inputs' part, of all steps at once.
-        linear(x, kernel[:dim], bias),
-        linear(x, candidate_kernel[:dim], candidate_bias),
-        counts,
-    ]
-    attended = gru_type in ("AGRU", "AUGRU")
-    if attended and scores is None:
-        refuse("scores", f"(batch, steps), for {gru_type}", None)
-    if attended:
-        scores = ops.expand_dims(zero_padding(scores, valid), -1)
-        sequences.append(ops.cast(scores, x.dtype))
+    shift, slope = counts, -counts
+    if gru_type in ("AGRU", "AUGRU"):
+        if scores is None:
+            refuse("scores", f"(batch, steps), for {gru_type}", None)
+        scores = ops.cast(zero_padding(scores, valid), x.dtype)
+        scores = ops.expand_dims(scores, -1)
+        if gru_type == "AGRU":
+            shift, slope = scores, ops.zeros_like(scores)
+        elif augru_form == "paper":
+            shift, slope = ops.zeros_like(scores), scores
+        else:
+            slope = counts * (scores - 1.0)
 
     def step(inputs, states, weights):  # type: ignore[no-untyped-def]
-        from_input, candidate_from_input, count, *score = inputs
+        x, shift, slope = inputs
         (h,) = states
-        of_gates, of_candidate = weights
-        r_u = ops.sigmoid(from_input + h @ of_gates)
-        r, u = r_u[:, :units], r_u[:, units:]
-        c = tanh(candidate_from_input + (r * h) @ of_candidate)
-        if gru_type == "AGRU":
-            w = score[0]
-        elif gru_type == "AUGRU" and augru_form == "paper":
-            w = score[0] * u
-        elif gru_type == "AUGRU":
-            w = 1.0 - (1.0 - score[0]) * u
-        else:
-            w = 1.0 - u
-        return (h + count * w * (c - h),)
+        of_gates, of_candidate, *of_inputs = weights
+        from_gates, from_candidate = ops.split(
+            project(x, *of_inputs), [2 * units], axis=-1
+        )
+        r_u = ops.sigmoid(from_gates + h @ of_gates)
+        r, u = ops.split(r_u, 2, axis=-1)
+        c = tanh(from_candidate + (r * h) @ of_candidate)
+        return (h + (shift + slope * u) * (c - h),)
 
     if initial_state is None:
         initial_state = _zeros(x, units)
-    initial_state = ops.cast(initial_state, x.dtype)
     outputs, (state,) = loop(
         step,
-        tuple(sequences),
-        (initial_state,),
-        (kernel[dim:], candidate_kernel[dim:]),
+        (inputs, shift, slope),
+        (ops.cast(initial_state, x.dtype),),
+        (kernel[dim:], candidate_kernel[dim:], *of_inputs),
     )
     return zero_padding(outputs, valid), state
 
@@ -163,29 +163,63 @@ def lstm(
     >>> tuple(lstm(x, valid, kernel, recurrent_kernel, bias).shape)
     (2, 5, 4)
     """
-    valid = ops.convert_to_tensor(valid)
+    x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
+    kernel, recurrent_kernel, bias = map(
+        ops.convert_to_tensor, (kernel, recurrent_kernel, bias)
+    )
     x = zero_padding(x, valid)
-    recurrent_kernel = ops.convert_to_tensor(recurrent_kernel)
-    units = recurrent_kernel.shape[0]
+    outputs = fused_lstm(x, valid, kernel, recurrent_kernel, bias, reverse)
+    if outputs is None:
+        outputs = _lstm(x, valid, kernel, recurrent_kernel, bias, reverse)
+    return zero_padding(outputs, valid)
+
+
+def _lstm(
+    x: Tensor,
+    valid: Tensor,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor,
+    reverse: bool,
+) -> Tensor:
+    """`lstm` as a loop; past the end there is the last state."""
     counts = ops.expand_dims(ops.cast(valid, x.dtype), -1)
-    sequences = (linear(x, kernel, bias), counts)
     if reverse:
-        sequences = tuple(ops.flip(s, axis=1) for s in sequences)
+        x, counts = ops.flip(x, axis=1), ops.flip(counts, axis=1)
+    inputs, of_inputs, project = _projection(x, kernel, bias)
 
     def step(inputs, states, weights):  # type: ignore[no-untyped-def]
-        from_input, count = inputs
+        x, count = inputs
         h, c = states
-        z = from_input + h @ weights[0]
-        i, f, g, o = (z[:, n * units : (n + 1) * units] for n in range(4))
+        of_states, *of_inputs = weights
+        z = project(x, *of_inputs) + h @ of_states
+        i, f, g, o = ops.split(z, 4, axis=-1)
         new_c = ops.sigmoid(f) * c + ops.sigmoid(i) * tanh(g)
         new_h = ops.sigmoid(o) * tanh(new_c)
         return h + count * (new_h - h), c + count * (new_c - c)
 
-    start = _zeros(x, units)
-    outputs, _ = loop(step, sequences, (start, start), (recurrent_kernel,))
-    if reverse:
-        outputs = ops.flip(outputs, axis=1)
-    return zero_padding(outputs, valid)
+    start = _zeros(x, recurrent_kernel.shape[0])
+    outputs, _ = loop(
+        step,
+        (inputs, counts),
+        (start, start),
+        (recurrent_kernel, *of_inputs),
+    )
+    return ops.flip(outputs, axis=1) if reverse else outputs
+
+
+def _projection(
+    x: Tensor, kernel: Tensor, bias: Tensor
+) -> tuple[Tensor, tuple[Tensor, ...], Callable[..., Tensor]]:
+    r"""$x_t W + b$, made of all steps before the loop, or of each within it.
+
+    Returns:
+        What a step takes from its sequence, the weights that it needs beside,
+        and the function that makes the sum of both.
+    """
+    if PROJECTS_AHEAD:
+        return linear(x, kernel, bias), (), lambda ready: ready
+    return x, (kernel, bias), linear
 
 
 def _zeros(x: Tensor, units: int) -> Tensor:

@@ -16,7 +16,7 @@ import kseq.ops
 # Another backend's probe or loop cannot be imported, and __main__ would run.
 FOREIGN = (
     "kseq.agreement.probes.",
-    "kseq.ops.loops.",
+    "kseq.ops.backends.",
     "kseq.agreement.__main__",
 )
 

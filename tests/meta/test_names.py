@@ -13,7 +13,7 @@ import kseq.ops
 
 PACKAGE = Path(kseq.__file__).parent
 BACKENDS = {"tensorflow", "torch", "jax", "openvino"}
-KNOWS_BACKENDS = ("kseq.agreement.probes", "kseq.ops.loops")
+KNOWS_BACKENDS = ("kseq.agreement.probes", "kseq.ops.backends")
 IMPORTERS = ("import", "find_spec", "sys.modules")
 
 # What each room sees of the others: checks <- ops <- layers, and what stands

@@ -37,6 +37,7 @@ def loop(
 
     by_step = [_swap(x) for x in sequences]
     outputs, *finals = run(*by_step, *states, *weights)
+    outputs.set_shape([by_step[0].shape[0], *states[0].shape])
     return _swap(outputs), tuple(finals)
 
 

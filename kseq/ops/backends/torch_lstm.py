@@ -1,0 +1,53 @@
+"""PyTorch's LSTM, over sequences whose steps that count are put first.
+
+It knows no mask. But a step acts on later ones only, so what does not count
+does no harm at the end; there it is put, and then back to its place.
+"""
+
+import torch
+
+from kseq.types import Tensor
+
+# Of halves it sums in halves, or has no kernel.
+DTYPES = (torch.float32, torch.float64)
+
+
+def fused_lstm(
+    x: Tensor,
+    valid: Tensor,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor,
+    reverse: bool,
+) -> Tensor | None:
+    # A compiler would take it apart into its steps, too.
+    if x.dtype not in DTYPES or torch.compiler.is_compiling():
+        return None
+    order = _order(valid, reverse)
+    state = x.new_zeros(1, x.shape[0], recurrent_kernel.shape[0])
+    weights = [
+        kernel.t(),
+        recurrent_kernel.t(),
+        bias,
+        torch.zeros_like(bias),  # it has two
+    ]
+    outputs, _, _ = torch.lstm(
+        _take(x, order), (state, state), weights, True, 1, 0.0, True, False, True
+    )
+    return _take(outputs, torch.argsort(order))
+
+
+def _order(valid: Tensor, reverse: bool) -> Tensor:
+    """The rows of all steps of all sequences, those that count first."""
+    if reverse:
+        valid = valid.flip(1)
+    order = torch.argsort((~valid).to(torch.uint8), dim=1, stable=True)
+    batch, steps = valid.shape
+    if reverse:
+        order = steps - 1 - order
+    first = steps * torch.arange(batch, device=valid.device)
+    return (order + first[:, None]).reshape(-1)
+
+
+def _take(x: Tensor, order: Tensor) -> Tensor:
+    return x.reshape(-1, x.shape[-1])[order].reshape(x.shape)
