@@ -72,12 +72,27 @@ def din_hidden(
     check_one_of("form", form, ("fold", "split"))
     query, keys = ops.convert_to_tensor(query), ops.convert_to_tensor(keys)
     kernel, bias = ops.convert_to_tensor(kernel), ops.convert_to_tensor(bias)
-    dim = keys.shape[-1]
-    of_query = kernel[:dim] + kernel[2 * dim : 3 * dim]
-    of_keys = kernel[dim : 2 * dim] - kernel[2 * dim : 3 * dim]
-    of_both = kernel[3 * dim :]
+    of_query, of_keys, of_both = cut_kernel(kernel)
+    from_query = linear(query, of_query, bias)
+    return add_keys(from_query, query, keys, of_keys, of_both, form)
 
-    from_query = ops.expand_dims(linear(query, of_query, bias), 2)
+
+def cut_kernel(kernel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What multiplies query, keys and their product: each `(dim, units)`."""
+    of_query, of_keys, of_difference, of_both = ops.split(kernel, 4, axis=0)
+    return of_query + of_difference, of_keys - of_difference, of_both
+
+
+def add_keys(
+    from_query: Tensor,
+    query: Tensor,
+    keys: Tensor,
+    of_keys: Tensor,
+    of_both: Tensor,
+    form: str,
+) -> Tensor:
+    """`din_hidden`, of which the query's part is there."""
+    from_query = ops.expand_dims(from_query, 2)
     if form == "split":
         from_keys = ops.expand_dims(linear(keys, of_keys), 1)
         both = ops.expand_dims(query, 2) * ops.expand_dims(keys, 1)

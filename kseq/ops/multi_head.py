@@ -5,7 +5,7 @@ from collections.abc import Callable
 from keras import ops
 
 from kseq.checks import check_one_of
-from kseq.ops.backends import loop
+from kseq.ops.backends import fused_attention, loop
 from kseq.ops.masks import masked_softmax
 from kseq.ops.numerics import l2_normalize, layer_normalize, linear, tanh
 from kseq.types import Tensor
@@ -27,6 +27,7 @@ def multi_head_attention(
     dropout: Callable[[Tensor], Tensor] | None = None,
     max_steps: int | None = None,
     most_scores: int = MOST_SCORES,
+    query_valid: Tensor | None = None,
 ) -> Tensor:
     r"""What each query finds among the keys, one answer for each head.
 
@@ -54,9 +55,12 @@ def multi_head_attention(
         most_scores: where one head of one example has more scores than this,
             queries are taken in groups, one after the other, and again for the
             gradient: so many scores are never in memory at once.
+        query_valid: bool `(batch, queries)` of the queries that count; None:
+            all do.
 
     Returns:
-        `(batch, heads, queries, dim)`; 0 for a query without a key that counts.
+        `(batch, heads, queries, dim)`; 0 for a query that does not count or
+        finds no key that does.
 
     Raises:
         ValueError: `attention_type` is none of those above.
@@ -78,6 +82,8 @@ def multi_head_attention(
     query, keys = ops.convert_to_tensor(query), ops.convert_to_tensor(keys)
     values = ops.convert_to_tensor(values)
     valid = ops.convert_to_tensor(valid)
+    if query_valid is None:
+        query_valid = ops.ones_like(query[:, 0, :, 0], "bool")
     factor = keys.shape[-1] ** -0.5
     if attention_type == "cos":
         query, keys, factor = l2_normalize(query), l2_normalize(keys), 20.0
@@ -87,6 +93,12 @@ def multi_head_attention(
     additive = attention_type == "additive"
     if not additive:
         query, weights = query * factor, ()
+        if dropout is None:
+            found = fused_attention(
+                query, keys, values, query_valid, valid, blinding
+            )
+            if found is not None:
+                return found
         keys = ops.transpose(keys, (0, 1, 3, 2))
     at_key = _positions(values)
 
@@ -117,8 +129,10 @@ def multi_head_attention(
     used = (keys, values, valid, at_key, *weights)
     size = _group_size(query, values, additive, max_steps, most_scores)
     if size is None or dropout is not None:  # drawn anew, it would differ
-        return attend(query, _positions(query), *used)
-    return _by_groups(attend, query, size, used)
+        found = attend(query, _positions(query), *used)
+    else:
+        found = _by_groups(attend, query, size, used)
+    return ops.where(query_valid[:, None, :, None], found, 0.0)
 
 
 def _by_groups(

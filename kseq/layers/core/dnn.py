@@ -143,6 +143,12 @@ class DNN(keras.layers.Layer):
             activation_layer(activation, self.dtype_policy, f"activation{i}")
             for i, activation in enumerate(activations)
         ]
+        # Whether an example's result depends on that example alone; of what is
+        # not Keras's own, nobody knows.
+        self.by_example = not self.use_bn and all(
+            a is None or (isinstance(a, str) and a.lower() != "dice")
+            for a in activations
+        )
         # Looked up here: torch.compile cannot look into a signature.
         self._asked = [call_parameters(a) for a in self.activation_layers]
         for i in layers:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ from kseq.checks import (
 )
 from kseq.layers.core.activation import serialize_activation
 from kseq.layers.core.dnn import DNN
-from kseq.ops.attention import din_form, din_hidden
+from kseq.ops.attention import add_keys, cut_kernel, din_form
 from kseq.ops.masks import zero_padding
 from kseq.ops.numerics import linear
 from kseq.types import Shape, Tensor
@@ -106,7 +107,6 @@ class LocalActivationUnit(keras.layers.Layer):
         query, keys = self._pair(input_shape)
         self.check_shapes(query, keys)
         concatenated = 4 * check_known_dim("keys", keys, -1)
-        self._form = din_form(keys)
         self.kernel = self.add_weight(
             shape=((concatenated, *self.dnn.hidden_units)[-1], 1),
             initializer=keras.initializers.GlorotNormal(seed=self.dnn.seed),
@@ -140,28 +140,43 @@ class LocalActivationUnit(keras.layers.Layer):
         training: bool | None,
     ) -> Tensor:
         """Scores `(batch, candidates, steps)` of keys whose padding is 0."""
+        from_query, score = self.scorer(query, training)
+        return score(query, from_query, keys, valid)
+
+    def scorer(
+        self, query: Tensor, training: bool | None
+    ) -> tuple[Tensor, Callable[..., Tensor]]:
+        """What is made once of all queries, and the scorer of any of them.
+
+        Returns:
+            The queries' part of the first layer, and a function of some
+            queries, their part, their keys and `valid`, that gives `scores`.
+        """
         outer = ops.cast(self.kernel, self.compute_dtype)
-        bias = ops.cast(self.bias, self.compute_dtype)
-        batch, candidates, _ = ops.shape(query)
-        steps = ops.shape(keys)[1]
-        if not self.dnn.hidden_units:
-            scores = din_hidden(query, keys, outer, bias, self._form)
-        else:
-            hidden = din_hidden(
-                query, keys, *self.dnn.weights_of(0), self._form
-            )
-            # To the net each candidate is an example of its own, so that any
-            # activation layer sees `(batch, steps, units)`.
-            rows = batch * candidates
-            hidden = ops.reshape(hidden, (rows, steps, hidden.shape[-1]))
-            if valid is not None:
-                shape = (batch, candidates, steps)
-                valid = ops.broadcast_to(ops.expand_dims(valid, 1), shape)
-                valid = ops.reshape(valid, (rows, steps))
-            scores = linear(
-                self.dnn.finish(hidden, valid, training), outer, bias
-            )
-        return ops.reshape(scores, (batch, candidates, steps))
+        outer_bias = ops.cast(self.bias, self.compute_dtype)
+        hidden = bool(self.dnn.hidden_units)
+        kernel, bias = self.dnn.weights_of(0) if hidden else (outer, outer_bias)
+        of_query, of_keys, of_both = cut_kernel(kernel)
+
+        def score(
+            query: Tensor, from_query: Tensor, keys: Tensor, valid: Any
+        ) -> Tensor:
+            form = din_form(keys.shape)
+            x = add_keys(from_query, query, keys, of_keys, of_both, form)
+            batch, candidates, steps, units = ops.shape(x)
+            if hidden:
+                # To the net each candidate is an example of its own, so that
+                # any activation layer sees `(batch, steps, units)`.
+                x = ops.reshape(x, (batch * candidates, steps, units))
+                if valid is not None and candidates != 1:
+                    shape = (batch, candidates, steps)
+                    valid = ops.broadcast_to(ops.expand_dims(valid, 1), shape)
+                    valid = ops.reshape(valid, (batch * candidates, steps))
+                x = self.dnn.finish(x, valid, training)
+                x = linear(x, outer, outer_bias)
+            return ops.reshape(x, (batch, candidates, steps))
+
+        return linear(query, of_query, bias), score
 
     def _pair(self, inputs: Any) -> tuple[Any, Any]:
         if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:

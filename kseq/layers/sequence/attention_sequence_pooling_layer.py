@@ -7,8 +7,9 @@ from kseq.layers.core.activation import check_activation, serialize_activation
 from kseq.layers.core.local_activation_unit import LocalActivationUnit
 from kseq.layers.sequence.sequence_layer import SequenceLayer
 from kseq.ops.attention import attention_pool, attention_weights
+from kseq.ops.backends import by_groups
 from kseq.ops.masks import zero_padding
-from kseq.types import Shape
+from kseq.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
@@ -127,13 +128,29 @@ class AttentionSequencePoolingLayer(SequenceLayer):
     ) -> Any:
         (query, keys), _ = self.unpack(inputs)
         valid = self.valid_steps(inputs, mask)
-        keys = zero_padding(keys, valid)
-        scores = self.local_att.scores(query, keys, valid, training)
-        weights = attention_weights(scores, valid, self.weight_normalization)
-        if self.return_score and not return_attention_scores:
-            return weights
-        pooled = attention_pool(weights, keys)
-        return (pooled, weights) if return_attention_scores else pooled
+        from_query, score = self.local_att.scorer(query, training)
+
+        def attend(
+            query: Tensor, from_query: Tensor, keys: Tensor, valid: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            keys = zero_padding(keys, valid)
+            scores = score(query, from_query, keys, valid)
+            weights = attention_weights(
+                scores, valid, self.weight_normalization
+            )
+            return attention_pool(weights, keys), weights
+
+        examples = query, from_query
+        shows_weights = self.return_score or return_attention_scores
+        if self.local_att.dnn.by_example and not shows_weights:
+            (pooled,) = by_groups(
+                lambda *group: attend(*group)[:1], examples, keys, valid
+            )
+            return pooled
+        pooled, weights = attend(*examples, keys, valid)
+        if return_attention_scores:
+            return pooled, weights
+        return weights if self.return_score else pooled
 
     def compute_output_spec(
         self,

@@ -296,9 +296,12 @@ class Transformer(keras.layers.Layer):
         # Zeros in padded queries: what stands there would have no part in the
         # result, but in the gradient 0 times NaN is NaN.
         result = self._attention(
-            zero_padding(queries, query_valid), keys, valid, training
+            zero_padding(queries, query_valid),
+            keys,
+            query_valid,
+            valid,
+            training,
         )
-        result = zero_padding(result, query_valid)
         if self.use_res:
             result = result + queries
         result = self._normalize(result)
@@ -314,6 +317,7 @@ class Transformer(keras.layers.Layer):
         self,
         queries: Tensor,
         keys: Tensor,
+        query_valid: Tensor,
         valid: Tensor,
         training: bool | None,
     ) -> Tensor:
@@ -336,6 +340,7 @@ class Transformer(keras.layers.Layer):
             self.blinding,
             dropout,
             self.max_steps,
+            query_valid=query_valid,
         )
         result = ops.transpose(result, (0, 2, 1, 3))
         return ops.reshape(result, ops.shape(queries))

@@ -23,34 +23,52 @@ each is paid for by a number in docs/performance.md.
 - `zero_steps(x, valid)`: `x`, `(batch, steps, ...)`, with 0 where `valid`,
   `(batch, steps)`, is False.
 
+- `by_groups(function, examples, sequence, valid)`: the tensors that
+  `function(*examples, sequence, valid)` gives of all examples, which do not
+  depend on each other. It may be called with some of them at a time, in any
+  order, and with sequences that end with the last step that counts: so what it
+  gives must have no step axis. Of one step it makes about as many numbers as
+  the last of `examples`, `(batch, ...)`, has of one example.
+
+- `fused_attention(query, keys, values, query_valid, valid, blinding)`:
+  `softmax(q k) v`, as in `multi_head_attention`, or None where the backend has
+  no form of its own for these tensors.
+
 - `fused_lstm(x, valid, kernel, recurrent_kernel, bias, reverse)`: an LSTM of
-  the backend's own, or None where it has none for these tensors.
+  the backend's own, as in `lstm`, or None as above.
 """
+
+# ruff: noqa: F401
 
 import keras
 
 match keras.backend.backend():
     case "tensorflow":
-        from kseq.ops.backends.no_lstm import fused_lstm as fused_lstm
-        from kseq.ops.backends.tensorflow_loop import loop as loop
-        from kseq.ops.backends.tensorflow_select import zero_steps as zero_steps
-
-        PROJECTS_AHEAD = False
-    case "jax":
-        from kseq.ops.backends.no_lstm import fused_lstm as fused_lstm
-        from kseq.ops.backends.scan_loop import loop as loop
-        from kseq.ops.backends.select import zero_steps as zero_steps
-
-        PROJECTS_AHEAD = False
+        from kseq.ops.backends.plain import (
+            by_groups,
+            fused_attention,
+            fused_lstm,
+        )
+        from kseq.ops.backends.tensorflow_loop import loop
+        from kseq.ops.backends.tensorflow_select import zero_steps
     case "torch":
-        from kseq.ops.backends.torch_lstm import fused_lstm as fused_lstm
-        from kseq.ops.backends.torch_select import zero_steps as zero_steps
-        from kseq.ops.backends.unrolled_loop import loop as loop
+        from kseq.ops.backends.torch_attention import fused_attention
+        from kseq.ops.backends.torch_groups import by_groups
+        from kseq.ops.backends.torch_lstm import fused_lstm
+        from kseq.ops.backends.torch_select import zero_steps
+        from kseq.ops.backends.unrolled_loop import loop
+    case backend:
+        from kseq.ops.backends.plain import (
+            by_groups,
+            fused_attention,
+            fused_lstm,
+            zero_steps,
+        )
 
-        PROJECTS_AHEAD = True
-    case _:
-        from kseq.ops.backends.no_lstm import fused_lstm as fused_lstm
-        from kseq.ops.backends.select import zero_steps as zero_steps
-        from kseq.ops.backends.unrolled_loop import loop as loop
+        if backend == "jax":
+            from kseq.ops.backends.scan_loop import loop
+        else:
+            from kseq.ops.backends.unrolled_loop import loop
 
-        PROJECTS_AHEAD = True
+# Where a compiler sees the loop, to store products costs more than to make them.
+PROJECTS_AHEAD = keras.backend.backend() not in ("tensorflow", "jax")

@@ -21,7 +21,11 @@ def fused_lstm(
     reverse: bool,
 ) -> Tensor | None:
     # A compiler would take it apart into its steps, too.
-    if x.dtype not in DTYPES or torch.compiler.is_compiling():
+    if (
+        x.dtype not in DTYPES
+        or 0 in x.shape
+        or torch.compiler.is_compiling()
+    ):
         return None
     order = _order(valid, reverse)
     state = x.new_zeros(1, x.shape[0], recurrent_kernel.shape[0])
