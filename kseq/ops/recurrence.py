@@ -119,6 +119,7 @@ def gru(
         (inputs, shift, slope),
         (ops.cast(initial_state, x.dtype),),
         (kernel[dim:], candidate_kernel[dim:], *of_inputs),
+        valid=valid,
     )
     return zero_padding(outputs, valid), state
 

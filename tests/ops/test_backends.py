@@ -69,6 +69,6 @@ def test_outputs_are_the_first_state_after_each_step():
 
 
 def test_the_form_is_the_backend_s():
-    form = {"tensorflow": "tensorflow", "jax": "scan"}
+    form = {"tensorflow": "tensorflow", "jax": "scan", "torch": "torch"}
     module = form.get(keras.backend.backend(), "unrolled")
     assert recurrence.loop.__module__ == f"kseq.ops.backends.{module}_loop"

@@ -3,7 +3,8 @@
 All forms give the same values and gradients (tests/ops/test_backends.py), and
 each is paid for by a number in docs/performance.md.
 
-- `loop(step, sequences, states, weights, recompute=False)`: the time loop.
+- `loop(step, sequences, states, weights, recompute=False, valid=None)`: the
+  time loop.
 
   - `step(inputs, states, weights)` gives the next states from the inputs of one
     step; all three are tuples of tensors, and the states keep their shapes;
@@ -11,7 +12,10 @@ each is paid for by a number in docs/performance.md.
   - `states`: tensors `(batch, ...)`, the states before the first step;
   - `weights`: the tensors that every step uses;
   - `recompute`: True: what a step computes is not kept for the gradient, but
-    computed again.
+    computed again;
+  - `valid`: bool `(batch, steps)`, or None: after the last step of a sequence
+    that counts, steps need not be computed. They must leave the states alone,
+    and their outputs are anything finite.
 
   It returns the first state after each step, `(batch, steps, ...)`, and all
   states after the last. All that a step uses must be in these arguments, in
@@ -55,8 +59,8 @@ match keras.backend.backend():
         from kseq.ops.backends.torch_attention import fused_attention
         from kseq.ops.backends.torch_groups import by_groups
         from kseq.ops.backends.torch_lstm import fused_lstm
+        from kseq.ops.backends.torch_loop import loop
         from kseq.ops.backends.torch_select import zero_steps
-        from kseq.ops.backends.unrolled_loop import loop
     case backend:
         from kseq.ops.backends.plain import (
             by_groups,

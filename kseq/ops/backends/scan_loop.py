@@ -14,6 +14,7 @@ def loop(
     states: tuple[Tensor, ...],
     weights: tuple[Tensor, ...],
     recompute: bool = False,
+    valid: Tensor | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     if recompute:
         step = keras.remat(step)

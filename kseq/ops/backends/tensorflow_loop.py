@@ -22,6 +22,7 @@ def loop(
     states: Tensors,
     weights: Tensors,
     recompute: bool = False,  # it always does
+    valid: Tensor | None = None,
 ) -> tuple[Tensor, Tensors]:
     lengths = len(sequences), len(states)
 

@@ -54,7 +54,7 @@ def of_like_length(valid: list[Tensor], numbers: int) -> list[Group]:
         valid: bool `(batch, steps)`, of each kind of sequence.
         numbers: made of one step, or of one of each kind.
     """
-    lengths = torch.stack([_lengths(v) for v in valid], dim=1)
+    lengths = torch.stack([last_steps(v) for v in valid], dim=1)
     order = torch.argsort(lengths[:, 0], stable=True)
     sizes: list[int] = []
     longest: list[list[int]] = []
@@ -70,15 +70,15 @@ def of_like_length(valid: list[Tensor], numbers: int) -> list[Group]:
     return list(map(Group, torch.split(order, sizes), longest))
 
 
-def _lengths(valid: Tensor) -> Tensor:
-    """The place of the last step that counts; 1 where none does."""
+def last_steps(valid: Tensor) -> Tensor:
+    """The place of the last step that counts, from 1; 1 where none does."""
     places = torch.arange(1, valid.shape[1] + 1, dtype=torch.int32)
     return (valid * places).amax(dim=1).clamp(min=1)
 
 
 def cut(x: Tensor, groups: list[Group], of: int | None = None) -> Tensors:
     """The groups' parts of `(batch, ...)`, or of sequences of the kind `of`."""
-    return _Cut.apply(x, groups, of)
+    return _Cut.apply(x, [_place(group, of) for group in groups])
 
 
 def put(
@@ -86,8 +86,20 @@ def put(
 ) -> Tensor:
     """What the parts are cut of, with 0 where nothing is: the way back."""
     batch = sum(len(group.rows) for group in groups)
-    first = parts[0].shape[1:] if of is None else (steps, *parts[0].shape[2:])
-    return _Put.apply((batch, *first), groups, of, *parts)
+    rest = parts[0].shape[1:] if of is None else (steps, *parts[0].shape[2:])
+    places = [_place(group, of) for group in groups]
+    return _Put.apply((batch, *rest), places, *parts)
+
+
+def cut_rows(x: Tensor, rows: Tensor) -> Tensor:
+    """Some rows of x, none of them twice."""
+    (found,) = _Cut.apply(x, [rows])
+    return found
+
+
+def put_rows(x: Tensor, rows: Tensor, number: int) -> Tensor:
+    """`number` rows, of which `rows` are those of x, and the others 0."""
+    return _Put.apply((number, *x.shape[1:]), [rows], x)
 
 
 def _place(group: Group, of: int | None) -> Any:
@@ -95,29 +107,33 @@ def _place(group: Group, of: int | None) -> Any:
 
 
 class _Cut(torch.autograd.Function):
-    """Its own, and not an index: whose gradient fills a batch for each part."""
+    """Parts that have nothing in common.
+
+    The gradient of an index adds, and fills a batch for each part; here there
+    is nothing to add, and one batch for all.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, groups: list[Group], of: Any) -> Tensors:
-        ctx.of_groups = tuple(x.shape), groups, of
-        return tuple(x[_place(group, of)] for group in groups)
+    def forward(ctx: Any, x: Tensor, places: list[Any]) -> Tensors:
+        ctx.shape, ctx.places = x.shape, places
+        return tuple(x[place] for place in places)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Any, ...]:
-        return _Put.apply(*ctx.of_groups, *upstream), None, None
+        return _Put.apply(ctx.shape, ctx.places, *upstream), None
 
 
 class _Put(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, shape: Any, groups: list[Group], of: Any, *parts: Tensor
+        ctx: Any, shape: Any, places: list[Any], *parts: Tensor
     ) -> Tensor:
-        ctx.of_groups = groups, of
+        ctx.places = places
         whole = parts[0].new_zeros(shape)
-        for part, group in zip(parts, groups, strict=True):
-            whole[_place(group, of)] = part
+        for part, place in zip(parts, places, strict=True):
+            whole[place] = part
         return whole
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
-        return None, None, None, *_Cut.apply(upstream, *ctx.of_groups)
+        return None, None, *_Cut.apply(upstream, ctx.places)

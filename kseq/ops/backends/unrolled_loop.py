@@ -21,6 +21,7 @@ def loop(
     states: tuple[Tensor, ...],
     weights: tuple[Tensor, ...],
     recompute: bool = False,
+    valid: Tensor | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     if sequences[0].shape[1] == 0:
         shape = (sequences[0].shape[0], 0, *states[0].shape[1:])

@@ -1,0 +1,59 @@
+"""PyTorch on a CPU: a loop of Python over what counts only.
+
+The longest sequence comes first, so that those which still go on at a step are
+the first ones: it takes no others.
+"""
+
+from typing import Any
+
+import torch
+
+from kseq.ops.backends import unrolled_loop
+from kseq.ops.backends.torch_groups import (
+    can_group,
+    cut_rows,
+    last_steps,
+    put_rows,
+)
+from kseq.types import Tensor
+
+Tensors = tuple[Tensor, ...]
+
+
+def loop(
+    step: Any,
+    sequences: Tensors,
+    states: Tensors,
+    weights: Tensors,
+    recompute: bool = False,
+    valid: Tensor | None = None,
+) -> tuple[Tensor, Tensors]:
+    if valid is None or recompute or not can_group(valid):
+        return unrolled_loop.loop(step, sequences, states, weights, recompute)
+    batch, steps = valid.shape
+    lengths = last_steps(valid)
+    order = torch.argsort(lengths, descending=True)
+    goes_on = lengths[order] > torch.arange(steps)[:, None]
+    at_step, at = goes_on.nonzero(as_tuple=True)
+    rows = order[at] * steps + at_step  # of all steps of all sequences
+    sizes = goes_on.sum(dim=1).tolist()
+
+    packed = [
+        torch.split(cut_rows(x.reshape(batch * steps, -1), rows), sizes)
+        for x in sequences
+    ]
+    states = tuple(cut_rows(x, order) for x in states)
+    outputs, finished = [], []
+    for size, *inputs in zip(sizes, *packed, strict=True):
+        if size == 0:
+            break
+        finished.append([x[size:] for x in states])
+        states = step(tuple(inputs), tuple(x[:size] for x in states), weights)
+        outputs.append(states[0])
+    finished.append(list(states))
+    output = put_rows(torch.cat(outputs), rows, batch * steps)
+    finals = (torch.cat(x[::-1]) for x in zip(*finished, strict=True))
+    return (
+        output.reshape(batch, steps, -1),
+        tuple(put_rows(x, order, batch) for x in finals),
+    )
