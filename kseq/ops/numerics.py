@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from kseq.ops import backends
 from kseq.types import Tensor
 
 HALF_DTYPES = ("float16", "bfloat16")
@@ -115,12 +116,7 @@ def tanh(x: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(y).tolist()
     [-1.0, 0.0, 1.0]
     """
-    x = ops.convert_to_tensor(x)
-    if dtype_of(x) != "float64":
-        return ops.tanh(x)
-    # Beyond 20 the result is 1 to the last bit, and expm1 would overflow.
-    e = ops.expm1(2.0 * ops.clip(x, -20.0, 20.0))
-    return e / (e + 2.0)
+    return backends.tanh(ops.convert_to_tensor(x))
 
 
 def moments(

@@ -3,14 +3,17 @@
 Past the end of a sequence the state is carried and the output is 0.
 """
 
-from collections.abc import Callable
-
 from keras import ops
 
 from kseq.checks import check_one_of, refuse
-from kseq.ops.backends import PROJECTS_AHEAD, fused_lstm, loop
+from kseq.ops.backends import (
+    fused_lstm,
+    loop,
+    sigmoid,
+    split,
+    tanh,
+)
 from kseq.ops.masks import zero_padding
-from kseq.ops.numerics import linear, tanh
 from kseq.types import Tensor
 
 GRU_TYPES = ("GRU", "AIGRU", "AGRU", "AUGRU")
@@ -79,11 +82,7 @@ def gru(
     kernel, bias = map(ops.convert_to_tensor, gates)
     candidate_kernel, candidate_bias = map(ops.convert_to_tensor, candidate)
     dim, units = x.shape[-1], candidate_kernel.shape[-1]
-    inputs, of_inputs, project = _projection(
-        zero_padding(x, valid),
-        ops.concatenate([kernel[:dim], candidate_kernel[:dim]], axis=1),
-        ops.concatenate([bias, candidate_bias], axis=0),
-    )
+    x = zero_padding(x, valid)
     # w is a line in u, shift + slope u, of which a step computes no more than
     # it must. Both are 0 past the end, where the state is carried.
     counts = ops.expand_dims(ops.cast(valid, x.dtype), -1)
@@ -101,25 +100,27 @@ def gru(
             slope = counts * (scores - 1.0)
 
     def step(inputs, states, weights):  # type: ignore[no-untyped-def]
-        x, shift, slope = inputs
+        from_inputs, shift, slope = inputs
         (h,) = states
-        of_gates, of_candidate, *of_inputs = weights
-        from_gates, from_candidate = ops.split(
-            project(x, *of_inputs), [2 * units], axis=-1
-        )
-        r_u = ops.sigmoid(from_gates + h @ of_gates)
-        r, u = ops.split(r_u, 2, axis=-1)
-        c = tanh(from_candidate + (r * h) @ of_candidate)
+        of_gates, of_candidate = weights
+        to_gates, to_candidate = split(from_inputs, (2 * units, units))
+        r_u = sigmoid(to_gates + h @ of_gates)
+        r, u = split(r_u, (units, units))
+        c = tanh(to_candidate + (r * h) @ of_candidate)
         return (h + (shift + slope * u) * (c - h),)
 
     if initial_state is None:
         initial_state = _zeros(x, units)
     outputs, (state,) = loop(
         step,
-        (inputs, shift, slope),
+        (x, shift, slope),
         (ops.cast(initial_state, x.dtype),),
-        (kernel[dim:], candidate_kernel[dim:], *of_inputs),
+        (kernel[dim:], candidate_kernel[dim:]),
         valid=valid,
+        projection=(
+            ops.concatenate([kernel[:dim], candidate_kernel[:dim]], axis=1),
+            ops.concatenate([bias, candidate_bias], axis=0),
+        ),
     )
     return zero_padding(outputs, valid), state
 
@@ -184,43 +185,30 @@ def _lstm(
     reverse: bool,
 ) -> Tensor:
     """`lstm` as a loop; past the end there is the last state."""
+    units = recurrent_kernel.shape[0]
     counts = ops.expand_dims(ops.cast(valid, x.dtype), -1)
     if reverse:
         x, counts = ops.flip(x, axis=1), ops.flip(counts, axis=1)
-    inputs, of_inputs, project = _projection(x, kernel, bias)
 
     def step(inputs, states, weights):  # type: ignore[no-untyped-def]
-        x, count = inputs
+        from_inputs, count = inputs
         h, c = states
-        of_states, *of_inputs = weights
-        z = project(x, *of_inputs) + h @ of_states
-        i, f, g, o = ops.split(z, 4, axis=-1)
-        new_c = ops.sigmoid(f) * c + ops.sigmoid(i) * tanh(g)
-        new_h = ops.sigmoid(o) * tanh(new_c)
+        z = from_inputs + h @ weights[0]
+        i, f, g, o = split(z, (units,) * 4)
+        new_c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+        new_h = sigmoid(o) * tanh(new_c)
         return h + count * (new_h - h), c + count * (new_c - c)
 
-    start = _zeros(x, recurrent_kernel.shape[0])
+    start = _zeros(x, units)
     outputs, _ = loop(
         step,
-        (inputs, counts),
+        (x, counts),
         (start, start),
-        (recurrent_kernel, *of_inputs),
+        (recurrent_kernel,),
+        valid=counts[..., 0] > 0,
+        projection=(kernel, bias),
     )
     return ops.flip(outputs, axis=1) if reverse else outputs
-
-
-def _projection(
-    x: Tensor, kernel: Tensor, bias: Tensor
-) -> tuple[Tensor, tuple[Tensor, ...], Callable[..., Tensor]]:
-    r"""$x_t W + b$, made of all steps before the loop, or of each within it.
-
-    Returns:
-        What a step takes from its sequence, the weights that it needs beside,
-        and the function that makes the sum of both.
-    """
-    if PROJECTS_AHEAD:
-        return linear(x, kernel, bias), (), lambda ready: ready
-    return x, (kernel, bias), linear
 
 
 def _zeros(x: Tensor, units: int) -> Tensor:

@@ -3,8 +3,8 @@
 All forms give the same values and gradients (tests/ops/test_backends.py), and
 each is paid for by a number in docs/performance.md.
 
-- `loop(step, sequences, states, weights, recompute=False, valid=None)`: the
-  time loop.
+- `loop(step, sequences, states, weights, recompute=False, valid=None,
+  projection=None)`: the time loop.
 
   - `step(inputs, states, weights)` gives the next states from the inputs of one
     step; all three are tuples of tensors, and the states keep their shapes;
@@ -15,14 +15,18 @@ each is paid for by a number in docs/performance.md.
     computed again;
   - `valid`: bool `(batch, steps)`, or None: after the last step of a sequence
     that counts, steps need not be computed. They must leave the states alone,
-    and their outputs are anything finite.
+    and their outputs are anything finite;
+  - `projection`: a kernel and a bias, or None: `step` gets the product of the
+    first input and the kernel, plus the bias, instead of that input. Where a
+    compiler sees the loop it is made at each step, to store it costs more;
+    elsewhere of all steps at once.
 
   It returns the first state after each step, `(batch, steps, ...)`, and all
   states after the last. All that a step uses must be in these arguments, in
   floats, and it draws nothing: it may be computed again for the gradient.
 
-- `PROJECTS_AHEAD`: whether the inputs' products with weights are made for all
-  steps at once, before the loop, or in it.
+- `split(x, sizes)`, of the last axis, `sigmoid(x)`, `tanh(x)`: for its steps.
+  Slices instead of a split have gradients of as many zeros as all of x.
 
 - `zero_steps(x, valid)`: `x`, `(batch, steps, ...)`, with 0 where `valid`,
   `(batch, steps)`, is False.
@@ -42,8 +46,6 @@ each is paid for by a number in docs/performance.md.
   the backend's own, as in `lstm`, or None as above.
 """
 
-# ruff: noqa: F401
-
 import keras
 
 match keras.backend.backend():
@@ -52,20 +54,27 @@ match keras.backend.backend():
             by_groups,
             fused_attention,
             fused_lstm,
+            sigmoid,
+            split,
+            tanh,
         )
         from kseq.ops.backends.tensorflow_loop import loop
         from kseq.ops.backends.tensorflow_select import zero_steps
     case "torch":
         from kseq.ops.backends.torch_attention import fused_attention
         from kseq.ops.backends.torch_groups import by_groups
-        from kseq.ops.backends.torch_lstm import fused_lstm
         from kseq.ops.backends.torch_loop import loop
+        from kseq.ops.backends.torch_lstm import fused_lstm
         from kseq.ops.backends.torch_select import zero_steps
+        from kseq.ops.backends.torch_steps import sigmoid, split, tanh
     case backend:
         from kseq.ops.backends.plain import (
             by_groups,
             fused_attention,
             fused_lstm,
+            sigmoid,
+            split,
+            tanh,
             zero_steps,
         )
 
@@ -74,5 +83,13 @@ match keras.backend.backend():
         else:
             from kseq.ops.backends.unrolled_loop import loop
 
-# Where a compiler sees the loop, to store products costs more than to make them.
-PROJECTS_AHEAD = keras.backend.backend() not in ("tensorflow", "jax")
+__all__ = [
+    "by_groups",
+    "fused_attention",
+    "fused_lstm",
+    "loop",
+    "sigmoid",
+    "split",
+    "tanh",
+    "zero_steps",
+]

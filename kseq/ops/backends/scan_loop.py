@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kseq.ops.backends.plain import projecting
 from kseq.types import Tensor
 
 
@@ -15,7 +16,10 @@ def loop(
     weights: tuple[Tensor, ...],
     recompute: bool = False,
     valid: Tensor | None = None,
+    projection: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    if projection is not None:
+        step, weights = projecting(step), (*weights, *projection)
     if recompute:
         step = keras.remat(step)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kseq.ops.backends.plain import projecting
 from kseq.types import Tensor
 
 Tensors = tuple[Tensor, ...]
@@ -23,7 +24,10 @@ def loop(
     weights: Tensors,
     recompute: bool = False,  # it always does
     valid: Tensor | None = None,
+    projection: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensors]:
+    if projection is not None:
+        step, weights = projecting(step), (*weights, *projection)
     lengths = len(sequences), len(states)
 
     @tf.custom_gradient

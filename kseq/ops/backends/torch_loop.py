@@ -27,9 +27,12 @@ def loop(
     weights: Tensors,
     recompute: bool = False,
     valid: Tensor | None = None,
+    projection: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensors]:
     if valid is None or recompute or not can_group(valid):
-        return unrolled_loop.loop(step, sequences, states, weights, recompute)
+        return unrolled_loop.loop(
+            step, sequences, states, weights, recompute, valid, projection
+        )
     batch, steps = valid.shape
     lengths = last_steps(valid)
     order = torch.argsort(lengths, descending=True)
@@ -38,13 +41,13 @@ def loop(
     rows = order[at] * steps + at_step  # of all steps of all sequences
     sizes = goes_on.sum(dim=1).tolist()
 
-    packed = [
-        torch.split(cut_rows(x.reshape(batch * steps, -1), rows), sizes)
-        for x in sequences
-    ]
+    packed = [cut_rows(x.reshape(batch * steps, -1), rows) for x in sequences]
+    if projection is not None:
+        packed[0] = unrolled_loop.project(packed[0], *projection)
+    by_step = (torch.split(x, sizes) for x in packed)
     states = tuple(cut_rows(x, order) for x in states)
     outputs, finished = [], []
-    for size, *inputs in zip(sizes, *packed, strict=True):
+    for size, *inputs in zip(sizes, *by_step, strict=True):
         if size == 0:
             break
         finished.append([x[size:] for x in states])

@@ -21,11 +21,7 @@ def fused_lstm(
     reverse: bool,
 ) -> Tensor | None:
     # A compiler would take it apart into its steps, too.
-    if (
-        x.dtype not in DTYPES
-        or 0 in x.shape
-        or torch.compiler.is_compiling()
-    ):
+    if x.dtype not in DTYPES or 0 in x.shape or torch.compiler.is_compiling():
         return None
     order = _order(valid, reverse)
     state = x.new_zeros(1, x.shape[0], recurrent_kernel.shape[0])
@@ -36,7 +32,15 @@ def fused_lstm(
         torch.zeros_like(bias),  # it has two
     ]
     outputs, _, _ = torch.lstm(
-        _take(x, order), (state, state), weights, True, 1, 0.0, True, False, True
+        _take(x, order),
+        (state, state),
+        weights,
+        True,
+        1,
+        0.0,
+        True,
+        False,
+        True,
     )
     return _take(outputs, torch.argsort(order))
 

@@ -22,7 +22,10 @@ def loop(
     weights: tuple[Tensor, ...],
     recompute: bool = False,
     valid: Tensor | None = None,
+    projection: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    if projection is not None:
+        sequences = (project(sequences[0], *projection), *sequences[1:])
     if sequences[0].shape[1] == 0:
         shape = (sequences[0].shape[0], 0, *states[0].shape[1:])
         return ops.zeros(shape, states[0].dtype), states
@@ -35,3 +38,8 @@ def loop(
         states = step(inputs, states, weights)
         outputs.append(states[0])
     return ops.stack(outputs, axis=1), states
+
+
+def project(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    rows = ops.reshape(x, (-1, x.shape[-1])) @ kernel + bias
+    return ops.reshape(rows, (*x.shape[:-1], kernel.shape[-1]))
