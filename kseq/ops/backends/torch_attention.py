@@ -69,7 +69,11 @@ def _attend(
         own = valid[:, :queries].to(seen.dtype)
         seen = seen - pad(own, (0, queries - own.shape[1]))
     found = scaled_dot_product_attention(
-        *(x.transpose(1, 2) for x in (query, keys, values)), mask, scale=1.0
+        query.transpose(1, 2),
+        keys.transpose(1, 2),
+        values.transpose(1, 2),
+        mask,
+        scale=1.0,
     )
     found = found.transpose(1, 2)[..., :-1]
     answered = torch.logical_and(seen > 0, query_valid)
