@@ -8,7 +8,7 @@ from keras import ops
 
 from kseq.checks import check_one_of, check_rank, check_same_dim, refuse
 from kseq.ops.backends import zero_steps
-from kseq.ops.numerics import LOWEST, dtype_of, upcast
+from kseq.ops.numerics import LOWEST, dtype_of, step_numbers, upcast
 from kseq.types import Tensor
 
 
@@ -39,11 +39,9 @@ def lengths_to_mask(lengths: Tensor, x: Tensor) -> Tensor:
     check_same_dim(0, lengths=lengths.shape, sequence=x.shape)
     if tuple(lengths.shape[1:]) not in ((), (1,), (None,)):
         refuse("lengths", "shape (batch,) or (batch, 1)", tuple(lengths.shape))
-    # A running count: exporters refuse arange where steps is not known.
-    position = ops.cumsum(ops.ones_like(_first_dims(x), "int32"), axis=1)
     # As floats: an unsigned length that int32 cannot hold would wrap.
     lengths = ops.reshape(ops.cast(lengths, "float32"), (-1, 1))
-    return ops.cast(position, "float32") <= lengths
+    return step_numbers(x) <= lengths
 
 
 def resolve_mask(

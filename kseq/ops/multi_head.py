@@ -6,11 +6,22 @@ from keras import ops
 
 from kseq.checks import check_one_of
 from kseq.ops.backends import fused_attention, loop
-from kseq.ops.masks import masked_softmax
-from kseq.ops.numerics import l2_normalize, layer_normalize, linear, tanh
+from kseq.ops.numerics import (
+    HALF_DTYPES,
+    dtype_of,
+    l2_normalize,
+    layer_normalize,
+    linear,
+    step_numbers,
+    tanh,
+    upcast,
+)
 from kseq.types import Tensor
 
 ATTENTION_TYPES = ("scaled_dot_product", "cos", "ln", "additive")
+
+# Added to a score, it leaves nothing of it, and twice it is still finite.
+NEVER = -1e30
 
 # Of one head and one example: 1024 queries and as many keys.
 MOST_SCORES = 1 << 20
@@ -100,7 +111,7 @@ def multi_head_attention(
             if found is not None:
                 return found
         keys = ops.transpose(keys, (0, 1, 3, 2))
-    at_key = _positions(values)
+    at_key = step_numbers(values[:, 0])
 
     def attend(
         query: Tensor,
@@ -117,22 +128,46 @@ def multi_head_attention(
             scores = linear(tanh(both), vector[:, None])[..., 0]
         else:
             scores = query @ keys
-        allowed = allowed[:, None, None, :]
+        penalty = _penalty(allowed)[:, None, None, :]
         if blinding:
-            apart = at_query[:, :, None] != at_key[:, None, :]
-            allowed = ops.logical_and(allowed, apart[:, None])
-        shown = masked_softmax(scores, allowed)
-        if dropout is not None:
-            shown = dropout(shown)
-        return shown @ values
+            itself = at_query[:, :, None] == at_key[:, None, :]
+            penalty = penalty + _penalty(itself, False)[:, None]
+        scores = upcast(scores)
+        scores = scores + ops.cast(penalty, scores.dtype)
+        return _weigh(scores, values, dropout)
 
     used = (keys, values, valid, at_key, *weights)
     size = _group_size(query, values, additive, max_steps, most_scores)
     if size is None or dropout is not None:  # drawn anew, it would differ
-        found = attend(query, _positions(query), *used)
+        found = attend(query, step_numbers(query[:, 0]), *used)
     else:
         found = _by_groups(attend, query, size, used)
     return ops.where(query_valid[:, None, :, None], found, 0.0)
+
+
+def _penalty(chosen: Tensor, allowed: bool = True) -> Tensor:
+    """What is added to scores: 0 where `chosen` is `allowed`, else NEVER."""
+    chosen = ops.cast(chosen, "float32")
+    return (1.0 - chosen if allowed else chosen) * NEVER
+
+
+def _weigh(
+    scores: Tensor,
+    values: Tensor,
+    dropout: Callable[[Tensor], Tensor] | None,
+) -> Tensor:
+    """The mean of the values by the softmax of their scores; 0 for no value.
+
+    Divided by the softmax's sum at last: there are fewer sums than scores.
+    """
+    highest = ops.stop_gradient(ops.amax(scores, axis=-1, keepdims=True))
+    shown = ops.exp(scores - highest)
+    total = ops.sum(shown, axis=-1, keepdims=True)
+    if dtype_of(values) in HALF_DTYPES:  # a sum of values could overflow
+        shown, total = ops.cast(shown / total, values.dtype), 1.0
+    if dropout is not None:
+        shown = dropout(shown)
+    return ops.where(highest > NEVER / 2, shown @ values / total, 0.0)
 
 
 def _by_groups(
@@ -150,7 +185,7 @@ def _by_groups(
     padded = ops.concatenate([query, filling], axis=2)
     grouped = ops.reshape(padded, (-1, heads, groups, size, dim))
     grouped = ops.transpose(grouped, (0, 2, 1, 3, 4))
-    at_query = ops.reshape(_positions(padded), (1, groups, size))
+    at_query = ops.reshape(step_numbers(padded[:, 0]), (1, groups, size))
 
     def step(inputs, states, used):  # type: ignore[no-untyped-def]
         keys, values, valid, *others = used
@@ -167,15 +202,6 @@ def _by_groups(
     outputs = ops.transpose(outputs, (0, 2, 1, 3, 4))
     outputs = ops.reshape(outputs, (-1, heads, groups * size, dim))
     return outputs[:, :, :queries]
-
-
-def _positions(x: Tensor) -> Tensor:
-    """1, 2, ... for the steps of `(batch, heads, steps, dim)`: `(1, steps)`.
-
-    In float32, which a loop can hand on as all else.
-    """
-    # A running count: exporters refuse arange where steps is not known.
-    return ops.cumsum(ops.ones_like(x[:1, 0, :, 0], "float32"), axis=1)
 
 
 def _group_size(

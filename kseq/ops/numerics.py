@@ -67,6 +67,20 @@ def upcast(x: Tensor) -> Tensor:
     return ops.cast(x, "float32") if dtype_of(x) in HALF_DTYPES else x
 
 
+def step_numbers(x: Tensor) -> Tensor:
+    """1, 2, ... for the steps of `(batch, steps, ...)`: float32 `(1, steps)`.
+
+    Floats, which a loop can hand on as all else.
+    """
+    steps = x.shape[1]
+    if steps is not None:
+        return ops.arange(1, steps + 1, dtype="float32")[None]
+    # A running count, since exporters refuse arange here. Not always, since XLA
+    # counts anew for each number.
+    first = x[(slice(1), slice(None), *(0,) * (len(x.shape) - 2))]
+    return ops.cumsum(ops.ones_like(first, "float32"), axis=1)
+
+
 def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     r"""A dense layer's sum over the last axis: $x W + b$.
 
