@@ -1,22 +1,25 @@
 """One contender in a process of its own, which does what it is told by line.
 
 Reads JSON from stdin and answers each line with one: `{"prepare": work}`,
-`{"run": "forward" or "train"}`, `{"save": path}`, `{"peak": work}`.
+`{"run": "forward" or "train"}`, `{"save": path}`, `{"rest": null}`,
+`{"peak": work}`, `{"grow": work}`. A work is a name, or all its fields.
 """
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
 import os
 import re
+import statistics
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.works import WORKS
+from benchmarks.works import WORKS, Work
 
 
 class Worker:
@@ -30,18 +33,12 @@ class Worker:
         self.compiled = compiled
         self.does = {}
 
-    def prepare(self, name):
+    def prepare(self, work):
         """Builds and runs a work once: seconds of the first of each."""
-        self.does.clear()
-        gc.collect()
-        work = WORKS[name]
-        make = getattr(self.contender, work.kind, None)
-        if make is None:
-            return {"skip": "not offered"}
         seconds = {}
         start = time.perf_counter()
-        forward, train = self.runner.prepare(make, work, self.compiled)
-        self.does = {"forward": forward, "train": train}
+        if not self._build(work):
+            return {"skip": "not offered"}
         for pass_ in ("forward", "train"):
             self.does[pass_]()
             now = time.perf_counter()
@@ -51,6 +48,21 @@ class Worker:
             run()
         return {"first": seconds}
 
+    def _build(self, work):
+        self.rest()
+        work = WORKS[work] if isinstance(work, str) else Work(**work)
+        make = getattr(self.contender, work.kind, None)
+        if make is not None:
+            forward, train = self.runner.prepare(make, work, self.compiled)
+            self.does = {"forward": forward, "train": train}
+        return bool(self.does)
+
+    def rest(self, _=None):
+        """Forgets its work, and gives the memory back."""
+        self.does.clear()
+        _trim()
+        return {}
+
     def run(self, pass_):
         """CPU milliseconds of one call."""
         start = time.process_time()
@@ -59,22 +71,42 @@ class Worker:
 
     def save(self, path):
         """The output and the gradients, for a comparison."""
-        arrays = [self.does["forward"](), *self.does["train"]()]
+        _, gradients = self.does["train"]()
+        arrays = [self.does["forward"](), *gradients]
         np.savez(path, *(np.array(x) for x in arrays))
         return {}
 
-    def peak(self, name):
-        """MB that a work's first call of train adds at most (Linux)."""
-        work = WORKS[name]
-        make = getattr(self.contender, work.kind, None)
-        if make is None:
+    def peak(self, work):
+        """MB that a work's first call of train adds at most."""
+        if not self._build(work):
             return {"skip": "not offered"}
-        _, train = self.runner.prepare(make, work, self.compiled)
-        gc.collect()
-        before = _memory("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")
-        train()
-        return {"mb": _memory("VmHWM") - before}
+        return {"mb": _most_added(self.does["train"])}
+
+    def grow(self, work):
+        """Of train alone: the median call, and what a further one adds."""
+        if not self._build(work):
+            return {"skip": "not offered"}
+        self.does["train"]()
+        times = []
+        while len(times) < 3 or (sum(times) < 200 and len(times) < 9):
+            times.append(self.run("train")["ms"])
+        mb = _most_added(self.does["train"])
+        return {"ms": statistics.median(times), "mb": mb}
+
+
+def _most_added(run):
+    """MB of the process that were not there before, at the highest (Linux)."""
+    _trim()
+    before = _memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    run()
+    return _memory("VmHWM") - before
+
+
+def _trim():
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError):  # another libc
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _memory(what):

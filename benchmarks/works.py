@@ -4,6 +4,7 @@ All contenders get the same arrays; nothing here knows a framework.
 """
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ class Work:
         dim, units = self.dim, self.units
         if self.kind == "din":
             widths = (4 * dim, *self["hidden_units"])
-            pairs = list(zip(widths, widths[1:], strict=False))
+            pairs = list(itertools.pairwise(widths))
             # The scorer's own kernel and bias come first.
             return [
                 (widths[-1], 1),
@@ -106,9 +107,18 @@ class Work:
             return [(dim, dim)] * 3
         return []
 
-    def upstream(self, shape: tuple[int, ...]) -> np.ndarray:
+    def upstream(self) -> np.ndarray:
         """What the output is multiplied by to make the loss."""
-        return np.random.default_rng(2).normal(size=shape).astype("float32")
+        rng = np.random.default_rng(2)
+        return rng.normal(size=self._output_shape()).astype("float32")
+
+    def _output_shape(self) -> tuple[int, int, int]:
+        if self.kind == "bilstm":
+            return self.batch, self.steps, 2 * self.units
+        if self.kind == "transformer":
+            return self.batch, self.steps, self.dim
+        width = self.units if self.kind == "augru" else self.dim
+        return self.batch, self.candidates, width
 
 
 def _din(batch: int, steps: int, dim: int, **more: Any) -> Work:
@@ -155,3 +165,19 @@ WORKS = {
         Work("pooling weighted", "weighted", 1024, 100, 64),
     )
 }
+
+
+def choose(words: list[str]) -> list[str]:
+    """The works of these names, or whose names hold one of these words."""
+    for word in words:
+        if not any(_fits(word, name) for name in WORKS):
+            raise ValueError(f"works: expected {[*WORKS]}; received {word!r}")
+    return [
+        name
+        for name in WORKS
+        if not words or any(_fits(word, name) for word in words)
+    ]
+
+
+def _fits(word: str, name: str) -> bool:
+    return word == name if word in WORKS else word.lower() in name.lower()

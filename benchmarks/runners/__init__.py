@@ -10,6 +10,7 @@ A contender is a module of `benchmarks.contenders` with
 
 A runner offers `prepare(make, work, compiled)`, which returns two functions
 without arguments, `forward` and `train`. Both wait for what they compute, and
-return it: the output, and the gradients of the float inputs and the variables
-of the sum of the output times `work.upstream`.
+return it: the output; and the loss, which is the sum of the output times
+`work.upstream()`, with its gradients of the float inputs and the variables. The
+loss is there so that no compiler leaves out what gradients do not need.
 """

@@ -8,35 +8,20 @@ def prepare(make, work, compiled=False):
     """compiled: under XLA; otherwise a plain graph."""
     call, variables = make(work, work.weights())
     inputs = [tf.constant(x) for x in work.inputs()]
-    floats = [x for x in inputs if x.dtype.is_floating]
-    upstream = tf.constant(work.upstream(_shape(call, inputs, variables)))
+    upstream = tf.constant(work.upstream())
 
     @tf.function(jit_compile=compiled)
     def run(*inputs):
         return call(list(inputs), variables)
 
     @tf.function(jit_compile=compiled)
-    def gradients(*inputs):
+    def gradients(upstream, *inputs):
         floats = [x for x in inputs if x.dtype.is_floating]
         with tf.GradientTape() as tape:
             tape.watch(floats)
             loss = tf.reduce_sum(call(list(inputs), variables) * upstream)
         found = tape.gradient(loss, [*floats, *variables])
-        return [tf.convert_to_tensor(x) for x in found]
+        return loss, [tf.convert_to_tensor(x) for x in found]
 
-    def forward():
-        output = run(*inputs)
-        output.numpy()
-        return output
-
-    def train():
-        found = gradients(*inputs)
-        found[0].numpy()
-        return found
-
-    return forward, train
-
-
-def _shape(call, inputs, variables):
-    traced = tf.function(lambda *x: call(list(x), variables))
-    return tuple(traced.get_concrete_function(*inputs).output_shapes)
+    # On a CPU calls return when all is computed; numpy() would wait, but copy.
+    return lambda: run(*inputs), lambda: gradients(upstream, *inputs)

@@ -9,18 +9,14 @@ def prepare(make, work, compiled=False):
         call = torch.compile(call)
     inputs = [torch.from_numpy(x) for x in work.inputs()]
     floats = [x.requires_grad_() for x in inputs if x.is_floating_point()]
-    upstream = None
+    upstream = torch.from_numpy(work.upstream())
 
     def forward():
         with torch.no_grad():
             return call(inputs, variables)
 
     def train():
-        nonlocal upstream
-        output = call(inputs, variables)
-        if upstream is None:
-            upstream = torch.from_numpy(work.upstream(tuple(output.shape)))
-        loss = (output * upstream).sum()
-        return torch.autograd.grad(loss, [*floats, *variables])
+        loss = (call(inputs, variables) * upstream).sum()
+        return loss, torch.autograd.grad(loss, [*floats, *variables])
 
     return forward, train

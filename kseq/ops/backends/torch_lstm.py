@@ -1,4 +1,4 @@
-"""PyTorch's LSTM, over sequences whose steps that count are put first.
+"""PyTorch's LSTM on a CPU, over sequences whose steps that count are put first.
 
 It knows no mask. But a step acts on later ones only, so what does not count
 does no harm at the end; there it is put, and then back to its place.
@@ -6,6 +6,7 @@ does no harm at the end; there it is put, and then back to its place.
 
 import torch
 
+from kseq.ops.backends.torch_groups import can_group
 from kseq.types import Tensor
 
 # Of halves it sums in halves, or has no kernel.
