@@ -1,0 +1,129 @@
+"""PyTorch's forms by groups and by rows: the same however they are cut."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kseq.agreement import probes
+from kseq.layers.sequence import (
+    AttentionSequencePoolingLayer,
+    BiLSTM,
+    DynamicGRU,
+    Transformer,
+)
+
+if keras.backend.backend() != "torch":
+    pytest.skip("the forms are PyTorch's", allow_module_level=True)
+
+import torch
+
+from kseq.ops.backends import torch_groups, torch_select
+
+RNG = np.random.default_rng(7)
+X = RNG.normal(size=(6, 5, 4))
+QUERY = RNG.normal(size=(6, 2, 4))
+SCORES = RNG.random((6, 5, 1))
+# Full, one, empty, with a hole, padded in front, short.
+MASK = np.array(
+    [
+        [1, 1, 1, 1, 1],
+        [1, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0],
+        [1, 0, 1, 1, 0],
+        [0, 0, 1, 1, 0],
+        [1, 1, 1, 0, 0],
+    ],
+    bool,
+)
+LAYERS = {
+    "din": (AttentionSequencePoolingLayer, {}, [QUERY, X], [None, MASK]),
+    "din-normalized": (
+        AttentionSequencePoolingLayer,
+        {"weight_normalization": True},
+        [QUERY, X],
+        [None, MASK],
+    ),
+    "transformer": (
+        Transformer,
+        {"att_embedding_size": 2, "head_num": 2, "output_type": None},
+        [X, X],
+        [MASK, MASK],
+    ),
+    "transformer-blinding": (
+        Transformer,
+        {"att_embedding_size": 2, "head_num": 2, "blinding": True},
+        [X, X],
+        [MASK, MASK[::-1]],
+    ),
+    "augru": (
+        DynamicGRU,
+        {"num_units": 3, "gru_type": "AUGRU"},
+        [X, SCORES],
+        [MASK, None],
+    ),
+    "bilstm": (BiLSTM, {"units": 3, "dropout_rate": 0.0}, [X], [MASK]),
+}
+
+
+def results(name):
+    """Output and gradients of the inputs and the weights, in float64."""
+    make, config, arrays, masks = LAYERS[name]
+    keras.utils.set_random_seed(0)
+    layer = make(**config, dtype="float64")
+    inputs = [ops.convert_to_tensor(x, "float64") for x in arrays]
+    masks = [None if m is None else ops.convert_to_tensor(m) for m in masks]
+    if len(inputs) == 1:
+        inputs, masks = inputs[0], masks[0]
+    kwargs = {"mask": masks}
+    output = layer(inputs, **kwargs)
+    upstream = np.random.default_rng(1).normal(size=tuple(output.shape))
+    gradients = probes.gradients(
+        layer,
+        inputs,
+        kwargs,
+        [ops.convert_to_tensor(upstream, "float64")],
+        compiled=False,
+    )
+    return [output, *keras.tree.flatten(gradients)]
+
+
+@pytest.mark.parametrize("most", [1, 100])
+@pytest.mark.parametrize("name", LAYERS)
+def test_groups_of_any_size_give_the_same(name, most, monkeypatch):
+    # Where a call would be compiled, nothing is cut.
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    whole = results(name)
+    monkeypatch.undo()
+    monkeypatch.setattr(torch_groups, "MOST", most)
+    for got, expected in zip(results(name), whole, strict=True):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(got),
+            ops.convert_to_numpy(expected),
+            rtol=1e-12,
+            atol=1e-12,
+        )
+
+
+def test_groups_are_cut_to_their_longest_and_hold_all():
+    groups = torch_groups.of_like_length([torch.tensor(MASK)], numbers=20)
+    assert [g.longest for g in groups] == [[5]]
+    groups = torch_groups.of_like_length([torch.tensor(MASK)], numbers=1 << 18)
+    assert [g.longest for g in groups] == [[1], [3], [4], [4], [5]]
+    rows = torch.cat([g.rows for g in groups])
+    assert sorted(rows.tolist()) == list(range(6))
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+)
+def test_bits_are_kept_and_gradients_too(dtype):
+    x = torch.tensor([[[1.5], [float("nan")], [-2.0]]], dtype=dtype)
+    x.requires_grad_()
+    valid = torch.tensor([[True, False, True]])
+    kept = torch_select.zero_steps(x, valid)
+    assert kept[0, :, 0].tolist() == [1.5, 0.0, -2.0]
+    (once,) = torch.autograd.grad((kept**2).sum(), x, create_graph=True)
+    assert once[0, :, 0].tolist() == [3.0, 0.0, -4.0]
+    (twice,) = torch.autograd.grad(once.sum(), x)
+    assert twice[0, :, 0].tolist() == [2.0, 0.0, 2.0]
