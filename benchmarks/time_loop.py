@@ -33,7 +33,7 @@ def form(name):
     """The loop of a form's module; the backend's own under its name."""
     if name == "own":
         return OWN
-    return importlib.import_module(f"kseq.ops.loops.{name}").loop
+    return importlib.import_module(f"kseq.ops.backends.{name}_loop").loop
 
 
 def augru(steps):

@@ -127,3 +127,16 @@ def test_bits_are_kept_and_gradients_too(dtype):
     assert once[0, :, 0].tolist() == [3.0, 0.0, -4.0]
     (twice,) = torch.autograd.grad(once.sum(), x)
     assert twice[0, :, 0].tolist() == [2.0, 0.0, 2.0]
+
+
+def test_gradients_of_functions_are_to_be_had():
+    layer = AttentionSequencePoolingLayer((3,), dtype="float64")
+    x, query = torch.tensor(X), torch.tensor(QUERY)
+    mask = torch.tensor(MASK)
+
+    def total(x):
+        return layer([query, x], mask=[None, mask]).sum()
+
+    got = torch.func.grad(total)(x)
+    (expected,) = torch.autograd.grad(total(x.requires_grad_()), x)
+    np.testing.assert_allclose(got.detach(), expected, rtol=1e-12, atol=1e-12)

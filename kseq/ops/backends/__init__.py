@@ -1,6 +1,6 @@
 """The one place that knows backends: what each does best in a form of its own.
 
-All forms give the same values and gradients (tests/ops/test_backends.py), and
+All forms give the same values and gradients (tests/ops), and
 each is paid for by a number in docs/performance.md.
 
 - `loop(step, sequences, states, weights, recompute=False, valid=None,

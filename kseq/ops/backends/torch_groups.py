@@ -39,7 +39,10 @@ def by_groups(
 
 
 def can_group(x: Tensor) -> bool:
-    """Whether groups are faster: not where calls are costly, or compiled."""
+    """Whether what is faster on a CPU, and depends on the data, may be used.
+
+    Not in what is compiled or exported: that holds for other data, too.
+    """
     return (
         x.device.type == "cpu"
         and 0 not in x.shape
@@ -114,9 +117,13 @@ class _Cut(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, places: list[Any]) -> Tensors:
-        ctx.shape, ctx.places = x.shape, places
+    def forward(x: Tensor, places: list[Any]) -> Tensors:
         return tuple(x[place] for place in places)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensors) -> None:
+        x, ctx.places = inputs
+        ctx.shape = x.shape
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Any, ...]:
@@ -125,14 +132,15 @@ class _Cut(torch.autograd.Function):
 
 class _Put(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, shape: Any, places: list[Any], *parts: Tensor
-    ) -> Tensor:
-        ctx.places = places
+    def forward(shape: Any, places: list[Any], *parts: Tensor) -> Tensor:
         whole = parts[0].new_zeros(shape)
         for part, place in zip(parts, places, strict=True):
             whole[place] = part
         return whole
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        _, ctx.places, *_ = inputs
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from kseq.ops.backends.torch_groups import can_group
 from kseq.types import Tensor
 
 # The integers with as many bits.
@@ -22,11 +23,7 @@ INTEGERS = {
 def zero_steps(x: Tensor, valid: Tensor) -> Tensor:
     valid = valid.reshape(*valid.shape, *(1,) * (x.ndim - 2))
     # A compiler fuses a select with what comes next.
-    if (
-        x.device.type != "cpu"
-        or x.dtype not in INTEGERS
-        or torch.compiler.is_compiling()
-    ):
+    if x.dtype not in INTEGERS or not can_group(x):
         return torch.where(valid, x, 0)
     return _KeepBits.apply(x, -valid.to(INTEGERS[x.dtype]))
 
