@@ -1,0 +1,131 @@
+"""DeepCTR 0.9.4's layers, on TensorFlow and Keras 2 (tf_keras).
+
+- DIN scores one candidate: for more, the history is repeated.
+- DeepCTR's DynamicGRU needs parts of TensorFlow that are gone by 2.21. The
+  arithmetic of its AUGRU cell and of the loop around it is written out here.
+"""
+
+import os
+
+# Before TensorFlow is imported: tf.keras is Keras 2, which DeepCTR needs.
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+
+import tensorflow as tf
+from deepctr.layers.sequence import (
+    AttentionSequencePoolingLayer,
+    BiLSTM,
+    SequencePoolingLayer,
+    Transformer,
+    WeightedSequenceLayer,
+)
+
+FRAMEWORK = "tensorflow"
+
+
+def din(work, weights):
+    layer = AttentionSequencePoolingLayer(work["hidden_units"])
+    inputs = _one_each(*_first_example(work))
+    variables = _build(layer, inputs, weights)
+
+    def call(inputs, variables):
+        query = inputs[0]
+        return tf.reshape(layer(_one_each(*inputs)), query.shape)
+
+    return call, variables
+
+
+def _one_each(query, keys, lengths):
+    """An example for each candidate."""
+    candidates, dim = query.shape[1:]
+    if candidates == 1:
+        return [query, keys, lengths]
+    return [
+        tf.reshape(query, (-1, 1, dim)),
+        tf.repeat(keys, candidates, axis=0),
+        tf.repeat(lengths, candidates, axis=0),
+    ]
+
+
+def augru(work, weights):
+    return _augru, [tf.Variable(w) for w in weights]
+
+
+def _augru(inputs, variables):
+    x, lengths, scores = inputs
+    kernel, bias, candidate_kernel, candidate_bias = variables
+    batch, steps, dim = x.shape
+    units = candidate_bias.shape[0]
+    lengths = tf.squeeze(lengths, 1)
+    xs = tf.TensorArray(x.dtype, steps).unstack(tf.transpose(x, (1, 0, 2)))
+
+    def step(t, h, outputs):
+        x_t = tf.ensure_shape(xs.read(t), (batch, dim))
+        gates = tf.matmul(tf.concat([x_t, h], 1), kernel)
+        r, u = tf.split(tf.sigmoid(tf.nn.bias_add(gates, bias)), 2, 1)
+        c = tf.matmul(tf.concat([x_t, r * h], 1), candidate_kernel)
+        c = tf.tanh(tf.nn.bias_add(c, candidate_bias))
+        u = (1.0 - scores[:, t]) * u
+        new_h = u * h + (1.0 - u) * c
+        ended = (t >= lengths)[:, None]
+        outputs = outputs.write(t, tf.where(ended, 0.0, new_h))
+        return t + 1, tf.where(ended, h, new_h), outputs
+
+    _, h, _ = tf.while_loop(
+        lambda t, *_: t < steps,
+        step,
+        (0, tf.zeros((batch, units)), tf.TensorArray(x.dtype, steps)),
+        maximum_iterations=steps,  # XLA has to know
+    )
+    return h[:, None]
+
+
+def bilstm(work, weights):
+    layer = BiLSTM(work.units, layers=1, dropout_rate=0.0, merge_mode="concat")
+    x, _ = _first_example(work)
+    variables = _build(layer, x, weights)
+    return lambda inputs, variables: layer(inputs[0]), variables
+
+
+def transformer(work, weights):
+    layer = Transformer(
+        work.units,
+        work["heads"],
+        use_positional_encoding=False,
+        use_res=False,
+        use_feed_forward=False,
+        use_layer_norm=False,
+        blinding=work["blinding"],
+        output_type=None,
+    )
+
+    def twice(inputs):
+        x, lengths = inputs
+        return [x, x, lengths, lengths]
+
+    variables = _build(layer, twice(_first_example(work)), weights)
+    return lambda inputs, variables: layer(twice(inputs)), variables
+
+
+def pooling(work, weights):
+    layer = SequencePoolingLayer(work["mode"])
+    return lambda inputs, variables: layer(inputs), []
+
+
+def weighted(work, weights):
+    each, total = WeightedSequenceLayer(), SequencePoolingLayer("sum")
+
+    def call(inputs, variables):
+        _, lengths, _ = inputs
+        return total([each(inputs), lengths])
+
+    return call, []
+
+
+def _first_example(work):
+    return [tf.constant(x[:1]) for x in work.inputs()]
+
+
+def _build(layer, inputs, weights):
+    layer(inputs)
+    layer.set_weights(weights)
+    return layer.trainable_variables

@@ -1,0 +1,23 @@
+"""Keras's own LSTM, in both directions and without a mask."""
+
+import keras
+
+FRAMEWORK = keras.backend.backend()
+
+
+def bilstm(work, weights):
+    layer = keras.layers.Bidirectional(
+        keras.layers.LSTM(work.units, return_sequences=True)
+    )
+    layer.build((work.batch, work.steps, work.dim))
+    layer.set_weights(weights)
+    variables = [v.value for v in layer.trainable_variables]
+    others = [v.value for v in layer.non_trainable_variables]
+
+    def call(inputs, variables):
+        if FRAMEWORK == "jax":
+            output, _ = layer.stateless_call(variables, others, inputs[0])
+            return output
+        return layer(inputs[0])
+
+    return call, variables

@@ -1,0 +1,16 @@
+"""How numbers and tables are written."""
+
+from collections.abc import Iterable
+
+
+def digits(value: float) -> str:
+    """About three of them, and no exponent."""
+    if value >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def markdown(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    titles = list(titles)
+    lines = [titles, len(titles) * ["---"], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
