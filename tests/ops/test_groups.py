@@ -62,6 +62,12 @@ LAYERS = {
         [X, SCORES],
         [MASK, None],
     ),
+    "gru-last": (
+        DynamicGRU,
+        {"num_units": 3, "return_sequence": False},
+        [X],
+        [MASK],
+    ),
     "bilstm": (BiLSTM, {"units": 3, "dropout_rate": 0.0}, [X], [MASK]),
 }
 
