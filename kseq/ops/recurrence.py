@@ -197,7 +197,9 @@ def _lstm(
         i, f, g, o = split(z, (units,) * 4)
         new_c = sigmoid(f) * c + sigmoid(i) * tanh(g)
         new_h = sigmoid(o) * tanh(new_c)
-        return h + count * (new_h - h), c + count * (new_c - c)
+        # Not c + count (new_c - c): see tensorflow_loop.
+        keep = 1.0 - count
+        return keep * h + count * new_h, keep * c + count * new_c
 
     start = _zeros(x, units)
     outputs, _ = loop(

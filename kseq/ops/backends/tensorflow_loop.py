@@ -5,6 +5,11 @@ refuses, and Keras turns XLA on by itself where there is a GPU. Here the forward
 loop keeps its states in an array of known size, and the backward loop computes
 each step again under a tape. So one graph serves every number of steps, and a
 step's gradient need not be written.
+
+A step may not give a state, but the first, that is the old one plus something:
+the old one's gradient would be a sum of the loop's own variable and others, and
+of more than two TensorFlow makes, where they are large, a temporary variable
+that the last step leaves behind: AlreadyExistsError at the next call (2.21).
 """
 
 from typing import Any
