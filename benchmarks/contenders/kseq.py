@@ -16,17 +16,17 @@ FRAMEWORK = keras.backend.backend()
 
 def din(work, weights):
     layer = AttentionSequencePoolingLayer(work["hidden_units"])
-    return _ready(layer, work, weights)
+    return _ready(layer, work.inputs(), weights)
 
 
 def augru(work, weights):
     layer = DynamicGRU(work.units, "AUGRU", return_sequence=False)
-    return _ready(layer, work, weights)
+    return _ready(layer, work.inputs(), weights)
 
 
 def bilstm(work, weights):
     layer = BiLSTM(work.units, layers=1, dropout_rate=0.0, merge_mode="concat")
-    return _ready(layer, work, weights)
+    return _ready(layer, work.inputs(), weights)
 
 
 def transformer(work, weights):
@@ -40,7 +40,7 @@ def transformer(work, weights):
         blinding=work["blinding"],
         output_type=None,
     )
-    call, variables = _ready(layer, work, weights)
+    call, variables = _ready(layer, _twice(work.inputs()), weights)
     return lambda inputs, v: call(_twice(inputs), v), variables
 
 
@@ -50,40 +50,19 @@ def _twice(inputs):
 
 
 def pooling(work, weights):
-    return _ready(SequencePoolingLayer(work["mode"]), work, weights)
+    return _ready(SequencePoolingLayer(work["mode"]), work.inputs(), weights)
 
 
 def weighted(work, weights):
     each, total = WeightedSequenceLayer(), SequencePoolingLayer("sum")
-
-    def call(inputs, variables):
-        return total([each(_order(inputs)), inputs[1]])
-
-    return call, []
+    return lambda inputs, _: total([each(inputs), inputs[1]]), []
 
 
-def _order(inputs):
-    x, lengths, weights = inputs
-    return [x, lengths, weights]
-
-
-def _ready(layer, work, weights):
-    inputs = work.inputs()
-    layer.build(
-        [
-            tuple(x.shape)
-            for x in (_twice(inputs) if work.kind == "transformer" else inputs)
-        ]
-    )
+def _ready(layer, inputs, weights):
+    layer.build([x.shape for x in inputs])
     if weights:
         layer.set_weights(weights)
-    if FRAMEWORK == "jax":
-        values = [v.value for v in layer.trainable_variables]
-
-        def call(inputs, variables):
-            output, _ = layer.stateless_call(variables, [], inputs)
-            return output
-
-        return call, values
-    values = [v.value for v in layer.trainable_variables]
-    return lambda inputs, variables: layer(inputs), values
+    variables = [v.value for v in layer.trainable_variables]
+    if FRAMEWORK == "jax":  # whose gradients are those of a function
+        return lambda x, v: layer.stateless_call(v, [], x)[0], variables
+    return lambda x, v: layer(x), variables

@@ -132,7 +132,7 @@ def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
     """
     x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
     check_mask(valid, x)
-    return zero_steps(x, valid)
+    return zero_steps(x, expand_mask(valid, len(x.shape)))
 
 
 def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:

@@ -8,6 +8,7 @@ from kseq.checks import check_one_of
 from kseq.ops.backends import fused_attention, loop
 from kseq.ops.numerics import (
     HALF_DTYPES,
+    NEVER,
     dtype_of,
     l2_normalize,
     layer_normalize,
@@ -19,9 +20,6 @@ from kseq.ops.numerics import (
 from kseq.types import Tensor
 
 ATTENTION_TYPES = ("scaled_dot_product", "cos", "ln", "additive")
-
-# Added to a score, it leaves nothing of it, and twice it is still finite.
-NEVER = -1e30
 
 # Of one head and one example: 1024 queries and as many keys.
 MOST_SCORES = 1 << 20
@@ -128,10 +126,10 @@ def multi_head_attention(
             scores = linear(tanh(both), vector[:, None])[..., 0]
         else:
             scores = query @ keys
-        penalty = _penalty(allowed)[:, None, None, :]
+        penalty = _penalty(ops.logical_not(allowed))[:, None, None, :]
         if blinding:
             itself = at_query[:, :, None] == at_key[:, None, :]
-            penalty = penalty + _penalty(itself, False)[:, None]
+            penalty = penalty + _penalty(itself)[:, None]
         scores = upcast(scores)
         scores = scores + ops.cast(penalty, scores.dtype)
         return _weigh(scores, values, dropout)
@@ -145,10 +143,9 @@ def multi_head_attention(
     return ops.where(query_valid[:, None, :, None], found, 0.0)
 
 
-def _penalty(chosen: Tensor, allowed: bool = True) -> Tensor:
-    """What is added to scores: 0 where `chosen` is `allowed`, else NEVER."""
-    chosen = ops.cast(chosen, "float32")
-    return (1.0 - chosen if allowed else chosen) * NEVER
+def _penalty(hidden: Tensor) -> Tensor:
+    """What is added to scores: NEVER where hidden, else 0."""
+    return ops.cast(hidden, "float32") * NEVER
 
 
 def _weigh(

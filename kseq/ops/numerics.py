@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kseq.ops import backends
 from kseq.types import Tensor
 
 HALF_DTYPES = ("float16", "bfloat16")
@@ -24,6 +23,9 @@ LOWEST = {
     "float32": -3.4028234663852886e38,
     "float64": -1.7976931348623157e308,
 }
+
+# Added to a score, it leaves nothing of it, and twice it is still finite.
+NEVER = -1e30
 
 
 def dtype_of(x: Tensor) -> str:
@@ -130,7 +132,12 @@ def tanh(x: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(y).tolist()
     [-1.0, 0.0, 1.0]
     """
-    return backends.tanh(ops.convert_to_tensor(x))
+    x = ops.convert_to_tensor(x)
+    if dtype_of(x) != "float64":
+        return ops.tanh(x)
+    # Beyond 20 the result is 1 to the last bit, and expm1 would overflow.
+    e = ops.expm1(2.0 * ops.clip(x, -20.0, 20.0))
+    return e / (e + 2.0)
 
 
 def moments(

@@ -186,9 +186,9 @@ def _lstm(
 ) -> Tensor:
     """`lstm` as a loop; past the end there is the last state."""
     units = recurrent_kernel.shape[0]
-    counts = ops.expand_dims(ops.cast(valid, x.dtype), -1)
     if reverse:
-        x, counts = ops.flip(x, axis=1), ops.flip(counts, axis=1)
+        x, valid = ops.flip(x, axis=1), ops.flip(valid, axis=1)
+    counts = ops.expand_dims(ops.cast(valid, x.dtype), -1)
 
     def step(inputs, states, weights):  # type: ignore[no-untyped-def]
         from_inputs, count = inputs
@@ -207,7 +207,7 @@ def _lstm(
         (x, counts),
         (start, start),
         (recurrent_kernel,),
-        valid=counts[..., 0] > 0,
+        valid=valid,
         projection=(kernel, bias),
     )
     return ops.flip(outputs, axis=1) if reverse else outputs

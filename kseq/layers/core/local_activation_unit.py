@@ -168,7 +168,7 @@ class LocalActivationUnit(keras.layers.Layer):
                 # To the net each candidate is an example of its own, so that
                 # any activation layer sees `(batch, steps, units)`.
                 x = ops.reshape(x, (batch * candidates, steps, units))
-                if valid is not None and candidates != 1:
+                if valid is not None:
                     shape = (batch, candidates, steps)
                     valid = ops.broadcast_to(ops.expand_dims(valid, 1), shape)
                     valid = ops.reshape(valid, (batch * candidates, steps))

@@ -130,7 +130,7 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         valid = self.valid_steps(inputs, mask)
         from_query, score = self.local_att.scorer(query, training)
 
-        def attend(
+        def weigh(
             query: Tensor, from_query: Tensor, keys: Tensor, valid: Tensor
         ) -> tuple[Tensor, Tensor]:
             keys = zero_padding(keys, valid)
@@ -138,19 +138,20 @@ class AttentionSequencePoolingLayer(SequenceLayer):
             weights = attention_weights(
                 scores, valid, self.weight_normalization
             )
-            return attention_pool(weights, keys), weights
+            return weights, keys
+
+        def pool(*group: Tensor) -> tuple[Tensor]:
+            return (attention_pool(*weigh(*group)),)
 
         examples = query, from_query
         shows_weights = self.return_score or return_attention_scores
         if self.local_att.dnn.by_example and not shows_weights:
-            (pooled,) = by_groups(
-                lambda *group: attend(*group)[:1], examples, keys, valid
-            )
-            return pooled
-        pooled, weights = attend(*examples, keys, valid)
-        if return_attention_scores:
-            return pooled, weights
-        return weights if self.return_score else pooled
+            return by_groups(pool, examples, keys, valid)[0]
+        weights, keys = weigh(*examples, keys, valid)
+        if self.return_score and not return_attention_scores:
+            return weights
+        pooled = attention_pool(weights, keys)
+        return (pooled, weights) if return_attention_scores else pooled
 
     def compute_output_spec(
         self,

@@ -1,7 +1,7 @@
 """The one place that knows backends: what each does best in a form of its own.
 
-All forms give the same values and gradients (tests/ops), and
-each is paid for by a number in docs/performance.md.
+All forms give the same values and gradients (tests/ops). What each gains is
+measured: docs/performance.md.
 
 - `loop(step, sequences, states, weights, recompute=False, valid=None,
   projection=None)`: the time loop.
@@ -29,7 +29,7 @@ each is paid for by a number in docs/performance.md.
   Slices instead of a split have gradients of as many zeros as all of x.
 
 - `zero_steps(x, valid)`: `x`, `(batch, steps, ...)`, with 0 where `valid`,
-  `(batch, steps)`, is False.
+  `(batch, steps, 1, ...)` of the same rank, is False.
 
 - `by_groups(function, examples, sequence, valid)`: the tensors that
   `function(*examples, sequence, valid)` gives of all examples, which do not
@@ -48,18 +48,22 @@ each is paid for by a number in docs/performance.md.
 
 import keras
 
+from kseq.ops.backends.plain import (
+    by_groups,
+    fused_attention,
+    fused_lstm,
+    sigmoid,
+    split,
+    tanh,
+    zero_steps,
+)
+
 match keras.backend.backend():
     case "tensorflow":
-        from kseq.ops.backends.plain import (
-            by_groups,
-            fused_attention,
-            fused_lstm,
-            sigmoid,
-            split,
-            tanh,
-        )
         from kseq.ops.backends.tensorflow_loop import loop
         from kseq.ops.backends.tensorflow_select import zero_steps
+    case "jax":
+        from kseq.ops.backends.scan_loop import loop
     case "torch":
         from kseq.ops.backends.torch_attention import fused_attention
         from kseq.ops.backends.torch_groups import by_groups
@@ -67,21 +71,8 @@ match keras.backend.backend():
         from kseq.ops.backends.torch_lstm import fused_lstm
         from kseq.ops.backends.torch_select import zero_steps
         from kseq.ops.backends.torch_steps import sigmoid, split, tanh
-    case backend:
-        from kseq.ops.backends.plain import (
-            by_groups,
-            fused_attention,
-            fused_lstm,
-            sigmoid,
-            split,
-            tanh,
-            zero_steps,
-        )
-
-        if backend == "jax":
-            from kseq.ops.backends.scan_loop import loop
-        else:
-            from kseq.ops.backends.unrolled_loop import loop
+    case _:
+        from kseq.ops.backends.unrolled_loop import loop
 
 __all__ = [
     "by_groups",

@@ -9,10 +9,8 @@ import torch
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from kseq.ops.backends.torch_groups import can_group, cut, of_like_length, put
+from kseq.ops.numerics import NEVER
 from kseq.types import Tensor
-
-# Added to a score, it leaves nothing of it, and twice it is still finite.
-NEVER = -1e30
 
 
 def fused_attention(

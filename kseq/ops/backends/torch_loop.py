@@ -15,6 +15,7 @@ from kseq.ops.backends.torch_groups import (
     last_steps,
     put_rows,
 )
+from kseq.ops.numerics import linear
 from kseq.types import Tensor
 
 Tensors = tuple[Tensor, ...]
@@ -43,7 +44,7 @@ def loop(
 
     packed = [cut_rows(x.reshape(batch * steps, -1), rows) for x in sequences]
     if projection is not None:
-        packed[0] = unrolled_loop.project(packed[0], *projection)
+        packed[0] = linear(packed[0], *projection)
     by_step = (torch.split(x, sizes) for x in packed)
     states = tuple(cut_rows(x, order) for x in states)
     outputs, finished = [], []

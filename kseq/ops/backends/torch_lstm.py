@@ -6,7 +6,7 @@ does no harm at the end; there it is put, and then back to its place.
 
 import torch
 
-from kseq.ops.backends.torch_groups import can_group
+from kseq.ops.backends.torch_groups import can_group, cut_rows, put_rows
 from kseq.types import Tensor
 
 # Of halves it sums in halves, or has no kernel.
@@ -33,7 +33,7 @@ def fused_lstm(
         torch.zeros_like(bias),  # it has two
     ]
     outputs, _, _ = torch.lstm(
-        _take(x, order),
+        cut_rows(x.reshape(-1, x.shape[-1]), order).reshape(x.shape),
         (state, state),
         weights,
         True,
@@ -43,7 +43,8 @@ def fused_lstm(
         False,
         True,
     )
-    return _take(outputs, torch.argsort(order))
+    rows = outputs.reshape(-1, outputs.shape[-1])
+    return put_rows(rows, order, len(rows)).reshape(outputs.shape)
 
 
 def _order(valid: Tensor, reverse: bool) -> Tensor:
@@ -56,7 +57,3 @@ def _order(valid: Tensor, reverse: bool) -> Tensor:
         order = steps - 1 - order
     first = steps * torch.arange(batch, device=valid.device)
     return (order + first[:, None]).reshape(-1)
-
-
-def _take(x: Tensor, order: Tensor) -> Tensor:
-    return x.reshape(-1, x.shape[-1])[order].reshape(x.shape)

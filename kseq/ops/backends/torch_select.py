@@ -21,7 +21,6 @@ INTEGERS = {
 
 
 def zero_steps(x: Tensor, valid: Tensor) -> Tensor:
-    valid = valid.reshape(*valid.shape, *(1,) * (x.ndim - 2))
     # A compiler fuses a select with what comes next.
     if x.dtype not in INTEGERS or not can_group(x):
         return torch.where(valid, x, 0)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kseq.ops.numerics import linear
 from kseq.types import Tensor
 
 # NumPy and OpenVINO have no gradients, and nothing to compute again for.
@@ -25,7 +26,7 @@ def loop(
     projection: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     if projection is not None:
-        sequences = (project(sequences[0], *projection), *sequences[1:])
+        sequences = (linear(sequences[0], *projection), *sequences[1:])
     if sequences[0].shape[1] == 0:
         shape = (sequences[0].shape[0], 0, *states[0].shape[1:])
         return ops.zeros(shape, states[0].dtype), states
@@ -38,8 +39,3 @@ def loop(
         states = step(inputs, states, weights)
         outputs.append(states[0])
     return ops.stack(outputs, axis=1), states
-
-
-def project(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-    rows = ops.reshape(x, (-1, x.shape[-1])) @ kernel + bias
-    return ops.reshape(rows, (*x.shape[:-1], kernel.shape[-1]))
