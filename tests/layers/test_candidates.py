@@ -100,3 +100,19 @@ def test_output_and_scores_are_those_of_one_alone():
     np.testing.assert_array_equal(to_numpy(scores), to_numpy(scoring(inputs)))
     total = np.broadcast_to(LENGTHS[:, None] > 0, (BATCH, 4))
     np.testing.assert_allclose(to_numpy(scores).sum(axis=-1), total, rtol=1e-6)
+
+
+def test_how_many_candidates_need_not_be_known():
+    query, keys = keras.Input((None, 4)), keras.Input((5, 4))
+    lengths = keras.Input((1,), dtype="int32")
+    inputs = [query, keys, lengths]
+    # Dice asks for the mask of each candidate.
+    layer = AttentionSequencePoolingLayer((3,), "dice")
+    model = keras.Model(inputs, layer(inputs))
+    for candidates in (1, 3):
+        arrays = [
+            draw(2, candidates, 4),
+            draw(2, 5, 4),
+            np.array([[5], [2]], "int32"),
+        ]
+        assert model.predict(arrays, verbose=0).shape == (2, candidates, 4)
