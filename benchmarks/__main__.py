@@ -28,7 +28,6 @@ MEMORY = (
     "DIN T=100 E=64",
     "DIN T=100 E=64 K=100",
     "Transformer T=4000",
-    "Transformer T=4000 sees itself",
 )
 
 
@@ -60,7 +59,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--frameworks", nargs="+", default=[], choices=FRAMEWORKS)
     add("--contenders", nargs="+", default=[], help=" ".join(lineup.LINEUP))
     add("--rounds", type=int, help="at most, of calls (default: 15)")
-    add("--seconds", type=float, default=30, help="for a work's rounds")
+    add(
+        "--seconds",
+        type=float,
+        default=10,
+        help="for the rounds of a work on one framework",
+    )
     add("--no-memory", action="store_true", help="no processes for memory")
     add("--core", type=int, default=min(os.sched_getaffinity(0)))
     add(
@@ -89,8 +93,7 @@ def _times(options: argparse.Namespace, console: Console) -> None:
     results.times.extend(_watched(rows, console, "work"))
     results.save(options.out)
     if not options.no_memory:
-        heavy = [name for name in MEMORY if name in names]
-        rows = measure.peaks(heavy, contenders)
+        rows = measure.peaks(results.times, MEMORY)
         results.peaks.extend(_watched(rows, console, "work", "memory of "))
         results.save(options.out)
     report.show(results, console)

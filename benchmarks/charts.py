@@ -160,6 +160,7 @@ def _panel(ax: Axes, work: str, bars: list[tuple[str, Any]]) -> None:
     for label, (name, _) in zip(ax.get_yticklabels(), bars, strict=True):
         contender = LINEUP[name]
         label.set_color(COLOURS[contender.framework])
+        label.set_fontsize(8)
         label.set_fontweight("bold" if contender.is_ours else "normal")
     ax.invert_yaxis()
     ax.set_xlim(0, 1.14 * limit)

@@ -18,8 +18,6 @@ NAME = "growth.json"
 CONTENDERS = ("kseq-graph", "kseq-torch", "kseq-jax")
 KINDS = ("din", "augru", "bilstm", "transformer", "pooling")
 TOO_LONG = 3000  # ms of a call, after which a line ends
-# TensorFlow's own allocator would hide what a call needs.
-ENVIRONMENT = KEEP_MEMORY | {"TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "true"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +68,7 @@ def lines() -> Iterator[Line]:
 
 def measure(contenders: Iterable[Contender]) -> Iterator[dict[str, Any]]:
     """CPU ms and MB of forward + backward at each point of each line."""
-    remotes = [Remote(c, **ENVIRONMENT) for c in contenders]
+    remotes = [Remote(c, **KEEP_MEMORY) for c in contenders]
     try:
         for line in lines():
             for remote in remotes:

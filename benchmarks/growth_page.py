@@ -49,6 +49,13 @@ def growth_section(folder: Path) -> Iterator[str]:
         save(_draw(kind, lines), folder / name)
         yield f"![{KINDS[kind]}]({name})\n"
     yield _slopes(lines)
+    for point in found["points"]:
+        if "error" in point:
+            yield (
+                f"{LINEUP[point['contender']].title}, {KINDS[point['kind']]}, "
+                f"{point['axis']}={point['at']} fails: "
+                f"{point['error'].split(':')[0]}.\n"
+            )
 
 
 def _lines(points: list[dict[str, Any]]) -> dict[tuple[str, ...], Any]:
@@ -121,7 +128,8 @@ def _panel(
             guide = points
     if guide is not None:
         steep = STEEP.get((kind, axis, what), 1)
-        (x0, _), (x1, y1) = guide[0], guide[-1]
+        # Beside the upper end: what is small costs what does not grow.
+        (x0, _), (x1, y1) = guide[-3:][0], guide[-1]
         ax.plot(
             [x0, x1],
             [y1 * (x0 / x1) ** steep, y1],

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 FRAMEWORKS = {"tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
+# It skips padding, which plain hand-written code does not.
+BY_HAND = "by hand, no padding"
 
 
 @dataclass(frozen=True)
@@ -40,20 +42,28 @@ LINEUP = {
         Contender(
             "keras-lstm-graph", "Keras LSTM, graph", "keras_lstm", "tensorflow"
         ),
+        Contender(
+            "native-graph",
+            f"{BY_HAND}, graph",
+            "native_tensorflow",
+            "tensorflow",
+        ),
+        Contender(
+            "native-xla",
+            f"{BY_HAND}, XLA",
+            "native_tensorflow",
+            "tensorflow",
+            True,
+        ),
         Contender("kseq-torch", "kseq", "kseq", "torch"),
         Contender("deepctr-torch", "deepctr-torch", "deepctr_torch", "torch"),
         Contender("naive-torch", "naive port", "naive", "torch"),
         Contender("keras-lstm-torch", "Keras LSTM", "keras_lstm", "torch"),
-        Contender(
-            "native-torch",
-            "hand-written, padding skipped",
-            "native_torch",
-            "torch",
-        ),
+        Contender("native-torch", BY_HAND, "native_torch", "torch"),
         Contender("kseq-jax", "kseq", "kseq", "jax"),
         Contender("naive-jax", "naive port", "naive", "jax"),
         Contender("keras-lstm-jax", "Keras LSTM", "keras_lstm", "jax"),
-        Contender("native-jax", "hand-written", "native_jax", "jax"),
+        Contender("native-jax", BY_HAND, "native_jax", "jax"),
     )
 }
 

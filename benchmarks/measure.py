@@ -7,13 +7,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.lineup import Contender
+from benchmarks.lineup import FRAMEWORKS, LINEUP, Contender
 
 ROOT = Path(__file__).parents[1]
 PASSES = ("forward", "train")
@@ -25,6 +25,9 @@ ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",
     "JAX_PLATFORMS": "cpu",
     "TF_CPP_MIN_LOG_LEVEL": "3",
+    # TensorFlow, too, takes its memory from malloc: its own pool would never
+    # give it back, and hide what a call needs.
+    "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "true",
     # First calls compile: no results of earlier runs.
     "JAX_ENABLE_COMPILATION_CACHE": "false",
 }
@@ -109,28 +112,36 @@ def times(
 ) -> Iterator[dict[str, Any]]:
     """One row for each work and each contender that does it.
 
-    Contenders take turns, round after round, until a work has had its
-    `rounds`; or its `seconds`, but five rounds at least.
+    Those of a framework take turns, round after round, until they have had
+    their `rounds`; or their `seconds`, but five rounds at least.
     """
     remotes = [Remote(c, **KEEP_MEMORY) for c in contenders]
     try:
         for remote in remotes:
             # What is slow once in a process is not the first work's doing.
             remote.ask("prepare", works[0])
+            remote.ask("rest")
         for work in works:
-            rows = {r: row for r in remotes if (row := _prepare(r, work))}
-            running = [r for r, row in rows.items() if "error" not in row]
-            with tempfile.TemporaryDirectory() as folder:
-                _compare(running, rows, Path(folder))
-            found = _take_turns(running, rounds, seconds)
-            for remote, row in rows.items():
-                row |= found.get(remote, {})
-                yield row
-            for remote in remotes:
-                remote.ask("rest")
+            for framework in FRAMEWORKS:
+                # All at once would need too much memory.
+                own = [r for r in remotes if r.contender.framework == framework]
+                yield from _rows(work, own, rounds, seconds)
     finally:
         for remote in remotes:
             remote.close()
+
+
+def _rows(
+    work: str, remotes: list[Remote], rounds: int, seconds: float
+) -> Iterator[dict[str, Any]]:
+    rows = {r: row for r in remotes if (row := _prepare(r, work))}
+    running = [r for r, row in rows.items() if "error" not in row]
+    with tempfile.TemporaryDirectory() as folder:
+        _compare(running, rows, Path(folder))
+    found = _take_turns(running, rounds, seconds)
+    for remote, row in rows.items():
+        yield row | found.get(remote, {})
+        remote.ask("rest")
 
 
 def _prepare(remote: Remote, work: str) -> dict[str, Any] | None:
@@ -143,30 +154,17 @@ def _prepare(remote: Remote, work: str) -> dict[str, Any] | None:
 def _compare(
     running: list[Remote], rows: dict[Remote, dict[str, Any]], folder: Path
 ) -> None:
-    """How far a contender's numbers are from kseq's on its framework."""
+    """How far the numbers of others are from those of the first kseq."""
     paths = {}
     for remote in running:
         path = folder / f"{remote.contender.name}.npz"
         if "error" not in remote.ask("save", str(path)):
             paths[remote] = path
-    for remote in running:
-        reference = _reference(remote, running)
-        if remote is not reference and {remote, reference} <= paths.keys():
-            far = difference(paths[remote], paths[reference])
+    reference = next((r for r in paths if r.contender.is_ours), None)
+    for remote, path in paths.items():
+        if reference is not None and remote is not reference:
+            far = difference(path, paths[reference])
             rows[remote]["difference"] = far
-
-
-def _reference(remote: Remote, running: list[Remote]) -> Remote | None:
-    """kseq on the same framework."""
-    return next(
-        (
-            other
-            for other in running
-            if other.contender.is_ours
-            and other.contender.framework == remote.contender.framework
-        ),
-        None,
-    )
 
 
 def difference(path: Path, reference: Path) -> float | None:
@@ -215,12 +213,18 @@ def quartiles(ms: list[float]) -> dict[str, float]:
 
 
 def peaks(
-    works: list[str], contenders: list[Contender]
+    rows: Iterable[dict[str, Any]], works: Iterable[str]
 ) -> Iterator[dict[str, Any]]:
-    """MB of the first step of training, each in a process of its own."""
-    for work in works:
-        for contender in contenders:
-            with Remote(contender) as remote:
-                answer = remote.ask("peak", work)
-            if "skip" not in answer:
-                yield {"work": work, "contender": contender.name, **answer}
+    """MB of the first step of training, each in a process of its own.
+
+    Of those works, and the contenders whose rows of `times` show that they can.
+    """
+    for row in rows:
+        if row["work"] in works and "train" in row:
+            with Remote(LINEUP[row["contender"]]) as remote:
+                answer = remote.ask("peak", row["work"])
+            yield {
+                "work": row["work"],
+                "contender": row["contender"],
+                **answer,
+            }

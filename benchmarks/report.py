@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import charts
-from benchmarks.claims import CLAIMS, Claim
+from benchmarks.claims import CLAIMS, WHAT, Claim
 from benchmarks.growth_page import growth_section
 from benchmarks.lineup import LINEUP
 from benchmarks.results import TOLERANCE, Results, numbers
@@ -40,9 +40,11 @@ def show(results: Results, console: Console) -> None:
     console.print(table)
     for claim, measured in measured_claims(results):
         if not claim.holds(measured):
+            against = f", against {claim.against}" if claim.peer else ""
             console.print(
-                f"[red]not reached[/]: {claim.work}, {claim.ours}, "
-                f"{claim.about}: {digits(measured)}, wanted {claim.wanted}"
+                f"[red]not reached[/]: {claim.work}, "
+                f"{LINEUP[claim.ours].title}, {WHAT[claim.what]}{against}: "
+                f"{digits(measured)}, wanted {claim.bound}"
             )
 
 
@@ -57,7 +59,7 @@ def _cells(results: Results, work: str) -> Iterator[tuple[str, list[str]]]:
     for name, row in results.of(work).items():
         title = LINEUP[name].title
         if "error" in row:
-            yield name, [title, *5 * ["-"], row["error"].split("\n")[0][:80]]
+            yield name, [title, *5 * ["-"], row["error"].split(":")[0]]
             continue
         passes = [
             cell for p in PASSES for cell in _pass(results, work, name, p)
@@ -82,7 +84,7 @@ def write(results: Results, folder: Path) -> None:
     pictures = charts.draw(results, folder)
     parts = [
         f"# Benchmarks\n\n{INTRODUCTION}\n{_about(results)}",
-        f"## Wanted and measured\n\n{_claims(results)}",
+        f"## Wanted and measured\n\n{WANTED}\n{_claims(results)}",
         "## Times\n",
     ]
     parts += (f"![{title}]({file})\n" for title, file in pictures.items())
@@ -102,19 +104,25 @@ INTRODUCTION = f"""\
 kseq's layers beside their peers. This page is written by
 `tox run -e bench`; what it shows lies in `times.json`.
 
-- Each contender is a process with one thread. All of them take turns on one
-  core, call after call, so that what else the machine does meets all alike.
+- Each contender is a process with one thread. All are on one core; those of a
+  framework take turns, call after call, so that what else the machine does
+  meets all alike.
 - Times are CPU milliseconds of one call, medians with quartiles: what other
-  processes take of the core does not count, but the caches are shared.
+  processes take of the core does not count, but the caches are shared. From run
+  to run a ratio may move by a tenth.
 - All get the same inputs and weights. Forward + backward ends with the loss and
   the gradients of all float inputs and weights.
 - glibc's malloc keeps its memory in all of them (`MALLOC_MMAP_MAX_=0`,
-  `MALLOC_TRIM_THRESHOLD_` and `MALLOC_TOP_PAD_` large). With its defaults
-  PyTorch and JAX spend up to half their time in page faults.
+  `MALLOC_TRIM_THRESHOLD_` and `MALLOC_TOP_PAD_` large), and TensorFlow uses it
+  instead of its own pool, which makes no difference to its times. With malloc's
+  defaults PyTorch and JAX spend up to half their time in page faults.
 - Numbers are "equal" when the output and each gradient differ by at most
   {TOLERANCE:.0e} of the largest value from kseq's on the same framework.
 - First calls: seconds from nothing built to the first result, and to the first
   gradients after it: building, tracing, compiling.
+"""
+WANTED = """\
+Ratios are peer / kseq, so above 1 kseq takes less.
 """
 MEMORY = """\
 What the first step of training adds at most to a process that has built its
@@ -142,14 +150,15 @@ def _claims(results: Results) -> str:
         [
             claim.work,
             LINEUP[claim.ours].title,
-            claim.about,
-            f"{'at most' if claim.peer is None else 'at least'} {claim.wanted}",
+            claim.against,
+            WHAT[claim.what],
+            claim.bound,
             digits(measured),
             "yes" if claim.holds(measured) else "**no**",
         ]
         for claim, measured in measured_claims(results)
     ]
-    titles = ("work", "kseq", "what", "wanted", "measured", "reached")
+    titles = ("work", "kseq", "peer", "of", "wanted", "measured", "reached")
     return markdown(titles, rows)
 
 
