@@ -114,7 +114,7 @@ kseq's layers beside their peers. This page is written by
   the gradients of all float inputs and weights.
 - glibc's malloc keeps its memory in all of them (`MALLOC_MMAP_MAX_=0`,
   `MALLOC_TRIM_THRESHOLD_` and `MALLOC_TOP_PAD_` large), and TensorFlow uses it
-  instead of its own pool, which makes no difference to its times. With malloc's
+  instead of its own pool, which would hide what a call needs. With malloc's
   defaults PyTorch and JAX spend up to half their time in page faults.
 - Numbers are "equal" when the output and each gradient differ by at most
   {TOLERANCE:.0e} of the largest value from kseq's on the same framework.
