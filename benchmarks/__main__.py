@@ -12,7 +12,7 @@ from rich.console import Console
 from benchmarks import growth, lineup, measure, report, works
 from benchmarks.lineup import FRAMEWORKS
 from benchmarks.machine import about
-from benchmarks.results import NAME, Results
+from benchmarks.results import NAME, Results, repeats
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -54,6 +54,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--quick", action="store_true", help="a minute or two: a few of each")
     add("--growth", action="store_true", help="time and memory against size")
+    add("--again", action="store_true", help="another run beside the first")
     add("--page", action="store_true", help="measure nothing, write the page")
     add("--works", nargs="+", default=[], help="names, or words in them")
     add("--frameworks", nargs="+", default=[], choices=FRAMEWORKS)
@@ -89,13 +90,18 @@ def _times(options: argparse.Namespace, console: Console) -> None:
     contenders = lineup.choose(options.frameworks, options.contenders)
     names = works.choose(options.works)
     results = Results(about(options.core))
+    old = repeats(options.out)
+    name = f"again-{len(old) + 1}.json" if options.again else NAME
+    if not options.again:  # they were made again after another run
+        for repeat in old:
+            (options.out / repeat).unlink()
     rows = measure.times(names, contenders, options.rounds, options.seconds)
     results.times.extend(_watched(rows, console, "work"))
-    results.save(options.out)
+    results.save(options.out, name)
     if not options.no_memory:
         rows = measure.peaks(results.times, MEMORY)
         results.peaks.extend(_watched(rows, console, "work", "memory of "))
-        results.save(options.out)
+        results.save(options.out, name)
     report.show(results, console)
 
 

@@ -11,7 +11,7 @@ from benchmarks import charts
 from benchmarks.claims import CLAIMS, WHAT, Claim
 from benchmarks.growth_page import growth_section
 from benchmarks.lineup import LINEUP
-from benchmarks.results import TOLERANCE, Results, numbers
+from benchmarks.results import TOLERANCE, Results, numbers, repeats
 from benchmarks.text import digits, markdown
 
 PASSES = ("forward", "train")
@@ -82,9 +82,10 @@ def _pass(results: Results, work: str, name: str, pass_: str) -> list[str]:
 def write(results: Results, folder: Path) -> None:
     """The pictures, and the page that shows them."""
     pictures = charts.draw(results, folder)
+    again = [Results.load(folder, name) for name in repeats(folder)]
     parts = [
         f"# Benchmarks\n\n{INTRODUCTION}\n{_about(results)}",
-        f"## Wanted and measured\n\n{WANTED}\n{_claims(results)}",
+        f"## Wanted and measured\n\n{WANTED}\n{_claims(results, again)}",
         "## Times\n",
     ]
     parts += (f"![{title}]({file})\n" for title, file in pictures.items())
@@ -122,7 +123,8 @@ kseq's layers beside their peers. This page is written by
   gradients after it: building, tracing, compiling.
 """
 WANTED = """\
-Ratios are peer / kseq, so above 1 kseq takes less.
+Ratios are peer / kseq, so above 1 kseq takes less. What other whole runs gave
+stands behind what this one did.
 """
 MEMORY = """\
 What the first step of training adds at most to a process that has built its
@@ -145,7 +147,7 @@ def _about(results: Results) -> str:
     )
 
 
-def _claims(results: Results) -> str:
+def _claims(results: Results, again: list[Results]) -> str:
     rows = [
         [
             claim.work,
@@ -153,7 +155,7 @@ def _claims(results: Results) -> str:
             claim.against,
             WHAT[claim.what],
             claim.bound,
-            digits(measured),
+            ", ".join(map(digits, claim.measured_in([results, *again]))),
             "yes" if claim.holds(measured) else "**no**",
         ]
         for claim, measured in measured_claims(results)

@@ -26,19 +26,19 @@ class Results:
     times: list[dict[str, Any]] = field(default_factory=list)
     peaks: list[dict[str, Any]] = field(default_factory=list)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, name: str = NAME) -> None:
         """A row a line, so that a difference can be read."""
         folder.mkdir(parents=True, exist_ok=True)
         parts = [f'"about": {json.dumps(self.about, indent=2)}']
-        for name in ("times", "peaks"):
-            rows = ",\n".join(json.dumps(row) for row in getattr(self, name))
-            parts.append(f'"{name}": [\n{rows}\n]')
+        for part in ("times", "peaks"):
+            rows = ",\n".join(json.dumps(row) for row in getattr(self, part))
+            parts.append(f'"{part}": [\n{rows}\n]')
         text = "{\n" + ",\n".join(parts) + "\n}\n"
-        (folder / NAME).write_text(text, encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> "Results":
-        return cls(**json.loads((folder / NAME).read_text(encoding="utf-8")))
+    def load(cls, folder: Path, name: str = NAME) -> "Results":
+        return cls(**json.loads((folder / name).read_text(encoding="utf-8")))
 
     def works(self) -> list[str]:
         return list(dict.fromkeys(row["work"] for row in self.times))
@@ -64,6 +64,11 @@ class Results:
         kseq = self.value(work, ours(LINEUP[contender]), what)
         value = self.value(work, contender, what)
         return value / kseq if value and kseq else None
+
+
+def repeats(folder: Path) -> list[str]:
+    """The names of the runs that were made again, after the one of NAME."""
+    return sorted(path.name for path in folder.glob("again-*.json"))
 
 
 def _by_contender(

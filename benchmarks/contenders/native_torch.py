@@ -27,18 +27,20 @@ FRAMEWORK = "torch"
 ROWS = 3000
 
 
-def din(work, weights):
-    variables = _variables(weights)
+def din(work, weights, rows=ROWS):
     fold = work.steps >= work.dim
 
     def call(inputs, variables):
-        return _Din.apply(*inputs, fold, *variables)
+        return _Din.apply(*inputs, rows, fold, *variables)
 
-    return call, variables
+    return call, variables(weights)
 
 
-def _groups(lengths, rows):
-    """Examples of like length, `rows` steps of them at a time."""
+def _groups(lengths, steps, rows):
+    """Examples of like length, `rows` steps of them at a time; None: all."""
+    if rows is None:
+        yield slice(None), steps
+        return
     order = torch.argsort(lengths, descending=True)
     sizes = lengths[order].tolist()
     start = 0
@@ -51,7 +53,7 @@ def _groups(lengths, rows):
 
 class _Din(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, query, keys, lengths, fold, *weights):
+    def forward(ctx, query, keys, lengths, rows, fold, *weights):
         scorer, bias, kernel, kernel2, bias1, bias2 = weights
         candidates, dim = query.shape[1:]
         of_query, of_keys, of_both = _cut(kernel, dim)
@@ -59,9 +61,10 @@ class _Din(torch.autograd.Function):
         lengths = lengths.reshape(-1).clamp(0, keys.shape[1])
         output = torch.empty_like(query)
         kept = []
-        for at, steps in _groups(lengths, ROWS // candidates):
+        rows = rows and rows // candidates
+        for at, steps in _groups(lengths, keys.shape[1], rows):
             k, q = keys[at, :steps], query[at]
-            added = from_query[at].view(len(at), 1, -1)
+            added = from_query[at].view(len(q), 1, -1)
             if fold:
                 folded = _fold(q, of_keys, of_both)
                 hidden = torch.baddbmm(added, k, folded)
@@ -75,12 +78,12 @@ class _Din(torch.autograd.Function):
                         .reshape(len(both), -1)
                     )
                 hidden.addmm_(both, of_both)
-                hidden.view(len(at), steps, -1).add_(added)
+                hidden.view(len(q), steps, -1).add_(added)
             hidden = hidden.view(-1, bias1.shape[0]).sigmoid_()
             hidden2 = torch.addmm(bias2, hidden, kernel2).sigmoid_()
             scores = torch.mv(hidden2, scorer[:, 0]).add_(bias)
-            valid = _valid(k, lengths[at, None])
-            scores = scores.view(len(at), steps, candidates)
+            valid = valid_steps(k, lengths[at, None])
+            scores = scores.view(len(q), steps, candidates)
             scores.mul_(valid[:, :, None])
             output[at] = torch.bmm(scores.transpose(1, 2), k)
             kept.append((at, k, hidden, hidden2, scores, valid))
@@ -116,8 +119,8 @@ class _Din(torch.autograd.Function):
             d_bias2 += d2.sum(0)
             d1 = torch.mm(d2, kernel2.t())
             _sigmoid_backward_(d1, hidden)
-            d1 = d1.view(len(at), steps, candidates * units)
-            d_added[at] = d1.sum(1).view(len(at), candidates, units)
+            d1 = d1.view(len(q), steps, candidates * units)
+            d_added[at] = d1.sum(1).view(len(q), candidates, units)
             d_k = torch.bmm(scores, up)
             if ctx.fold:
                 folded = _fold(q, of_keys, of_both)
@@ -135,7 +138,7 @@ class _Din(torch.autograd.Function):
                 both = (k[:, :, None] * q[:, None]).view(-1, dim)
                 d_of_both.addmm_(both.t(), d1)
                 d_both = torch.mm(d1, of_both.t())
-                d_both = d_both.view(len(at), steps, candidates, dim)
+                d_both = d_both.view(len(q), steps, candidates, dim)
                 d_k += (d_both * q[:, None]).sum(2)
                 d_query[at] = d_both.mul_(k[:, :, None]).sum(1)
                 d1 = d1.view(-1, candidates, units).sum(1)
@@ -153,6 +156,7 @@ class _Din(torch.autograd.Function):
             d_keys,
             None,
             None,
+            None,
             d_scorer,
             d_bias,
             d_kernel,
@@ -166,7 +170,7 @@ def augru(work, weights):
     def call(inputs, variables):
         return _AUGRU.apply(*inputs, *variables)
 
-    return call, _variables(weights)
+    return call, variables(weights)
 
 
 def bilstm(work, weights):
@@ -183,7 +187,7 @@ def bilstm(work, weights):
         values = dict(zip(names, flat, strict=True))
         return torch.func.functional_call(net, values, (x,))[0]
 
-    return call, _variables(weights)
+    return call, variables(weights)
 
 
 def transformer(work, weights):
@@ -210,7 +214,7 @@ def transformer(work, weights):
         out = F.scaled_dot_product_attention(q, k, v, mask)
         return out.transpose(1, 2).reshape(len(x), -1)
 
-    return call, _variables(weights)
+    return call, variables(weights)
 
 
 def pooling(work, weights):
@@ -220,7 +224,7 @@ def pooling(work, weights):
         x, lengths = inputs
         if mode == "max":
             return _Max.apply(x, lengths)
-        share = _valid(x, lengths).to(x.dtype)
+        share = valid_steps(x, lengths).to(x.dtype)
         if mode == "mean":
             share /= lengths
         return _WeightedSum.apply(x, share)
@@ -231,7 +235,7 @@ def pooling(work, weights):
 def weighted(work, weights):
     def call(inputs, variables):
         x, lengths, scores = inputs
-        shown = scores[..., 0].masked_fill(~_valid(x, lengths), -torch.inf)
+        shown = scores[..., 0].masked_fill(~valid_steps(x, lengths), -torch.inf)
         return _WeightedSum.apply(x, shown.softmax(1))
 
     return call, []
@@ -412,7 +416,8 @@ class _Max(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, lengths):
         hidden = torch.zeros(x.shape[:2])
-        hidden = hidden.masked_fill_(~_valid(x, lengths), -torch.inf)[..., None]
+        hidden.masked_fill_(~valid_steps(x, lengths), -torch.inf)
+        hidden = hidden[..., None]
         output = torch.empty_like(x[:, :1])
         for out, *some in _slices(output, x, hidden):
             torch.amax(torch.add(*some), 1, keepdim=True, out=out)
@@ -433,7 +438,7 @@ def _slices(*tensors, size=32):
     return zip(*(x.split(size) for x in tensors), strict=True)
 
 
-def _valid(x, lengths):
+def valid_steps(x, lengths):
     return torch.arange(x.shape[1]) < lengths
 
 
@@ -457,5 +462,5 @@ def _sigmoid_backward_(gradient, output):
     )
 
 
-def _variables(weights):
+def variables(weights):
     return [torch.from_numpy(w).requires_grad_() for w in weights]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import growth, lineup, measure, works
+from benchmarks import growth, lineup, measure, results, works
 from benchmarks.claims import CLAIMS, Claim
 from benchmarks.results import Results, numbers
 from benchmarks.text import digits, markdown
@@ -36,6 +36,16 @@ def test_quartiles():
 def test_results_are_read_as_they_were_saved(tmp_path):
     RESULTS.save(tmp_path)
     assert Results.load(tmp_path) == RESULTS
+
+
+def test_runs_made_again_stand_behind_the_first(tmp_path):
+    RESULTS.save(tmp_path, "again-1.json")
+    RESULTS.save(tmp_path)
+    assert results.repeats(tmp_path) == ["again-1.json"]
+    slower = [{**row, "train": {"median": 30}} for row in RESULTS.times]
+    claim = Claim("BiLSTM", "kseq-graph", "deepctr", 1)
+    runs = [RESULTS, Results({}, slower), Results({})]
+    assert claim.measured_in(runs) == [1.5, 1]
 
 
 def test_a_peer_is_compared_with_the_kseq_that_runs_like_it():
