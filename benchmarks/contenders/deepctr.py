@@ -27,7 +27,7 @@ def din(work, weights):
     inputs = _one_each(*_first_example(work))
     variables = _build(layer, inputs, weights)
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         query = inputs[0]
         return tf.reshape(layer(_one_each(*inputs)), query.shape)
 
@@ -83,7 +83,7 @@ def bilstm(work, weights):
     layer = BiLSTM(work.units, layers=1, dropout_rate=0.0, merge_mode="concat")
     x, _ = _first_example(work)
     variables = _build(layer, x, weights)
-    return lambda inputs, variables: layer(inputs[0]), variables
+    return lambda inputs, variables, training: layer(inputs[0]), variables
 
 
 def transformer(work, weights):
@@ -103,18 +103,18 @@ def transformer(work, weights):
         return [x, x, lengths, lengths]
 
     variables = _build(layer, twice(_first_example(work)), weights)
-    return lambda inputs, variables: layer(twice(inputs)), variables
+    return lambda inputs, variables, training: layer(twice(inputs)), variables
 
 
 def pooling(work, weights):
     layer = SequencePoolingLayer(work["mode"])
-    return lambda inputs, variables: layer(inputs), []
+    return lambda inputs, variables, training: layer(inputs), []
 
 
 def weighted(work, weights):
     each, total = WeightedSequenceLayer(), SequencePoolingLayer("sum")
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         _, lengths, _ = inputs
         return total([each(inputs), lengths])
 

@@ -30,7 +30,7 @@ def din(work, weights):
         *(f"{name}.bias" for name in hidden),
     ]
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         # PyTorch's kernels are the transposed ones.
         parameters = {
             f"local_att.{name}": v.t()
@@ -64,7 +64,7 @@ def augru(work, weights):
         if v.ndim == 2:  # the layer leaves them as memory was
             torch.nn.init.normal_(v, std=v.shape[1] ** -0.5)
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths, scores = inputs
         lengths = lengths[:, 0]
         packed, packed_scores = (
@@ -86,4 +86,4 @@ def augru(work, weights):
 
 def pooling(work, weights):
     layer = SequencePoolingLayer(work["mode"])
-    return lambda inputs, variables: layer(inputs), []
+    return lambda inputs, variables, training: layer(inputs), []

@@ -14,7 +14,7 @@ def bilstm(work, weights):
     variables = [v.value for v in layer.trainable_variables]
     others = [v.value for v in layer.non_trainable_variables]
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         if FRAMEWORK == "jax":
             output, _ = layer.stateless_call(variables, others, inputs[0])
             return output

@@ -1,5 +1,7 @@
 """kseq's layers, on the backend that KERAS_BACKEND names."""
 
+import inspect
+
 import keras
 
 from kseq.layers.sequence import (
@@ -41,7 +43,7 @@ def transformer(work, weights):
         output_type=None,
     )
     call, variables = _ready(layer, _twice(work.inputs()), weights)
-    return lambda inputs, v: call(_twice(inputs), v), variables
+    return lambda inputs, *others: call(_twice(inputs), *others), variables
 
 
 def _twice(inputs):
@@ -55,7 +57,7 @@ def pooling(work, weights):
 
 def weighted(work, weights):
     each, total = WeightedSequenceLayer(), SequencePoolingLayer("sum")
-    return lambda inputs, _: total([each(inputs), inputs[1]]), []
+    return lambda inputs, *_: total([each(inputs), inputs[1]]), []
 
 
 def _ready(layer, inputs, weights):
@@ -63,6 +65,12 @@ def _ready(layer, inputs, weights):
     if weights:
         layer.set_weights(weights)
     variables = [v.value for v in layer.trainable_variables]
-    if FRAMEWORK == "jax":  # whose gradients are those of a function
-        return lambda x, v: layer.stateless_call(v, [], x)[0], variables
-    return lambda x, v: layer(x), variables
+    learns = "training" in inspect.signature(layer.call).parameters
+
+    def call(inputs, variables, training):
+        options = {"training": training} if learns else {}
+        if FRAMEWORK == "jax":  # whose gradients are those of a function
+            return layer.stateless_call(variables, [], inputs, **options)[0]
+        return layer(inputs, **options)
+
+    return call, variables

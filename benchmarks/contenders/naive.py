@@ -67,7 +67,7 @@ def transformer(work, weights):
         x = ops.reshape(x, (work.batch, work.steps, work["heads"], work.units))
         return ops.transpose(x, (0, 2, 1, 3))
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths = inputs
         q, k, v = (heads(ops.matmul(x, kernel)) for kernel in variables)
         mask = _mask(lengths, work.steps)
@@ -88,7 +88,7 @@ def transformer(work, weights):
 def pooling(work, weights):
     mode = work["mode"]
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths = inputs
         mask = ops.cast(_mask(lengths, x.shape[1]), "float32")
         mask = ops.tile(mask[:, :, None], (1, 1, x.shape[2]))

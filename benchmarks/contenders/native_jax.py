@@ -82,7 +82,7 @@ def din(work, weights):
 
     pool.defvjp(forward, backward)
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         query, keys, lengths = inputs
         put, put_back = _by_length(lengths)
         groups = (
@@ -279,7 +279,7 @@ def augru(work, weights):
     run = jax.custom_vjp(lambda *inputs: forward(*inputs)[0])
     run.defvjp(forward, backward)
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths, scores = inputs
         put, put_back = _by_length(lengths)
 
@@ -298,7 +298,7 @@ def augru(work, weights):
 
 
 def bilstm(work, weights):
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x = inputs[0].swapaxes(0, 1)  # all steps count
         ways = (
             _lstm(x, tuple(variables[:3]), False),
@@ -421,7 +421,7 @@ def transformer(work, weights):
     attend = jax.custom_vjp(lambda *inputs: forward(*inputs)[0])
     attend.defvjp(forward, backward)
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths = inputs
 
         def split(kernel):
@@ -442,7 +442,7 @@ def transformer(work, weights):
 def pooling(work, weights):
     mode = work["mode"]
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths = inputs
         if mode == "max":
             return _max(x, lengths)
@@ -489,7 +489,7 @@ def _shown(x, lengths):
 
 
 def weighted(work, weights):
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths, scores = inputs
         shown = jnp.where(_valid(x, lengths), scores[..., 0], -jnp.inf)
         return _weighted_sum(x, jax.nn.softmax(shown))

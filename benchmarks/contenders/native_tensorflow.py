@@ -91,7 +91,7 @@ def din(work, weights):
         _, output = _loop(count, group, _room(count, size, candidates, dim))
         return output.stack(), backward
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         query, keys, lengths = inputs
         put, put_back = _by_length(lengths)
 
@@ -288,7 +288,7 @@ def augru(work, weights):
 
         return tf.stack([h for h, _ in done]), backward
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths, scores = inputs
         put, put_back = _by_length(lengths)
 
@@ -308,7 +308,7 @@ def augru(work, weights):
 
 
 def bilstm(work, weights):
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x = tf.transpose(inputs[0], (1, 0, 2))  # all steps count
         run = _loop_lstm if _in_xla() else _block_lstm
         forward = run(x, *map(tf.identity, variables[:3]))
@@ -496,7 +496,7 @@ def transformer(work, weights):
 
         return outputs, backward
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths = inputs
 
         def split(kernel):
@@ -517,7 +517,7 @@ def transformer(work, weights):
 def pooling(work, weights):
     mode = work["mode"]
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths = inputs
         if mode == "max":
             return _max(x, lengths)
@@ -541,7 +541,7 @@ def _max(x, lengths):
 
 
 def weighted(work, weights):
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths, scores = inputs
         shown = tf.where(_valid(x, lengths), scores[..., 0], HIDDEN)
         return tf.nn.softmax(shown)[:, None] @ x

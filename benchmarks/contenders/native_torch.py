@@ -30,7 +30,7 @@ ROWS = 3000
 def din(work, weights, rows=ROWS):
     fold = work.steps >= work.dim
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         return _Din.apply(*inputs, rows, fold, *variables)
 
     return call, variables(weights)
@@ -167,7 +167,7 @@ class _Din(torch.autograd.Function):
 
 
 def augru(work, weights):
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         return _AUGRU.apply(*inputs, *variables)
 
     return call, variables(weights)
@@ -179,7 +179,7 @@ def bilstm(work, weights):
     )
     zeros = torch.zeros(4 * work.units)
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, _ = inputs  # all steps count
         mine = [w.t().contiguous() if w.ndim == 2 else w for w in variables]
         flat = [*mine[:3], zeros, *mine[3:], zeros]
@@ -193,7 +193,7 @@ def bilstm(work, weights):
 def transformer(work, weights):
     heads, blinding = work["heads"], work["blinding"]
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths = inputs
         output = torch.zeros_like(x)
         for i, steps in enumerate(
@@ -220,7 +220,7 @@ def transformer(work, weights):
 def pooling(work, weights):
     mode = work["mode"]
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths = inputs
         if mode == "max":
             return _Max.apply(x, lengths)
@@ -233,7 +233,7 @@ def pooling(work, weights):
 
 
 def weighted(work, weights):
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths, scores = inputs
         shown = scores[..., 0].masked_fill(~valid_steps(x, lengths), -torch.inf)
         return _WeightedSum.apply(x, shown.softmax(1))

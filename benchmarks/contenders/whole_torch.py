@@ -21,7 +21,7 @@ def transformer(work, weights):
     heads, steps = work["heads"], work.steps
     others = ~torch.eye(steps, dtype=torch.bool)
 
-    def call(inputs, variables):
+    def call(inputs, variables, training):
         x, lengths = inputs
         q, k, v = (
             (x @ w).view(len(x), steps, heads, -1).transpose(1, 2)

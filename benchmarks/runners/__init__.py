@@ -5,8 +5,8 @@ A contender is a module of `benchmarks.contenders` with
 - `FRAMEWORK`: "tensorflow", "torch" or "jax", the runner's name;
 - a function for each kind of work that it can do, `kind(work, weights)`, which
   takes the work and its weights as NumPy arrays and returns `call, variables`:
-  `call(inputs, variables)` gives the output; `variables` is a list of the
-  framework's tensors, of which gradients are taken.
+  `call(inputs, variables, training)` gives the output; `variables` is a list of
+  the framework's tensors, of which gradients are taken where `training`.
 
 A runner offers `prepare(make, work, compiled)`, which returns two functions
 without arguments, `forward` and `train`. Both wait for what they compute, and

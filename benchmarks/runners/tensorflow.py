@@ -12,14 +12,14 @@ def prepare(make, work, compiled=False):
 
     @tf.function(jit_compile=compiled)
     def run(*inputs):
-        return call(list(inputs), variables)
+        return call(list(inputs), variables, False)
 
     @tf.function(jit_compile=compiled)
     def gradients(upstream, *inputs):
         floats = [x for x in inputs if x.dtype.is_floating]
         with tf.GradientTape() as tape:
             tape.watch(floats)
-            loss = tf.reduce_sum(call(list(inputs), variables) * upstream)
+            loss = tf.reduce_sum(call(list(inputs), variables, True) * upstream)
         found = tape.gradient(loss, [*floats, *variables])
         return loss, [tf.convert_to_tensor(x) for x in found]
 

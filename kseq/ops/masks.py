@@ -7,7 +7,7 @@ kept out by a select, never by a product: 0 times NaN is NaN.
 from keras import ops
 
 from kseq.checks import check_one_of, check_rank, check_same_dim, refuse
-from kseq.ops.backends import zero_steps
+from kseq.ops.backends import fill_steps
 from kseq.ops.numerics import LOWEST, dtype_of, step_numbers, upcast
 from kseq.types import Tensor
 
@@ -132,7 +132,7 @@ def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
     """
     x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
     check_mask(valid, x)
-    return zero_steps(x, expand_mask(valid, len(x.shape)))
+    return fill_steps(x, expand_mask(valid, len(x.shape)))
 
 
 def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:

@@ -5,6 +5,7 @@ import math
 from keras import ops
 
 from kseq.checks import check_axis, check_positive_int, refuse
+from kseq.ops.backends import fill_steps
 from kseq.ops.masks import (
     check_mask,
     expand_mask,
@@ -86,7 +87,7 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
     """
     x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
     check_mask(valid, x)
-    shown = ops.where(expand_mask(valid, 3), x, -math.inf)
+    shown = fill_steps(x, expand_mask(valid, 3), -math.inf)
     if not x.shape[1]:  # no step, or not known: one more, which never wins
         shown = ops.pad(
             shown, [[0, 0], [0, 1], [0, 0]], constant_values=-math.inf

@@ -140,11 +140,11 @@ class LocalActivationUnit(keras.layers.Layer):
         training: bool | None,
     ) -> Tensor:
         """Scores `(batch, candidates, steps)` of keys whose padding is 0."""
-        from_query, score = self.scorer(query, training)
+        from_query, score = self.scorer(query, keys, training)
         return score(query, from_query, keys, valid)
 
     def scorer(
-        self, query: Tensor, training: bool | None
+        self, query: Tensor, keys: Tensor, training: bool | None
     ) -> tuple[Tensor, Callable[..., Tensor]]:
         """What is made once of all queries, and the scorer of any of them.
 
@@ -152,6 +152,7 @@ class LocalActivationUnit(keras.layers.Layer):
             The queries' part of the first layer, and a function of some
             queries, their part, their keys and `valid`, that gives `scores`.
         """
+        form = din_form(keys.shape)
         outer = ops.cast(self.kernel, self.compute_dtype)
         outer_bias = ops.cast(self.bias, self.compute_dtype)
         hidden = bool(self.dnn.hidden_units)
@@ -161,7 +162,6 @@ class LocalActivationUnit(keras.layers.Layer):
         def score(
             query: Tensor, from_query: Tensor, keys: Tensor, valid: Any
         ) -> Tensor:
-            form = din_form(keys.shape)
             x = add_keys(from_query, query, keys, of_keys, of_both, form)
             batch, candidates, steps, units = ops.shape(x)
             if hidden:

@@ -128,7 +128,7 @@ class AttentionSequencePoolingLayer(SequenceLayer):
     ) -> Any:
         (query, keys), _ = self.unpack(inputs)
         valid = self.valid_steps(inputs, mask)
-        from_query, score = self.local_att.scorer(query, training)
+        from_query, score = self.local_att.scorer(query, keys, training)
 
         def weigh(
             query: Tensor, from_query: Tensor, keys: Tensor, valid: Tensor
@@ -146,7 +146,7 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         examples = query, from_query
         shows_weights = self.return_score or return_attention_scores
         if self.local_att.dnn.by_example and not shows_weights:
-            return by_groups(pool, examples, keys, valid)[0]
+            return by_groups(pool, examples, keys, valid, training)[0]
         weights, keys = weigh(*examples, keys, valid)
         if self.return_score and not return_attention_scores:
             return weights

@@ -28,10 +28,10 @@ measured: docs/performance.md.
 - `split(x, sizes)`, of the last axis, `sigmoid(x)`, `tanh(x)`: for its steps.
   Slices instead of a split have gradients of as many zeros as all of x.
 
-- `zero_steps(x, valid)`: `x`, `(batch, steps, ...)`, with 0 where `valid`,
-  `(batch, steps, 1, ...)` of the same rank, is False.
+- `fill_steps(x, valid, value=0)`: `x`, `(batch, steps, ...)`, with `value`
+  where `valid`, `(batch, steps, 1, ...)` of the same rank, is False.
 
-- `by_groups(function, examples, sequence, valid)`: the tensors that
+- `by_groups(function, examples, sequence, valid, training)`: the tensors that
   `function(*examples, sequence, valid)` gives of all examples, which do not
   depend on each other. It may be called with some of them at a time, in any
   order, and with sequences that end with the last step that counts: so what it
@@ -50,18 +50,19 @@ import keras
 
 from kseq.ops.backends.plain import (
     by_groups,
+    fill_steps,
     fused_attention,
     fused_lstm,
     sigmoid,
     split,
     tanh,
-    zero_steps,
 )
 
 match keras.backend.backend():
     case "tensorflow":
+        from kseq.ops.backends.tensorflow_groups import by_groups
         from kseq.ops.backends.tensorflow_loop import loop
-        from kseq.ops.backends.tensorflow_select import zero_steps
+        from kseq.ops.backends.tensorflow_select import fill_steps
     case "jax":
         from kseq.ops.backends.scan_loop import loop
     case "torch":
@@ -69,18 +70,18 @@ match keras.backend.backend():
         from kseq.ops.backends.torch_groups import by_groups
         from kseq.ops.backends.torch_loop import loop
         from kseq.ops.backends.torch_lstm import fused_lstm
-        from kseq.ops.backends.torch_select import zero_steps
+        from kseq.ops.backends.torch_select import fill_steps
         from kseq.ops.backends.torch_steps import sigmoid, split, tanh
     case _:
         from kseq.ops.backends.unrolled_loop import loop
 
 __all__ = [
     "by_groups",
+    "fill_steps",
     "fused_attention",
     "fused_lstm",
     "loop",
     "sigmoid",
     "split",
     "tanh",
-    "zero_steps",
 ]

@@ -10,8 +10,8 @@ from kseq.ops.numerics import tanh as tanh
 from kseq.types import Tensor
 
 
-def zero_steps(x: Tensor, valid: Tensor) -> Tensor:
-    return ops.where(valid, x, 0)
+def fill_steps(x: Tensor, valid: Tensor, value: float = 0) -> Tensor:
+    return ops.where(valid, x, value)
 
 
 def projecting(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,6 +38,7 @@ def by_groups(
     examples: tuple[Tensor, ...],
     sequence: Tensor,
     valid: Tensor,
+    training: bool | None,
 ) -> tuple[Tensor, ...]:
     return function(*examples, sequence, valid)
 

@@ -28,6 +28,7 @@ def by_groups(
     examples: Tensors,
     sequence: Tensor,
     valid: Tensor,
+    training: bool | None,  # not only
 ) -> Tensors:
     if not can_group(sequence):
         return function(*examples, sequence, valid)

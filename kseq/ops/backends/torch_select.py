@@ -20,10 +20,10 @@ INTEGERS = {
 }
 
 
-def zero_steps(x: Tensor, valid: Tensor) -> Tensor:
+def fill_steps(x: Tensor, valid: Tensor, value: float = 0) -> Tensor:
     # A compiler fuses a select with what comes next.
-    if x.dtype not in INTEGERS or not can_group(x):
-        return torch.where(valid, x, 0)
+    if value or x.dtype not in INTEGERS or not can_group(x):
+        return torch.where(valid, x, value)
     return _KeepBits.apply(x, -valid.to(INTEGERS[x.dtype]))
 
 

@@ -127,7 +127,7 @@ def test_bits_are_kept_and_gradients_too(dtype):
     x = torch.tensor([[[1.5], [float("nan")], [-2.0]]], dtype=dtype)
     x.requires_grad_()
     valid = torch.tensor([[True, False, True]])
-    kept = torch_select.zero_steps(x, valid[..., None])
+    kept = torch_select.fill_steps(x, valid[..., None])
     assert kept[0, :, 0].tolist() == [1.5, 0.0, -2.0]
     (once,) = torch.autograd.grad((kept**2).sum(), x, create_graph=True)
     assert once[0, :, 0].tolist() == [3.0, 0.0, -4.0]
