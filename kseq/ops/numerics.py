@@ -80,7 +80,9 @@ def step_numbers(x: Tensor) -> Tensor:
     # A running count, since exporters refuse arange here. Not always, since XLA
     # counts anew for each number.
     first = x[(slice(1), slice(None), *(0,) * (len(x.shape) - 2))]
-    return ops.cumsum(ops.ones_like(first, "float32"), axis=1)
+    # The sum is 0 where the batch is empty.
+    ones = ops.sum(ops.ones_like(first, "float32"), axis=0, keepdims=True) >= 0
+    return ops.cumsum(ops.cast(ones, "float32"), axis=1)
 
 
 def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:

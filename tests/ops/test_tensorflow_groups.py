@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.layers.sequence import AttentionSequencePoolingLayer
+from kseq.layers.sequence import AttentionSequencePoolingLayer, Transformer
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the form is TensorFlow's", allow_module_level=True)
@@ -27,6 +27,43 @@ MASK = np.array(
     ],
     bool,
 )
+ALL = np.ones((6, 2), bool)
+QUERY = RNG.normal(size=(6, 2, 4))
+OTHER = RNG.normal(size=(6, 3, 4))
+OTHER_MASK = MASK[::-1, :3]
+LAYERS = {
+    "din": (
+        AttentionSequencePoolingLayer,
+        {"att_hidden_units": (3, 2)},
+        [QUERY, X],
+        [ALL, MASK],
+    ),
+    "din-normalized": (
+        AttentionSequencePoolingLayer,
+        {"weight_normalization": True},
+        [QUERY[:, :1], X],
+        [ALL[:, :1], MASK],
+    ),
+    "transformer": (
+        Transformer,
+        {"att_embedding_size": 2, "head_num": 2, "output_type": None},
+        [OTHER, X],
+        [OTHER_MASK, MASK],
+    ),
+    "transformer-blinding": (
+        Transformer,
+        {
+            "att_embedding_size": 2,
+            "head_num": 2,
+            "blinding": True,
+            "attention_type": "additive",
+            "output_type": "masked_mean",
+            "max_steps": 5,
+        },
+        [X, X],
+        [MASK, MASK],
+    ),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -34,36 +71,39 @@ def short_sequences_too(monkeypatch):
     monkeypatch.setattr(tensorflow_groups, "LEAST_STEPS", 1)
 
 
-def results(layer, candidates, *, training, known=True, xla=False, x=X):
+def make(layer, dtype="float64"):
+    """One of LAYERS, the same each time."""
+    keras.utils.set_random_seed(0)
+    make, options, _, _ = LAYERS[layer]
+    return make(**options, dtype=dtype)
+
+
+def results(name, *, training, known=True, xla=False, dtype="float64", x=X):
     """Output and gradients of the inputs and the weights."""
-    query = np.random.default_rng(1).normal(size=(6, candidates, 4))
-    upstream = tf.constant(np.random.default_rng(2).normal(size=query.shape))
-
-    def find(query, x, mask):
-        with tf.GradientTape() as tape:
-            tape.watch([query, x])
-            output = layer([query, x], mask=[None, mask], training=training)
-            loss = tf.reduce_sum(output * tf.cast(upstream, output.dtype))
-        weights = [w.value for w in layer.trainable_variables]
-        return output, *tape.gradient(loss, [query, x, *weights])
-
+    _, _, inputs, masks = LAYERS[name]
+    layer = make(name, dtype)
     dtype = layer.compute_dtype
+    inputs = [tf.constant(x if y is X else y, dtype) for y in inputs]
+    masks = [tf.constant(m) for m in masks]
+    outputs = layer(inputs, mask=masks)
+    upstream = np.random.default_rng(2).normal(size=outputs.shape)
+
+    def find(inputs, masks):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            output = layer(inputs, mask=masks, training=training)
+            loss = tf.reduce_sum(output * tf.constant(upstream, output.dtype))
+        weights = [w.value for w in layer.trainable_variables]
+        return output, *tape.gradient(loss, [*inputs, *weights])
+
     signature = None
     if not known:
-        signature = [
-            tf.TensorSpec((None, candidates, 4), dtype),
-            tf.TensorSpec((None, None, 4), dtype),
-            tf.TensorSpec((None, None), "bool"),
-        ]
+        signature = tf.nest.map_structure(
+            lambda y: tf.TensorSpec([None, None, *y.shape[2:]], y.dtype),
+            [inputs, masks],
+        )
     find = tf.function(find, signature, jit_compile=xla)
-    given = tf.constant(query, dtype), tf.constant(x, dtype), MASK
-    return [tf.convert_to_tensor(y).numpy() for y in find(*given)]
-
-
-def make(dtype="float64", **options):
-    layer = AttentionSequencePoolingLayer((3, 2), dtype=dtype, **options)
-    layer.build([(None, 1, 4), (None, None, 4)])
-    return layer
+    return [tf.convert_to_tensor(y).numpy() for y in find(inputs, masks)]
 
 
 def calls(monkeypatch):
@@ -71,9 +111,9 @@ def calls(monkeypatch):
     seen = []
     cut = tensorflow_groups._cut
 
-    def counted(x, groups, longest):
-        seen.append(len(groups))
-        return cut(x, groups, longest)
+    def counted(x, rows):
+        seen.append(len(rows))
+        return cut(x, rows)
 
     monkeypatch.setattr(tensorflow_groups, "_cut", counted)
     return seen
@@ -84,61 +124,61 @@ def close(got, expected, tolerance=1e-12):
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
 
 
-# More groups than examples: some are empty.
-@pytest.mark.parametrize("number", [1, 3, 8])
-@pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize("candidates", [1, 2])
-def test_any_number_of_groups_gives_the_same(
-    number, normalize, candidates, monkeypatch
-):
-    layer = make(weight_normalization=normalize)
-    whole = results(layer, candidates, training=False)
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("name", LAYERS)
+def test_any_number_of_groups_gives_the_same(name, number, monkeypatch):
+    whole = results(name, training=False)
     seen = calls(monkeypatch)
     monkeypatch.setattr(tensorflow_groups, "GROUPS", number)
-    close(results(layer, candidates, training=True), whole)
-    assert seen == [number, number]  # of the keys and of the mask
+    close(results(name, training=True), whole)
+    assert set(seen) == {number}
 
 
-def test_shapes_need_not_be_known(monkeypatch):
-    layer = make()
-    whole = results(layer, 2, training=False)
+# Some of the groups are empty then.
+@pytest.mark.parametrize("name", LAYERS)
+def test_shapes_need_not_be_known(name, monkeypatch):
+    whole = results(name, training=False)
     seen = calls(monkeypatch)
-    close(results(layer, 2, training=True, known=False), whole)
-    assert seen
+    close(results(name, training=True, known=False), whole)
+    assert set(seen) == {tensorflow_groups.GROUPS}
 
 
-def test_padding_stays_out():
-    layer = make()
-    whole = results(layer, 1, training=False)
+@pytest.mark.parametrize("name", LAYERS)
+def test_padding_stays_out(name):
+    whole = results(name, training=False)
     padded = np.where(MASK[..., None], X, np.nan)
-    close(results(layer, 1, training=True, x=padded), whole)
+    close(results(name, training=True, x=padded), whole)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
-def test_half_precision_goes_through(dtype):
-    layer = make(dtype)
-    whole = results(layer, 1, training=False)
-    close(results(layer, 1, training=True), whole, tolerance=2e-2)
+@pytest.mark.parametrize("name", LAYERS)
+def test_half_precision_goes_through(name, dtype):
+    whole = results(name, training=False, dtype=dtype)
+    got = results(name, training=True, dtype=dtype)
+    close(got, whole, tolerance=5e-2)
 
 
-def test_xla_and_eager_calls_are_not_cut(monkeypatch):
-    layer = make()
-    whole = results(layer, 1, training=False)
+@pytest.mark.parametrize("name", LAYERS)
+def test_xla_and_eager_calls_are_not_cut(name, monkeypatch):
+    whole = results(name, training=False)
     seen = calls(monkeypatch)
-    close(results(layer, 1, training=True, xla=True), whole)
-    layer([X[:, :1], X], mask=[None, MASK], training=True)
+    close(results(name, training=True, xla=True), whole)
+    _, _, inputs, masks = LAYERS[name]
+    make(name)(inputs, mask=masks, training=True)
     assert not seen
 
 
 def test_statistics_of_the_batch_are_of_all_of_it(monkeypatch):
-    layer = make(att_activation="dice")
+    monkeypatch.setitem(LAYERS["din"][1], "att_activation", "dice")
     seen = calls(monkeypatch)
-    results(layer, 1, training=True)
+    results("din", training=True)
     assert not seen
 
 
-def test_gradients_have_gradients():
-    layer = make()
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradients_have_gradients(name):
+    layer = make(name)
+    _, _, inputs, masks = LAYERS[name]
 
     @tf.function
     def twice(x, training):
@@ -146,8 +186,8 @@ def test_gradients_have_gradients():
             outer.watch(x)
             with tf.GradientTape() as inner:
                 inner.watch(x)
-                inputs = [x[:, :1], x]
-                y = layer(inputs, mask=[None, MASK], training=training)
+                given = [x if y is X else y for y in inputs]
+                y = layer(given, mask=masks, training=training)
                 loss = tf.reduce_sum(y**2)
             once = tf.reduce_sum(inner.gradient(loss, x) ** 2)
         return outer.gradient(once, x)

@@ -140,13 +140,13 @@ class AttentionSequencePoolingLayer(SequenceLayer):
             )
             return weights, keys
 
-        def pool(*group: Tensor) -> tuple[Tensor]:
-            return (attention_pool(*weigh(*group)),)
+        def pool(*group: Tensor) -> Tensor:
+            return attention_pool(*weigh(*group))
 
         examples = query, from_query
         shows_weights = self.return_score or return_attention_scores
         if self.local_att.dnn.by_example and not shows_weights:
-            return by_groups(pool, examples, keys, valid, training)[0]
+            return by_groups(pool, examples, (keys,), (valid,), training)
         weights, keys = weigh(*examples, keys, valid)
         if self.return_score and not return_attention_scores:
             return weights

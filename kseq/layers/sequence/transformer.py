@@ -1,5 +1,6 @@
 import functools
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -21,6 +22,7 @@ from kseq.layers.core.layer_normalization import LayerNormalization
 from kseq.layers.seeds import check_seed, nth_seed
 from kseq.layers.sequence.position_encoding import PositionEncoding
 from kseq.layers.sequence.sequence_layer import mask_to_pass
+from kseq.ops.backends import by_groups
 from kseq.ops.masks import resolve_mask, zero_padding
 from kseq.ops.multi_head import ATTENTION_TYPES, multi_head_attention
 from kseq.ops.numerics import linear
@@ -295,12 +297,25 @@ class Transformer(keras.layers.Layer):
 
         # Zeros in padded queries: what stands there would have no part in the
         # result, but in the gradient 0 times NaN is NaN.
-        result = self._attention(
-            zero_padding(queries, query_valid),
-            keys,
-            query_valid,
-            valid,
+        asked = zero_padding(queries, query_valid)
+        dropout = None
+        if self.dropout_rate and training:
+            dropout = functools.partial(self.dropout, training=True)
+        # Of all: how long those of a group are is not known.
+        steps = [x.shape[1] or self.max_steps for x in (queries, keys)]
+        known = [n for n in steps if n is not None]
+        attend = functools.partial(
+            self._attention,
+            dropout=dropout,
+            max_steps=max(known) if known == steps else None,
+        )
+        result = by_groups(
+            attend,
+            (),
+            (asked, keys),
+            (query_valid, valid),
             training,
+            gives_steps=True,
         )
         if self.use_res:
             result = result + queries
@@ -319,7 +334,8 @@ class Transformer(keras.layers.Layer):
         keys: Tensor,
         query_valid: Tensor,
         valid: Tensor,
-        training: bool | None,
+        dropout: Callable[[Tensor], Tensor] | None,
+        max_steps: int | None,
     ) -> Tensor:
         weights: tuple[Any, ...] = ()
         if self.attention_type == "additive":
@@ -327,9 +343,6 @@ class Transformer(keras.layers.Layer):
         elif self.attention_type == "ln":
             norms = self.att_ln_q, self.att_ln_k
             weights = tuple(w for n in norms for w in (n.gamma, n.beta))
-        dropout = None
-        if self.dropout_rate and training:
-            dropout = functools.partial(self.dropout, training=True)
         result = multi_head_attention(
             self._heads(queries, self.query_kernel),
             self._heads(keys, self.key_kernel),
@@ -339,7 +352,7 @@ class Transformer(keras.layers.Layer):
             weights,
             self.blinding,
             dropout,
-            self.max_steps,
+            max_steps,
             query_valid=query_valid,
         )
         result = ops.transpose(result, (0, 2, 1, 3))

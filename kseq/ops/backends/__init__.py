@@ -31,12 +31,19 @@ measured: docs/performance.md.
 - `fill_steps(x, valid, value=0)`: `x`, `(batch, steps, ...)`, with `value`
   where `valid`, `(batch, steps, 1, ...)` of the same rank, is False.
 
-- `by_groups(function, examples, sequence, valid, training)`: the tensors that
-  `function(*examples, sequence, valid)` gives of all examples, which do not
-  depend on each other. It may be called with some of them at a time, in any
-  order, and with sequences that end with the last step that counts: so what it
-  gives must have no step axis. Of one step it makes about as many numbers as
-  the last of `examples`, `(batch, ...)`, has of one example.
+- `by_groups(function, examples, sequences, valid, training,
+  gives_steps=False)`: the tensor that `function(*examples, *sequences, *valid)`
+  gives of all examples, which do not depend on each other. It may be called
+  with some of them at a time, in any order, and with sequences that end with
+  the last step that counts.
+
+  - `examples`: tensors `(batch, ...)`. Of one step the function makes about as
+    many numbers as the last of them has of one example;
+  - `sequences`: tensors `(batch, steps, ...)`, each of its own number of steps;
+  - `valid`: for each a bool `(batch, steps)`;
+  - `training`: what may be exported is not in training;
+  - `gives_steps`: True: the result is `(batch, steps, ...)`, of the steps of
+    the first sequence, and 0 where they do not count.
 
 - `fused_attention(query, keys, values, query_valid, valid, blinding)`:
   `softmax(q k) v`, as in `multi_head_attention`, or None where the backend has

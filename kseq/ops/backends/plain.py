@@ -34,13 +34,14 @@ def sigmoid(x: Tensor) -> Tensor:
 
 
 def by_groups(
-    function: Callable[..., tuple[Tensor, ...]],
+    function: Callable[..., Tensor],
     examples: tuple[Tensor, ...],
-    sequence: Tensor,
-    valid: Tensor,
+    sequences: tuple[Tensor, ...],
+    valid: tuple[Tensor, ...],
     training: bool | None,
-) -> tuple[Tensor, ...]:
-    return function(*examples, sequence, valid)
+    gives_steps: bool = False,
+) -> Tensor:
+    return function(*examples, *sequences, *valid)
 
 
 def no_form(*arguments: Any) -> None:

@@ -21,33 +21,33 @@ LEAST_STEPS = 50
 
 
 def by_groups(
-    function: Callable[..., Tensors],
+    function: Callable[..., Tensor],
     examples: Tensors,
-    sequence: Tensor,
-    valid: Tensor,
+    sequences: Tensors,
+    valid: Tensors,
     training: bool | None,
-) -> Tensors:
-    if not training or not can_group(sequence):
-        return function(*examples, sequence, valid)
-    places = tf.range(1, tf.shape(valid)[1] + 1)
-    lengths = tf.reduce_max(tf.where(valid, places, 1), axis=1)
-    order = tf.argsort(lengths)
+    gives_steps: bool = False,
+) -> Tensor:
+    if not training or not can_group(sequences[0]):
+        return function(*examples, *sequences, *valid)
+    lengths = [_last_steps(v) for v in valid]
+    order = tf.argsort(lengths[0])
     groups = _parts(order)
-    longest = [
-        # 1 where a group is empty.
-        tf.maximum(tf.reduce_max(part), 1)
-        for part in _parts(tf.gather(lengths, order))
+    rows = [
+        [_rows(v, each, group) for group in groups]
+        for v, each in zip(valid, lengths, strict=True)
     ]
     parts = zip(
         *(_parts(tf.gather(x, order)) for x in examples),
-        *(_cut(x, groups, longest) for x in (sequence, valid)),
+        *(_cut(x, to) for x, to in zip(sequences, rows, strict=True)),
+        *(_cut(x, to) for x, to in zip(valid, rows, strict=True)),
         strict=True,
     )
     found = [function(*part) for part in parts]
+    if gives_steps:
+        return _put(found, rows[0], sequences[0])
     back = tf.math.invert_permutation(order)
-    return tuple(
-        tf.gather(tf.concat(x, 0), back) for x in zip(*found, strict=True)
-    )
+    return tf.gather(tf.concat(found, 0), back)
 
 
 def can_group(sequence: Tensor) -> bool:
@@ -64,33 +64,61 @@ def can_group(sequence: Tensor) -> bool:
     )
 
 
+def _last_steps(valid: Tensor) -> Tensor:
+    """The place of the last step that counts, from 1; 1 where none does."""
+    places = tf.range(1, tf.shape(valid)[1] + 1)
+    return tf.reduce_max(tf.where(valid, places, 1), axis=1)
+
+
 def _parts(x: Tensor) -> list[Tensor]:
     batch = tf.shape(x)[0]
-    ends = [batch * i // GROUPS for i in range(GROUPS + 1)]
+    # Where there are fewer examples some groups are empty.
+    number = min(GROUPS, x.shape[0] or GROUPS)
+    ends = [batch * i // number for i in range(number + 1)]
     return [x[i:j] for i, j in itertools.pairwise(ends)]
 
 
-def _cut(x: Tensor, groups: list[Tensor], longest: list[Tensor]) -> Tensors:
-    """Each group's `(batch, steps, ...)` as far as its longest goes.
+def _rows(valid: Tensor, lengths: Tensor, group: Tensor) -> Tensor:
+    """Where a group's steps are, as far as its longest goes, in `_flat`."""
+    # 1 where a group is empty.
+    longest = tf.maximum(tf.reduce_max(tf.gather(lengths, group)), 1)
+    return group[:, None] * tf.shape(valid)[1] + tf.range(longest)
 
-    Each number of x is in one group, so its gradient has nothing to add.
-    """
-    steps = tf.shape(x)[1]
-    rows = [
-        group[:, None] * steps + tf.range(end)
-        for group, end in zip(groups, longest, strict=True)
-    ]
+
+def _cut(x: Tensor, rows: list[Tensor]) -> Tensors:
+    """Each group's `(batch, steps, ...)` of the whole."""
 
     @tf.custom_gradient
     def cut(x: Tensor) -> Any:
-        by_row = tf.reshape(x, [-1, *x.shape[2:]])
-
         def gradient(*upstream: Tensor) -> Tensor:
-            at = tf.concat([tf.reshape(r, [-1, 1]) for r in rows], 0)
-            found = [tf.reshape(u, [-1, *x.shape[2:]]) for u in upstream]
-            whole = tf.scatter_nd(at, tf.concat(found, 0), tf.shape(by_row))
-            return tf.reshape(whole, tf.shape(x))
+            return _put(upstream, rows, x)
 
-        return tuple(tf.gather(by_row, r) for r in rows), gradient
+        return tuple(tf.gather(_flat(x), to) for to in rows), gradient
 
     return cut(x)
+
+
+def _put(parts: Any, rows: list[Tensor], like: Tensor) -> Tensor:
+    """The way back: the whole, with 0 where no group is."""
+
+    @tf.custom_gradient
+    def put(*parts: Tensor) -> Any:
+        def gradient(upstream: Tensor) -> Tensors:
+            return _cut(upstream, rows)
+
+        at = tf.concat([tf.reshape(to, [-1, 1]) for to in rows], 0)
+        steps = tf.concat([_flat(part) for part in parts], 0)
+        batch, length = tf.unstack(tf.shape(like)[:2])
+        shape = tf.concat([[batch * length], tf.shape(steps)[1:]], 0)
+        whole = tf.scatter_nd(at, steps, shape)
+        return tf.reshape(
+            whole, tf.concat([[batch, length], tf.shape(steps)[1:]], 0)
+        ), gradient
+
+    whole = put(*parts)
+    whole.set_shape([*like.shape[:2], *parts[0].shape[2:]])
+    return whole
+
+
+def _flat(x: Tensor) -> Tensor:
+    return tf.reshape(x, [-1, *x.shape[2:]])

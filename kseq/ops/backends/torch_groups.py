@@ -24,19 +24,23 @@ class Group(NamedTuple):
 
 
 def by_groups(
-    function: Callable[..., Tensors],
+    function: Callable[..., Tensor],
     examples: Tensors,
-    sequence: Tensor,
-    valid: Tensor,
+    sequences: Tensors,
+    valid: Tensors,
     training: bool | None,  # not only
-) -> Tensors:
-    if not can_group(sequence):
-        return function(*examples, sequence, valid)
-    groups = of_like_length([valid], math.prod(examples[-1].shape[1:]))
+    gives_steps: bool = False,
+) -> Tensor:
+    # Attention, which gives steps, has groups of its own.
+    if gives_steps or not can_group(sequences[0]):
+        return function(*examples, *sequences, *valid)
+    numbers = math.prod(examples[-1].shape[1:])
+    groups = of_like_length(list(valid), numbers)
     parts = [cut(x, groups) for x in examples]
-    parts += [cut(x, groups, of=0) for x in (sequence, valid)]
+    parts += [cut(x, groups, i) for i, x in enumerate(sequences)]
+    parts += [cut(x, groups, i) for i, x in enumerate(valid)]
     found = [function(*part) for part in zip(*parts, strict=True)]
-    return tuple(put(x, groups) for x in zip(*found, strict=True))
+    return put(tuple(found), groups)
 
 
 def can_group(x: Tensor) -> bool:
