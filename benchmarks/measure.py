@@ -158,7 +158,10 @@ def _compare(
     paths = {}
     for remote in running:
         path = folder / f"{remote.contender.name}.npz"
-        if "error" not in remote.ask("save", str(path)):
+        answer = remote.ask("save", str(path))
+        if "error" in answer:
+            rows[remote] |= answer
+        else:
             paths[remote] = path
     reference = next((r for r in paths if r.contender.is_ours), None)
     for remote, path in paths.items():
@@ -175,16 +178,18 @@ def difference(path: Path, reference: Path) -> float | None:
             a is None or a.shape != b.shape for a, b in pairs
         ):
             return None
-        return max(
-            float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-30))
-            for a, b in pairs
-        )
+        far = [
+            np.abs(a - b).max() / max(np.abs(b).max(), 1e-30) for a, b in pairs
+        ]
+        # Python's max passes over NaN.
+        return float(np.nan_to_num(np.max(far), nan=np.inf))
 
 
 def _take_turns(
     running: list[Remote], rounds: int, seconds: float
 ) -> dict[Remote, dict[str, Any]]:
     found = {remote: {p: [] for p in PASSES} for remote in running}
+    failed = {}
     start = time.monotonic()
     for done in range(rounds):
         if done >= 5 and time.monotonic() - start > seconds:
@@ -195,8 +200,11 @@ def _take_turns(
                 answer = remote.ask("run", pass_)
                 if "ms" in answer:
                     found[remote][pass_].append(answer["ms"])
+                else:
+                    failed[remote] = answer
     return {
         remote: {p: quartiles(ms) for p, ms in each.items() if ms}
+        | failed.get(remote, {})
         for remote, each in found.items()
     }
 

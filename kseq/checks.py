@@ -140,13 +140,15 @@ def check_same_dim(axis: int, **shapes: Shape) -> int | None:
     8
     """
     known = {name: s[axis] for name, s in shapes.items() if s[axis] is not None}
-    if len(set(known.values())) > 1:
+    first = next(iter(known.values()), None)
+    # Not a set: to torch.jit.trace sizes are tensors, each its own.
+    if any(size != first for size in known.values()):
         refuse(
             " and ".join(known),
             f"equal sizes on axis {axis}",
             {name: tuple(shape) for name, shape in shapes.items()},
         )
-    return next(iter(known.values()), None)
+    return first
 
 
 def check_steps(steps: int | None, rows: int) -> None:

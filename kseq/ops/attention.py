@@ -132,7 +132,7 @@ def attention_weights(
     >>> ops.convert_to_numpy(weights).tolist()
     [[[0.5, 0.5, 0.0]]]
     """
-    scores, valid = ops.convert_to_tensor(scores), ops.convert_to_tensor(valid)
+    scores, valid = ops.convert_to_tensor(scores), ops.cast(valid, "bool")
     check_rank("valid", valid.shape, (2,))
     check_same_dim(0, valid=valid.shape, scores=scores.shape)
     check_same_dim(-1, valid=valid.shape, scores=scores.shape)

@@ -76,8 +76,7 @@ def resolve_mask(
     if mask is not None:
         mask = ops.convert_to_tensor(mask)
         check_rank("mask", mask.shape, (2,))
-        check_mask(mask, x)
-        valid = ops.cast(mask, "bool")
+        valid = check_mask(mask, x)
     if lengths is not None:
         within = lengths_to_mask(lengths, x)
         valid = within if valid is None else ops.logical_and(valid, within)
@@ -91,11 +90,16 @@ def _first_dims(x: Tensor) -> Tensor:
     return x[(slice(None), slice(None), *(0,) * (len(x.shape) - 2))]
 
 
-def check_mask(mask: Tensor, x: Tensor) -> None:
-    """Refuse a mask whose axes are not the first of x: (B, 1) would spread."""
+def check_mask(mask: Tensor, x: Tensor) -> Tensor:
+    """The mask in bools; refused where its axes are not the first of x.
+
+    Not broadcast: (batch, 1) would spread.
+    """
+    mask = ops.convert_to_tensor(mask)
     check_rank("mask", mask.shape, tuple(range(1, len(x.shape) + 1)))
     for axis in range(len(mask.shape)):
         check_same_dim(axis, mask=mask.shape, sequence=x.shape)
+    return ops.cast(mask, "bool")
 
 
 def expand_mask(valid: Tensor, rank: int) -> Tensor:
@@ -130,8 +134,8 @@ def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(kept).tolist()
     [[[1.0], [0.0]]]
     """
-    x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
-    check_mask(valid, x)
+    x = ops.convert_to_tensor(x)
+    valid = check_mask(valid, x)
     return fill_steps(x, expand_mask(valid, len(x.shape)))
 
 
@@ -161,7 +165,7 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     >>> ops.convert_to_numpy(masked_softmax(scores, valid)).tolist()
     [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
     """
-    scores, valid = ops.convert_to_tensor(scores), ops.convert_to_tensor(valid)
+    scores, valid = ops.convert_to_tensor(scores), ops.cast(valid, "bool")
     check_one_of("dtype of scores", dtype_of(scores), tuple(LOWEST))
     if 0 in scores.shape:  # no backend has a largest of nothing
         return scores

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from keras import ops
 
-from kseq.checks import check_one_of
+from kseq.checks import Words, check_one_of, check_rank, refuse
 from kseq.ops.backends import fused_attention, loop
+from kseq.ops.masks import check_mask
 from kseq.ops.numerics import (
     HALF_DTYPES,
     NEVER,
@@ -20,6 +21,9 @@ from kseq.ops.numerics import (
 from kseq.types import Tensor
 
 ATTENTION_TYPES = ("scaled_dot_product", "cos", "ln", "additive")
+
+# How many weights those take that have some.
+WEIGHTS = {"ln": 4, "additive": 2}
 
 # Of one head and one example: 1024 queries and as many keys.
 MOST_SCORES = 1 << 20
@@ -72,7 +76,8 @@ def multi_head_attention(
         finds no key that does.
 
     Raises:
-        ValueError: `attention_type` is none of those above.
+        ValueError: `attention_type` is none of those above, or ranks, sizes or
+            the number of weights do not fit.
 
     Reference:
         Vaswani et al., Attention Is All You Need, 2017, equation 1; Bahdanau et
@@ -90,9 +95,19 @@ def multi_head_attention(
     check_one_of("attention_type", attention_type, ATTENTION_TYPES)
     query, keys = ops.convert_to_tensor(query), ops.convert_to_tensor(keys)
     values = ops.convert_to_tensor(values)
-    valid = ops.convert_to_tensor(valid)
+    for name, x in (("query", query), ("keys", keys), ("values", values)):
+        check_rank(name, x.shape, (4,))
+    needed = WEIGHTS.get(attention_type, 0)
+    if len(weights) != needed:
+        refuse(
+            "weights",
+            f"{needed} of them for {attention_type!r}",
+            Words(f"{len(weights)}"),
+        )
+    valid = check_mask(valid, keys[:, 0])
     if query_valid is None:
         query_valid = ops.ones_like(query[:, 0, :, 0], "bool")
+    query_valid = check_mask(query_valid, query[:, 0])
     factor = keys.shape[-1] ** -0.5
     if attention_type == "cos":
         query, keys, factor = l2_normalize(query), l2_normalize(keys), 20.0
@@ -179,8 +194,8 @@ def _by_groups(
     batch, heads, queries, dim = ops.shape(query)
     # The last group is filled up with queries that nobody asks for.
     groups = (queries + size - 1) // size
-    filling = ops.zeros((batch, heads, groups * size - queries, dim))
-    filling = ops.cast(filling, query.dtype)
+    missing = groups * size - queries
+    filling = ops.zeros((batch, heads, missing, dim), query.dtype)
     padded = ops.concatenate([query, filling], axis=2)
     grouped = ops.reshape(padded, (-1, heads, groups, size, dim))
     grouped = ops.transpose(grouped, (0, 2, 1, 3, 4))

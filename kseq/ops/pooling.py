@@ -59,7 +59,8 @@ def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(mean).tolist()
     [[1.5]]
     """
-    x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
+    x = ops.convert_to_tensor(x)
+    valid = check_mask(valid, x)
     wide = upcast(zero_padding(x, valid))
     steps = ops.sum(ops.cast(valid, "int32"), axis=1, keepdims=True)
     count = ops.cast(ops.where(steps > 0, steps, 1), wide.dtype)
@@ -85,8 +86,10 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(largest).tolist()
     [[-1.0]]
     """
-    x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
-    check_mask(valid, x)
+    x = ops.convert_to_tensor(x)
+    valid = check_mask(valid, x)
+    if x.shape[0] == 0:  # TensorFlow has no largest of nothing
+        return masked_sum(x, valid)
     shown = fill_steps(x, expand_mask(valid, 3), -math.inf)
     if not x.shape[1]:  # no step, or not known: one more, which never wins
         shown = ops.pad(
@@ -123,8 +126,7 @@ def step_weights(
     [[2.0, 2.0, 0.0]]
     """
     weights = ops.convert_to_tensor(weights)
-    valid = ops.convert_to_tensor(valid)
-    check_mask(valid, weights)
+    valid = check_mask(valid, weights)
     if normalize:
         return masked_softmax(weights, valid)
     return zero_padding(weights, valid)
@@ -167,9 +169,7 @@ def k_max(
         refuse("k", f"at most the size {size} of axis {axis}", k)
     along_steps = valid is not None and axis == 1
     if valid is not None:
-        valid = ops.convert_to_tensor(valid)
-        check_mask(valid, x)
-        valid = expand_mask(valid, rank)
+        valid = expand_mask(check_mask(valid, x), rank)
         x = ops.where(valid, x, -math.inf if along_steps else 0.0)
     order = list(range(rank))
     order[axis], order[-1] = order[-1], order[axis]

@@ -5,7 +5,7 @@ Past the end of a sequence the state is carried and the output is 0.
 
 from keras import ops
 
-from kseq.checks import check_one_of, refuse
+from kseq.checks import check_one_of, check_rank, refuse
 from kseq.ops.backends import (
     fused_lstm,
     loop,
@@ -13,7 +13,7 @@ from kseq.ops.backends import (
     split,
     tanh,
 )
-from kseq.ops.masks import zero_padding
+from kseq.ops.masks import check_mask, zero_padding
 from kseq.types import Tensor
 
 GRU_TYPES = ("GRU", "AIGRU", "AGRU", "AUGRU")
@@ -60,8 +60,8 @@ def gru(
         count, and `(batch, units)`, the state after the last that does.
 
     Raises:
-        ValueError: `gru_type` or `augru_form` is none of those above, or the
-            scores that it needs are missing.
+        ValueError: `gru_type` or `augru_form` is none of those above, the
+            scores that it needs are missing, or shapes do not fit.
 
     Reference:
         Zhou et al., Deep Interest Evolution Network, 2019, equations 2-6.
@@ -78,11 +78,12 @@ def gru(
     """
     check_one_of("gru_type", gru_type, GRU_TYPES)
     check_one_of("augru_form", augru_form, AUGRU_FORMS)
-    x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
+    x, valid = _sequence(x, valid)
     kernel, bias = map(ops.convert_to_tensor, gates)
     candidate_kernel, candidate_bias = map(ops.convert_to_tensor, candidate)
     dim, units = x.shape[-1], candidate_kernel.shape[-1]
-    x = zero_padding(x, valid)
+    _check_kernel("gates", kernel, dim + units, 2 * units)
+    _check_kernel("candidate", candidate_kernel, dim + units, units)
     # w is a line in u, shift + slope u, of which a step computes no more than
     # it must. Both are 0 past the end, where the state is carried.
     counts = ops.expand_dims(ops.cast(valid, x.dtype), -1)
@@ -90,6 +91,8 @@ def gru(
     if gru_type in ("AGRU", "AUGRU"):
         if scores is None:
             refuse("scores", f"(batch, steps), for {gru_type}", None)
+        scores = ops.convert_to_tensor(scores)
+        check_rank("scores", scores.shape, (2,))
         scores = ops.cast(zero_padding(scores, valid), x.dtype)
         scores = ops.expand_dims(scores, -1)
         if gru_type == "AGRU":
@@ -151,6 +154,9 @@ def lstm(
         $h$, `(batch, steps, units)`, each at its step; 0 in steps that do not
         count.
 
+    Raises:
+        ValueError: shapes do not fit.
+
     Reference:
         Hochreiter and Schmidhuber, Long Short-Term Memory, 1997, with the
         forget gate of Gers et al., 2000.
@@ -165,11 +171,13 @@ def lstm(
     >>> tuple(lstm(x, valid, kernel, recurrent_kernel, bias).shape)
     (2, 5, 4)
     """
-    x, valid = ops.convert_to_tensor(x), ops.convert_to_tensor(valid)
+    x, valid = _sequence(x, valid)
     kernel, recurrent_kernel, bias = map(
         ops.convert_to_tensor, (kernel, recurrent_kernel, bias)
     )
-    x = zero_padding(x, valid)
+    units = recurrent_kernel.shape[0]
+    _check_kernel("kernel", kernel, x.shape[-1], 4 * units)
+    _check_kernel("recurrent_kernel", recurrent_kernel, units, 4 * units)
     outputs = fused_lstm(x, valid, kernel, recurrent_kernel, bias, reverse)
     if outputs is None:
         outputs = _lstm(x, valid, kernel, recurrent_kernel, bias, reverse)
@@ -211,6 +219,20 @@ def _lstm(
         projection=(kernel, bias),
     )
     return ops.flip(outputs, axis=1) if reverse else outputs
+
+
+def _sequence(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """x with 0 in the steps that do not count, and the steps that do."""
+    x = ops.convert_to_tensor(x)
+    check_rank("x", x.shape, (3,))
+    valid = check_mask(valid, x)
+    check_rank("valid", valid.shape, (2,))
+    return zero_padding(x, valid), valid
+
+
+def _check_kernel(name: str, kernel: Tensor, *sizes: int) -> None:
+    if tuple(kernel.shape) != sizes:
+        refuse(name, f"a kernel of shape {sizes}", tuple(kernel.shape))
 
 
 def _zeros(x: Tensor, units: int) -> Tensor:

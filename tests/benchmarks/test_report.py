@@ -133,6 +133,13 @@ def test_the_difference_is_relative_to_the_largest_of_its_array(tmp_path):
     assert measure.difference(a, b) is None
 
 
+def test_what_is_no_number_is_never_equal(tmp_path):
+    paths = tmp_path / "a.npz", tmp_path / "b.npz"
+    np.savez(paths[0], np.ones(2), np.array([1.0, np.nan]))
+    np.savez(paths[1], np.ones(2), np.ones(2))
+    assert numbers({"difference": measure.difference(*paths)}) == "others (inf)"
+
+
 def test_text():
     assert [digits(x) for x in (0.123, 12.34, 1234.5)] == [
         "0.12",

@@ -14,6 +14,7 @@ from kseq.layers.core import (
 )
 from kseq.layers.sequence import (
     AttentionSequencePoolingLayer,
+    DynamicGRU,
     KMaxPooling,
     SequencePoolingLayer,
     WeightedSequenceLayer,
@@ -245,6 +246,18 @@ CALLS = {
         [draw(4, 2, 6), X],
         None,
         "query and keys: " + SAME + "-1",
+    ),
+    "masks too few": (
+        attention,
+        [QUERY, X],
+        [MASK],
+        "mask: expected one for each input of ('query', 'keys')",
+    ),
+    "scores that are lengths": (
+        lambda: DynamicGRU(3, "AUGRU"),
+        [X, LENGTHS],
+        None,
+        "scores: expected a tensor of rank 2 or 3, the last of",
     ),
     "mask's rank": (
         Pooling,

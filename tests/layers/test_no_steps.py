@@ -1,4 +1,4 @@
-"""A batch whose histories are all empty may have no steps at all."""
+"""No steps at all, as of a batch of empty histories, and no examples."""
 
 import keras
 import numpy as np
@@ -23,3 +23,12 @@ def test_pools_to_zeros(example):
     usual = example.call(layer, ARRAYS, LENGTHS)
     assert out.shape == usual.shape
     assert np.all(out == 0)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=names(EXAMPLES))
+def test_an_empty_batch_gives_one(example):
+    layer = example.built()
+    usual = example.call(layer, ARRAYS, LENGTHS)
+    nobody = {name: x[:0] for name, x in ARRAYS.items()}
+    out = example.call(layer, nobody, LENGTHS[:0])
+    assert out.shape == (0, *usual.shape[1:])

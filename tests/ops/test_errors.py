@@ -11,10 +11,12 @@ from kseq.ops import (
     gru,
     k_max,
     lengths_to_mask,
+    lstm,
     masked_max,
     masked_mean,
     masked_softmax,
     masked_sum,
+    multi_head_attention,
     resolve_mask,
     zero_padding,
 )
@@ -31,6 +33,9 @@ def augru(scores):
     candidate = np.ones((6, 2), "float32"), np.zeros(2, "float32")
     valid = np.ones((2, 3), bool)
     return gru(X, valid, gates, candidate, scores, gru_type="AUGRU")
+
+
+LSTM = [np.ones(s, "float32") for s in ((4, 8), (2, 8), (8,))]
 
 
 def mask(*shape):
@@ -112,6 +117,33 @@ def mask(*shape):
         (
             lambda: augru(None),
             "scores: expected (batch, steps), for AUGRU; received None",
+        ),
+        (
+            lambda: augru(np.ones((2, 3, 1), "float32")),
+            "scores: expected a tensor of rank 2; received shape (2, 3, 1)",
+        ),
+        (
+            lambda: lstm(X[..., 0], np.ones((2, 3), bool), *LSTM),
+            "x: expected a tensor of rank 3; received shape (2, 3)",
+        ),
+        (
+            lambda: lstm(X[..., :3], np.ones((2, 3), bool), *LSTM),
+            "kernel: expected a kernel of shape (3, 8); received (4, 8)",
+        ),
+        (
+            lambda: lstm(X, np.ones((2, 1), bool), *LSTM),
+            "mask and sequence: expected equal sizes on axis 1; "
+            "received {'mask': (2, 1), 'sequence': (2, 3, 4)}",
+        ),
+        (
+            lambda: multi_head_attention(
+                *3 * (X[:, None],), np.ones((2, 3), bool), "ln"
+            ),
+            "weights: expected 4 of them for 'ln'; received 0",
+        ),
+        (
+            lambda: multi_head_attention(*3 * (X,), np.ones((2, 3), bool)),
+            "query: expected a tensor of rank 4; received shape (2, 3, 4)",
         ),
         (
             lambda: attention_weights(X, np.ones((2, 1), bool)),

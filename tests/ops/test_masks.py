@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
 
+from kseq import ops as kops
 from kseq.ops import (
     lengths_to_mask,
     masked_softmax,
@@ -55,6 +56,35 @@ def of(lengths, steps):
 def test_lengths_keep_the_first_steps(lengths, steps):
     expected = mask_of(np.zeros((len(lengths), steps)), lengths=lengths)
     np.testing.assert_array_equal(of(lengths, steps), expected)
+
+
+DIM = X.shape[-1]
+GATES = draw("gates", DIM + 2, 4), draw("gates' bias", 4)
+CANDIDATE = draw("candidate", DIM + 2, 2), draw("candidate's bias", 2)
+LSTM = draw("kernel", DIM, 8), draw("recurrent", 2, 8), draw("bias", 8)
+TAKE_A_MASK = {
+    "zero_padding": lambda m: zero_padding(X, m),
+    "masked_softmax": lambda m: masked_softmax(X[..., 0], m),
+    "masked_sum": lambda m: kops.masked_sum(X, m),
+    "masked_mean": lambda m: kops.masked_mean(X, m),
+    "masked_max": lambda m: kops.masked_max(X, m),
+    "step_weights": lambda m: kops.step_weights(X[..., 0], m),
+    "k_max": lambda m: kops.k_max(X, 2, valid=m),
+    "attention_weights": lambda m: kops.attention_weights(X[:, None, :, 0], m),
+    "gru": lambda m: kops.gru(X, m, GATES, CANDIDATE)[0],
+    "lstm": lambda m: kops.lstm(X, m, *LSTM),
+    "multi_head_attention": lambda m: kops.multi_head_attention(
+        X[:, None], X[:, None], X[:, None], m, query_valid=m
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "float32"])
+@pytest.mark.parametrize("name", TAKE_A_MASK)
+def test_a_mask_may_be_of_zeros_and_ones(name, dtype):
+    call = TAKE_A_MASK[name]
+    expected = to_numpy(call(MASK))
+    np.testing.assert_array_equal(to_numpy(call(MASK.astype(dtype))), expected)
 
 
 def test_bytes_count_further_than_127():

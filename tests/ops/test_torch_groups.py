@@ -146,3 +146,52 @@ def test_gradients_of_functions_are_to_be_had():
     got = torch.func.grad(total)(x)
     (expected,) = torch.autograd.grad(total(x.requires_grad_()), x)
     np.testing.assert_allclose(got.detach(), expected, rtol=1e-12, atol=1e-12)
+
+
+# PyTorch's own, of its first use.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+def test_tangents_go_through():
+    layer = AttentionSequencePoolingLayer((3,), dtype="float64")
+    x, query = torch.tensor(X), torch.tensor(QUERY)
+
+    def pool(x):
+        return layer([query, x], mask=[None, torch.tensor(MASK)])
+
+    tangent = torch.tensor(RNG.normal(size=X.shape))
+    _, got = torch.func.jvp(pool, (x,), (tangent,))
+    step = 1e-6
+    ahead, behind = pool(x + step * tangent), pool(x - step * tangent)
+    expected = ((ahead - behind) / (2 * step)).detach()
+    np.testing.assert_allclose(got.detach(), expected, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_is_traced_holds_for_other_lengths(name):
+    make, config, arrays, masks = LAYERS[name]
+    at = next(i for i, m in enumerate(masks) if m is not None)
+
+    class Model(torch.nn.Module):  # so that the weights are its own
+        def __init__(self):
+            super().__init__()
+            self.layer = make(**config)
+
+        def forward(self, mask, *inputs):
+            given = [None if m is None else mask for m in masks]
+            if len(inputs) == 1:
+                return self.layer(inputs[0], mask=given[0])
+            return self.layer(list(inputs), mask=given)
+
+    model = Model()
+    inputs = [torch.tensor(x, dtype=torch.float32) for x in arrays]
+    example = torch.tensor(masks[at]), *inputs
+    model(*example)  # builds it
+    traced = torch.jit.trace(model, example, check_trace=False)
+    other = torch.tensor(masks[at][::-1].copy())
+    np.testing.assert_allclose(
+        traced(other, *inputs).detach(),
+        model(other, *inputs).detach(),
+        rtol=1e-5,
+        atol=1e-6,
+    )

@@ -179,13 +179,12 @@ class BiLSTM(SequenceLayer):
         (x,), _ = self.unpack(inputs)
         valid = self.valid_steps(inputs, mask)
         x = zero_padding(x, valid)
+        if self.merge_mode in ("fw", "bw"):
+            reverse = self.merge_mode == "bw"
+            return self._stack(x, valid, training, reverse)
         forward = self._stack(x, valid, training, reverse=False)
         backward = self._stack(x, valid, training, reverse=True)
         match self.merge_mode:
-            case "fw":
-                return forward
-            case "bw":
-                return backward
             case "sum":
                 return forward + backward
             case "mul":

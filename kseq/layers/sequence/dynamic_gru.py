@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from kseq.checks import (
+    Words,
     check_bool,
     check_known_dim,
     check_one_of,
@@ -115,7 +116,12 @@ class DynamicGRU(SequenceLayer):
         check_rank("x", x, (3,))
         check_known_dim("x", x, -1)
         for shape in scores:
-            check_rank("scores", shape, (2, 3))
+            if len(shape) not in (2, 3):  # perhaps the lengths
+                refuse(
+                    "scores",
+                    "a tensor of rank 2 or 3, the last of [x, lengths, scores]",
+                    Words(f"shape {tuple(shape)}"),
+                )
             check_same_dim(0, x=x, scores=shape)
             # The axis of steps is what is left without that of 1.
             axes = [n for n in shape[1:] if n != 1] or [1]

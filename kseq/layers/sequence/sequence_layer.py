@@ -103,9 +103,11 @@ class SequenceLayer(keras.layers.Layer):
 
     def mask_of_sequence(self, mask: Any) -> Tensor | None:
         """The sequence's mask, of a list of masks or a single one."""
-        if isinstance(mask, (list, tuple)):
-            return mask[self.sequence_at]
-        return mask
+        if not isinstance(mask, (list, tuple)):
+            return mask
+        if len(mask) <= self.sequence_at:
+            refuse("mask", f"one for each input of {self.features}", mask)
+        return mask[self.sequence_at]
 
     def build(self, input_shape: Any) -> None:
         features, lengths = self.split(input_shape)

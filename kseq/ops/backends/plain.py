@@ -7,7 +7,7 @@ from typing import Any
 from keras import ops
 
 from kseq.ops.numerics import tanh as tanh
-from kseq.types import Tensor
+from kseq.types import Tensor, Tensors
 
 
 def fill_steps(x: Tensor, valid: Tensor, value: float = 0) -> Tensor:
@@ -25,7 +25,7 @@ def projecting(step: Callable[..., Any]) -> Callable[..., Any]:
     return projected
 
 
-def split(x: Tensor, sizes: tuple[int, ...]) -> tuple[Tensor, ...]:
+def split(x: Tensor, sizes: tuple[int, ...]) -> Tensors:
     return tuple(ops.split(x, list(itertools.accumulate(sizes[:-1])), axis=-1))
 
 
@@ -35,9 +35,9 @@ def sigmoid(x: Tensor) -> Tensor:
 
 def by_groups(
     function: Callable[..., Tensor],
-    examples: tuple[Tensor, ...],
-    sequences: tuple[Tensor, ...],
-    valid: tuple[Tensor, ...],
+    examples: Tensors,
+    sequences: Tensors,
+    valid: Tensors,
     training: bool | None,
     gives_steps: bool = False,
 ) -> Tensor:

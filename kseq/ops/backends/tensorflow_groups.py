@@ -10,10 +10,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from kseq.ops.backends.tensorflow_select import steps_as_rows
 from kseq.ops.backends.tensorflow_xla import in_xla
-from kseq.types import Tensor
-
-Tensors = tuple[Tensor, ...]
+from kseq.types import Tensor, Tensors
 
 GROUPS = 8
 # Groups cost a millisecond, which fewer steps do not bring back.
@@ -79,7 +78,7 @@ def _parts(x: Tensor) -> list[Tensor]:
 
 
 def _rows(valid: Tensor, lengths: Tensor, group: Tensor) -> Tensor:
-    """Where a group's steps are, as far as its longest goes, in `_flat`."""
+    """The rows of a group's steps, as far as its longest goes."""
     # 1 where a group is empty.
     longest = tf.maximum(tf.reduce_max(tf.gather(lengths, group)), 1)
     return group[:, None] * tf.shape(valid)[1] + tf.range(longest)
@@ -93,7 +92,7 @@ def _cut(x: Tensor, rows: list[Tensor]) -> Tensors:
         def gradient(*upstream: Tensor) -> Tensor:
             return _put(upstream, rows, x)
 
-        return tuple(tf.gather(_flat(x), to) for to in rows), gradient
+        return tuple(tf.gather(steps_as_rows(x), to) for to in rows), gradient
 
     return cut(x)
 
@@ -107,7 +106,7 @@ def _put(parts: Any, rows: list[Tensor], like: Tensor) -> Tensor:
             return _cut(upstream, rows)
 
         at = tf.concat([tf.reshape(to, [-1, 1]) for to in rows], 0)
-        steps = tf.concat([_flat(part) for part in parts], 0)
+        steps = tf.concat([steps_as_rows(part) for part in parts], 0)
         batch, length = tf.unstack(tf.shape(like)[:2])
         shape = tf.concat([[batch * length], tf.shape(steps)[1:]], 0)
         whole = tf.scatter_nd(at, steps, shape)
@@ -118,7 +117,3 @@ def _put(parts: Any, rows: list[Tensor], like: Tensor) -> Tensor:
     whole = put(*parts)
     whole.set_shape([*like.shape[:2], *parts[0].shape[2:]])
     return whole
-
-
-def _flat(x: Tensor) -> Tensor:
-    return tf.reshape(x, [-1, *x.shape[2:]])

@@ -17,9 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from kseq.ops.backends.plain import projecting
-from kseq.types import Tensor
-
-Tensors = tuple[Tensor, ...]
+from kseq.types import Tensor, Tensors
 
 
 def loop(

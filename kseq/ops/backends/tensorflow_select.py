@@ -14,10 +14,18 @@ def fill_steps(x: Tensor, valid: Tensor, value: float = 0) -> Tensor:
     filling = tf.cast(value, x.dtype)
     if in_xla():
         return tf.where(valid, x, filling)
-    rows = tf.reshape(x, [-1, *x.shape[2:]])
+    rows = steps_as_rows(x)
     kept = tf.compat.v1.where(
         tf.reshape(valid, [-1]), rows, tf.fill(tf.shape(rows), filling)
     )
     kept = tf.reshape(kept, tf.shape(x))
     kept.set_shape(x.shape)
     return kept
+
+
+def steps_as_rows(x: Tensor) -> Tensor:
+    """`(batch, steps, ...)` as `(batch * steps, ...)`."""
+    sizes = x.shape[2:]
+    if None in sizes:
+        sizes = tf.unstack(tf.shape(x))[2:]
+    return tf.reshape(x, [-1, *sizes])

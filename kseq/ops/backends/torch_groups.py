@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from kseq.types import Tensor
-
-Tensors = tuple[Tensor, ...]
+from kseq.types import Tensor, Tensors
 
 # Numbers in a group: 2 MB of float32.
 MOST = 1 << 19
@@ -52,11 +50,12 @@ def can_group(x: Tensor) -> bool:
         x.device.type == "cpu"
         and 0 not in x.shape
         and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
     )
 
 
 def of_like_length(valid: list[Tensor], numbers: int) -> list[Group]:
-    """The examples in groups of at most `MOST` numbers, or one example.
+    """The examples in groups of about `MOST` numbers, or one example.
 
     Args:
         valid: bool `(batch, steps)`, of each kind of sequence.
@@ -64,18 +63,13 @@ def of_like_length(valid: list[Tensor], numbers: int) -> list[Group]:
     """
     lengths = torch.stack([last_steps(v) for v in valid], dim=1)
     order = torch.argsort(lengths[:, 0], stable=True)
-    sizes: list[int] = []
-    longest: list[list[int]] = []
-    for each in lengths[order].tolist():
-        if sizes:
-            both = [max(pair) for pair in zip(longest[-1], each, strict=True)]
-            if (sizes[-1] + 1) * numbers * math.prod(both) <= MOST:
-                sizes[-1] += 1
-                longest[-1] = both
-                continue
-        sizes.append(1)
-        longest.append(each)
-    return list(map(Group, torch.split(order, sizes), longest))
+    lengths = lengths[order]
+    # Padded to its longest an example is hardly more, among those like it.
+    so_far = torch.cumsum(numbers * lengths.prod(dim=1), dim=0)
+    group = (so_far - 1) // MOST
+    sizes = torch.unique_consecutive(group, return_counts=True)[1].tolist()
+    longest = [part.amax(dim=0).tolist() for part in lengths.split(sizes)]
+    return list(map(Group, order.split(sizes), longest))
 
 
 def last_steps(valid: Tensor) -> Tensor:
@@ -134,6 +128,10 @@ class _Cut(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Any, ...]:
         return _Put.apply(ctx.shape, ctx.places, *upstream), None
 
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensors:
+        return _Cut.apply(tangent, ctx.places)
+
 
 class _Put(torch.autograd.Function):
     @staticmethod
@@ -145,8 +143,12 @@ class _Put(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        _, ctx.places, *_ = inputs
+        ctx.shape, ctx.places, *_ = inputs
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
         return None, None, *_Cut.apply(upstream, ctx.places)
+
+    @staticmethod
+    def jvp(ctx: Any, _: None, __: None, *tangents: Tensor) -> Tensor:
+        return _Put.apply(ctx.shape, ctx.places, *tangents)

@@ -16,9 +16,7 @@ from kseq.ops.backends.torch_groups import (
     put_rows,
 )
 from kseq.ops.numerics import linear
-from kseq.types import Tensor
-
-Tensors = tuple[Tensor, ...]
+from kseq.types import Tensor, Tensors
 
 
 def loop(
@@ -42,7 +40,7 @@ def loop(
     rows = order[at] * steps + at_step  # of all steps of all sequences
     sizes = goes_on.sum(dim=1).tolist()
 
-    packed = [cut_rows(x.reshape(batch * steps, -1), rows) for x in sequences]
+    packed = [cut_rows(x.flatten(0, 1), rows) for x in sequences]
     if projection is not None:
         packed[0] = linear(packed[0], *projection)
     by_step = (torch.split(x, sizes) for x in packed)
@@ -58,6 +56,6 @@ def loop(
     output = put_rows(torch.cat(outputs), rows, batch * steps)
     finals = (torch.cat(x[::-1]) for x in zip(*finished, strict=True))
     return (
-        output.reshape(batch, steps, -1),
+        output.unflatten(0, (batch, steps)),
         tuple(put_rows(x, order, batch) for x in finals),
     )

@@ -36,12 +36,12 @@ def fused_lstm(
         cut_rows(x.reshape(-1, x.shape[-1]), order).reshape(x.shape),
         (state, state),
         weights,
-        True,
-        1,
-        0.0,
-        True,
-        False,
-        True,
+        True,  # with biases
+        1,  # layer
+        0.0,  # dropout
+        True,  # for a gradient
+        False,  # one direction
+        True,  # batch first
     )
     rows = outputs.reshape(-1, outputs.shape[-1])
     return put_rows(rows, order, len(rows)).reshape(outputs.shape)

@@ -39,8 +39,14 @@ class _KeepBits(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
         ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
         (mask,) = ctx.saved_tensors
         return _KeepBits.apply(upstream, mask), None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        (mask,) = ctx.saved_tensors
+        return _KeepBits.apply(tangent, mask)
