@@ -1,8 +1,8 @@
 """Why the time loop has a form of its own on each backend.
 
-Trains an AUGRU and a BiLSTM with each form of the loop, and with what Keras and
-PyTorch offer, on one core of one backend; prints the seconds of the first step,
-which builds and compiles, and the CPU time of the next ones, in milliseconds.
+Trains an AUGRU with each form of the loop on one core of one backend; prints
+the seconds of the first step, which builds and compiles, and the CPU time of
+the next ones, in milliseconds.
 
     for b in tensorflow torch jax; do
         KERAS_BACKEND=$b python benchmarks/time_loop.py; done
@@ -20,7 +20,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import keras
 import numpy as np
 
-from kseq.layers.sequence import BiLSTM, DynamicGRU
+from kseq.layers.sequence import DynamicGRU
 from kseq.ops import recurrence
 
 BACKEND = keras.backend.backend()
@@ -46,19 +46,6 @@ def augru(steps):
     return symbols, DynamicGRU(DIM, "AUGRU")(symbols), arrays
 
 
-def bilstm(steps):
-    symbols = [keras.Input((None, DIM)), keras.Input((1,), dtype="int32")]
-    layer = BiLSTM(DIM, layers=1, dropout_rate=0.0, merge_mode="concat")
-    return symbols, layer(symbols), history(steps)
-
-
-def keras_bilstm(steps):
-    x = keras.Input((None, DIM))
-    layer = keras.layers.LSTM(DIM, return_sequences=True)
-    both = keras.layers.Bidirectional(layer)(x)
-    return [x], both, history(steps)[:1]
-
-
 def history(steps):
     x = RNG.normal(size=(BATCH, steps, DIM)).astype("float32")
     return [x, np.full((BATCH, 1), steps, "int32")]
@@ -73,44 +60,20 @@ def trainer(make, steps, jit_compile):
     return lambda: model.train_on_batch(arrays, target)
 
 
-def torch_bilstm(steps):
-    import torch
-
-    torch.set_num_threads(1)
-    layer = torch.nn.LSTM(DIM, DIM, batch_first=True, bidirectional=True)
-    optimizer = torch.optim.SGD(layer.parameters(), 0.01)
-    x = torch.from_numpy(history(steps)[0])
-
-    def train():
-        optimizer.zero_grad()
-        (layer(x)[0] ** 2).mean().backward()
-        optimizer.step()
-
-    return train
-
-
 def contenders(steps):
     """By name: the loop's form, and what makes the function that trains."""
     compiles = {"tensorflow": (False, True), "jax": (True,), "torch": (False,)}
     for jit in compiles[BACKEND]:
         label = {"tensorflow": " XLA" if jit else " graph"}.get(BACKEND, "")
-        for work in (augru, bilstm):
-            for name in ("own", "scan", "unrolled"):
-                # Of unknown steps TensorFlow cannot unroll.
-                if BACKEND == "tensorflow" and name == "unrolled":
-                    continue
-                yield (
-                    f"{work.__name__} {name}{label}",
-                    name,
-                    lambda work=work, jit=jit: trainer(work, steps, jit),
-                )
-        yield (
-            f"keras LSTM{label}",
-            "own",
-            lambda jit=jit: trainer(keras_bilstm, steps, jit),
-        )
-    if BACKEND == "torch":
-        yield "torch.nn.LSTM", "own", lambda: torch_bilstm(steps)
+        for name in ("own", "scan", "unrolled"):
+            # Of unknown steps TensorFlow cannot unroll.
+            if BACKEND == "tensorflow" and name == "unrolled":
+                continue
+            yield (
+                f"{name}{label}",
+                name,
+                lambda jit=jit: trainer(augru, steps, jit),
+            )
 
 
 def main():
