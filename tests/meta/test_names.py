@@ -22,6 +22,7 @@ SEES = {
     "kseq": {"kseq.layers", "kseq.ops"},
     "kseq.types": set(),
     "kseq.checks": {"kseq.types"},
+    "kseq.hashing": {"kseq.checks"},
     "kseq.ops": {"kseq.checks", "kseq.types"},
     "kseq.layers": {"kseq.checks", "kseq.ops", "kseq.types"},
     "kseq.convert": {"kseq.checks"},
