@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.agreement.files import replacing
+from kseq.files import replacing
 from kseq.checks import refuse
 
 FORMAT = 2

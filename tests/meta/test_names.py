@@ -25,9 +25,17 @@ SEES = {
     "kseq.hashing": {"kseq.checks"},
     "kseq.ops": {"kseq.checks", "kseq.types"},
     "kseq.layers": {"kseq.checks", "kseq.ops", "kseq.types"},
-    "kseq.convert": {"kseq.checks"},
-    # Of kseq itself only where it lies, to hash its sources.
-    "kseq.agreement": {"kseq", "kseq.checks", "kseq.ops", "kseq.types"},
+    "kseq.files": set(),
+    "kseq.scripts": {"kseq.checks"},
+    "kseq.convert": {"kseq.checks", "kseq.files", "kseq.scripts"},
+    "kseq.agreement": {
+        "kseq",  # only where it lies, to hash its sources
+        "kseq.checks",
+        "kseq.files",
+        "kseq.ops",
+        "kseq.scripts",
+        "kseq.types",
+    },
 }
 
 
