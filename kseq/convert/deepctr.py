@@ -39,18 +39,19 @@ def load_h5(
 
     Returns:
         What went where: a list of `(weight, source, shape)`, the path of the
-        model's weight, the name of the file's array, and their shape.
+        model's weight, layer and name of the file's array, and their shape.
 
     Raises:
         ValueError: the file is not whole, not of that kind or not there; a
-            weight has no array, an array no weight, or they differ in shape (the
-            error shows these layers of both, side by side); or `layer_names`
-            names a layer that is not there. The model is as it was.
+            weight has no array, an array no weight, or they differ in shape
+            (the error shows these layers of both, side by side); or
+            `layer_names` names a layer that is not there. The model is as it
+            was.
 
     Differences from DeepCTR:
-        DeepCTR neither trains nor saves the weights of AGRU and AUGRU, and gives
-        random ones to a model that is loaded. `layer_names={"gru2": None}` loads
-        the others; these are to be trained.
+        DeepCTR neither trains nor saves the weights of AGRU and AUGRU, and
+        gives random ones to a model that is loaded. `layer_names={"gru2":
+        None}` loads all others; these are to be trained.
 
     Example:
 

@@ -18,6 +18,10 @@ class StoredLayer:
     name: str
     weights: dict[str, Any]
 
+    def path(self, weight: str) -> str:
+        """The layer's name and the array's: not all of these begin with it."""
+        return f"{self.name}/{weight.partition('/')[2] or weight}"
+
 
 def read_layers(filepath: Any) -> list[StoredLayer]:
     """The layers of a file that `save_weights` or `save` wrote.

@@ -66,14 +66,15 @@ def pair_weights(
 
 
 def _pair_weights_of(layer: Any, stored: StoredLayer | None) -> list[Pair]:
-    arrays = {} if stored is None else stored.weights
+    own = [] if layer is None else layer.weights
+    if stored is None:
+        return [Pair(weight, None) for weight in own]
     return [
-        Pair(weight, None if name is None else arrays[name], name or "")
+        Pair(weight, None)
+        if name is None
+        else Pair(weight, stored.weights[name], stored.path(name))
         for weight, name in _pair(
-            [] if layer is None else layer.weights,
-            list(arrays),
-            _own_weight,
-            _stored_weight,
+            own, stored.weights, _own_weight, _stored_weight
         )
     ]
 

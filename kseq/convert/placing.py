@@ -8,7 +8,7 @@ from kseq.checks import refuse
 
 
 class Placement(NamedTuple):
-    """Where an array went: a weight's path, the array's name, its shape."""
+    """Where an array went: the weight's path, the array's, their shape."""
 
     weight: str
     source: str

@@ -164,6 +164,9 @@ def _draw(rng: np.random.Generator, name: str, shape: Any) -> np.ndarray:
     scale = 0.5 if len(shape) != 2 else shape[0] ** -0.5
     if "embeddings" in name:
         scale = 1.0
+    elif any(part in name for part in ("local_activation", "lstm", "gru")):
+        # Else their steps are so alike that attention has nothing to choose.
+        scale *= 4.0
     return (scale * rng.normal(size=shape)).astype("float32")
 
 
