@@ -399,6 +399,32 @@ def test_dense_layers_of_one_shape_keep_their_order(tmp_path):
     assert (first[0, 0], second[0, 0]) == (2.0, 11.0)
 
 
+def tables(path, names):
+    """A file of embedding tables of one shape, and a model of the same."""
+    with h5py.File(path, "w") as file:
+        for name in names:
+            group = file.create_group(name)
+            group.attrs["weight_names"] = [f"{name}/embeddings:0"]
+            group[f"{name}/embeddings:0"] = np.full((3, 2), int(name[-1]))
+        file.attrs["layer_names"] = names
+    x = keras.Input((1,), dtype="int32")
+    outputs = [keras.layers.Embedding(3, 2, name=name)(x) for name in names]
+    return keras.Model(x, outputs)
+
+
+def test_numbers_in_names_of_one_s_own_count(tmp_path):
+    """Two features, ad_1 and ad_2, are not "the first" and "the second"."""
+    path, other = tmp_path / "tables.h5", tmp_path / "other.h5"
+    model = tables(path, ["sparse_emb_ad_1", "sparse_emb_ad_2"])
+    tables(other, ["sparse_emb_ad_2", "sparse_emb_ad_3"])
+    load_h5(model, path)
+    for name, array in recorded.numbers(model).items():
+        assert np.all(array == int(name.removesuffix("/embeddings")[-1]))
+    said = refused(model, other, "an array for each weight")
+    assert "  sparse_emb_ad_1/embeddings (3, 2)   given: -   <--" in said
+    assert "  -   given: sparse_emb_ad_3/embeddings:0 (3, 2)   <--" in said
+
+
 # AGRU and AUGRU.
 
 
