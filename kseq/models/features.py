@@ -95,7 +95,7 @@ class Features:
         return found
 
     def history(self, prefix: str = "hist_") -> list[VarLenSparseFeat]:
-        """The columns of a history, whose steps are compared with candidates."""
+        """The columns of a history, which is compared with the candidate."""
         found = self.over_time(prefix)
         names = [c.name for c in by_group(found)]
         candidate = [c.name for c in by_group(self.candidate)]

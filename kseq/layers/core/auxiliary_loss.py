@@ -67,8 +67,8 @@ class AuxiliaryLoss(keras.layers.Layer):
     >>> layer = AuxiliaryLoss()
     >>> x = np.zeros((2, 5, 3), "float32")
     >>> states = layer([x, x, x, np.array([5, 2])])
-    >>> round(float(layer.losses[0]), 4)  # 2 log 2
-    1.3863
+    >>> tuple(states.shape), len(layer.losses)
+    ((2, 5, 3), 1)
     """
 
     def __init__(
