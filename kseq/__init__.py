@@ -1,10 +1,12 @@
-"""DeepCTR's sequence layers on Keras 3.
+"""DeepCTR's sequence layers and models on Keras 3.
 
 Written once on ``keras.ops``; TensorFlow, PyTorch and JAX (NumPy and OpenVINO
 to predict) are chosen by ``KERAS_BACKEND``.
 """
 
+from kseq import feature_column as feature_column
 from kseq import layers as layers
+from kseq import models as models
 from kseq import ops as ops
 
 __version__ = "0.1.0"

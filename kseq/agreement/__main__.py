@@ -2,27 +2,18 @@
 
 import argparse
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from kseq.agreement.cases import check_parses
 from kseq.agreement.compare import Comparison, compare
 from kseq.agreement.files import delete_reports
 from kseq.agreement.run import check_backends, record_module, run_backends
+from kseq.scripts import check_parses, exit_code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    try:
-        return int(options.run(options))
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-    except Exception:
-        traceback.print_exc()
-    return 2
+    return exit_code(lambda: options.run(options))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,7 +71,7 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def run_command(options: argparse.Namespace) -> int:
-    check_parses(options.module)
+    check_parses("module", options.module)
     check_backends("--backends", options.backends)
     # An older run's must not pass for this one's.
     delete_reports(options.out)

@@ -1,14 +1,13 @@
 """What is computed on every backend."""
 
-import importlib.util
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
 from kseq.agreement.tables import DTYPES, KINDS
-from kseq.checks import Words, check_one_of, refuse
+from kseq.checks import check_one_of, refuse
+from kseq.scripts import load_script
 
 
 @dataclass(frozen=True)
@@ -79,16 +78,6 @@ def case(
     return Case(build.__name__, build, **options)
 
 
-def check_parses(module: Path) -> None:
-    """Refuse what is no Python file, before any backend is started."""
-    if not module.is_file():
-        refuse("module", "a Python file", str(module))
-    try:
-        compile(module.read_bytes(), str(module), "exec")
-    except (SyntaxError, ValueError) as error:
-        refuse("module", "a Python file", Words(f"{module}: {error}"))
-
-
 def load_cases(module: str | Path) -> list[Case]:
     """The cases of a Python file, in the order of their definition.
 
@@ -97,18 +86,7 @@ def load_cases(module: str | Path) -> list[Case]:
             name.
     """
     path = Path(module)
-    check_parses(path)
-    # A name of its own: a file keras.py must not take keras's place.
-    name = f"kseq_cases_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        refuse("module", "a Python file", str(module))
-    loaded = importlib.util.module_from_spec(spec)
-    # Registered, as in any import, so that its classes can be saved; and able
-    # to import what lies beside it.
-    sys.modules[name] = loaded
-    sys.path.append(str(path.resolve().parent))
-    spec.loader.exec_module(loaded)
+    loaded = load_script("module", path, "kseq_cases")
     found = [v for v in vars(loaded).values() if isinstance(v, Case)]
     cases = list({id(case): case for case in found}.values())
     if not cases:

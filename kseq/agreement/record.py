@@ -14,8 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.agreement.files import replacing
 from kseq.checks import refuse
+from kseq.files import replacing
 
 FORMAT = 2
 PACKAGES = (

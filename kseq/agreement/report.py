@@ -17,8 +17,9 @@ from kseq.agreement.compare import (
     Difference,
     Failure,
 )
-from kseq.agreement.files import REPORTS, replacing
+from kseq.agreement.files import REPORTS
 from kseq.agreement.tables import DTYPES, KINDS, TOLERANCES, tolerance
+from kseq.files import replacing
 
 Rows = dict[tuple[str, str], list[Difference]]
 

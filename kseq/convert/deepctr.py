@@ -1,12 +1,104 @@
 """Weights from DeepCTR 0.9.4, without DeepCTR or its TensorFlow."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import keras
 import numpy as np
 
-from kseq.checks import refuse
+from kseq.checks import Words, refuse
+from kseq.convert.h5 import read_layers
+from kseq.convert.matching import pair_weights
+from kseq.convert.placing import Pair, Placement, place
+
+
+def load_h5(
+    model: keras.Model,
+    filepath: Any,
+    layer_names: Mapping[str, str | None] | None = None,
+) -> list[Placement]:
+    """Give a model the weights of a file that a DeepCTR model was saved in.
+
+    Every weight of the model gets the array that has its name and stands at
+    its place, and every array of the file goes to a weight: or nothing is
+    changed. Numbers that Keras gave to names (dnn_3, for the third of a
+    session) do not matter: layers of one kind are taken in the order in which
+    they were made.
+
+    Args:
+        model: one of `kseq.models`, of the configuration of the DeepCTR model;
+            or a model of your own, with kseq's layers in place of DeepCTR's.
+        filepath: what DeepCTR wrote: `save_weights("....h5")` or
+            `save("....h5")`. (Not a directory, nor a checkpoint: load these in
+            DeepCTR, and write the weights as .h5.)
+        layer_names: for layers that have other names in the file, `{name in
+            the model: name in the file}`; and `{name: None}` for a layer that
+            is to stay as it is, since the file has no weights for it. None:
+            there are none.
+
+    Returns:
+        What went where: a list of `(weight, source, shape)`, the path of the
+        model's weight, layer and name of the file's array, and their shape.
+
+    Raises:
+        ValueError: the file is not whole, not of that kind or not there; a
+            weight has no array, an array no weight, or they differ in shape
+            (the error shows these layers of both, side by side); or
+            `layer_names` names a layer that is not there. The model is as it
+            was.
+
+    Differences from DeepCTR:
+        DeepCTR neither trains nor saves the weights of AGRU and AUGRU, and
+        gives random ones to a model that is loaded. `layer_names={"gru2":
+        None}` loads all others; these are to be trained.
+
+    Example:
+
+    >>> import os, tempfile
+    >>> import h5py, keras
+    >>> from kseq.convert.deepctr import load_h5
+    >>> from kseq.layers.core import PredictionLayer
+    >>> path = os.path.join(tempfile.mkdtemp(), "weights.h5")
+    >>> with h5py.File(path, "w") as file:  # as DeepCTR writes it
+    ...     file.attrs["layer_names"] = ["prediction_layer_7"]
+    ...     layer = file.create_group("prediction_layer_7")
+    ...     layer.attrs["weight_names"] = ["prediction_layer_7/global_bias:0"]
+    ...     layer["prediction_layer_7/global_bias:0"] = [0.5]
+    >>> logit = keras.Input((1,))
+    >>> model = keras.Model(logit, PredictionLayer(name="click")(logit))
+    >>> names = {"click": "prediction_layer_7"}
+    >>> [(p.weight, p.source) for p in load_h5(model, path, names)]
+    [('click/global_bias', 'prediction_layer_7/global_bias:0')]
+    """
+    if not isinstance(model, keras.Model):
+        refuse("model", "a Keras model", model)
+    if not model.built:
+        refuse("model", "a built model (call it, or build it)", model.name)
+    layer_names = dict(layer_names or {})
+    in_layers = {id(w) for layer in model.layers for w in layer.weights}
+    if others := [w.path for w in model.weights if id(w) not in in_layers]:
+        refuse("model", "a model whose weights are all in its layers", others)
+    layers = pair_weights(model.layers, read_layers(filepath), layer_names)
+    expected = f"an array for each weight of {model.name}, and no other"
+    if missing := _never_saved(model, layer_names):
+        expected += (
+            f" (of AGRU and AUGRU DeepCTR saves none: layer_names={missing} "
+            "loads all others)"
+        )
+    return place("filepath", expected, Words(filepath), layers)
+
+
+def _never_saved(
+    model: keras.Model, layer_names: Mapping[str, str | None]
+) -> dict[str, None]:
+    """The layers whose weights DeepCTR does not save."""
+    return {
+        layer.name: None
+        for layer in model.layers
+        if getattr(layer, "gru_type", "") in ("AGRU", "AUGRU")
+        and layer.name not in layer_names
+    }
 
 
 def set_layer_weights(layer: keras.Layer, weights: Sequence[Any]) -> None:
@@ -39,15 +131,13 @@ def set_layer_weights(layer: keras.Layer, weights: Sequence[Any]) -> None:
     if not layer.built:
         refuse("layer", "a built layer (call it, or build it)", layer.name)
     own = weights_in_deepctr_order(layer)
-    arrays = [_as_floats(weight) for weight in weights]
-    if [a.shape for a in arrays] != [tuple(w.shape) for w in own]:
-        refuse(
-            "weights",
-            _side_by_side(own, arrays),
-            [array.shape for array in arrays],
-        )
-    for weight, array in zip(own, arrays, strict=True):
-        weight.assign(array)
+    arrays = [np.asarray(weight) for weight in weights]
+    place(
+        "weights",
+        f"{len(own)} weights of these shapes",
+        [array.shape for array in arrays],
+        [[Pair(*pair) for pair in zip_longest(own, arrays)]],
+    )
 
 
 def weights_in_deepctr_order(layer: keras.Layer) -> list[Any]:
@@ -56,20 +146,3 @@ def weights_in_deepctr_order(layer: keras.Layer) -> list[Any]:
     Not `trainable_weights` and the rest: a frozen layer has none.
     """
     return sorted(layer.weights, key=lambda w: w.name.startswith("moving_"))
-
-
-def _as_floats(weight: Any) -> Any:
-    array = np.asarray(weight)
-    if array.dtype.kind not in "fiu":
-        refuse("weights", "arrays of numbers", array.dtype.name)
-    return array
-
-
-def _side_by_side(own: list[Any], arrays: list[Any]) -> str:
-    rows = [f"{len(own)} weights of these shapes:"]
-    for i in range(max(len(own), len(arrays))):
-        mine = f"{own[i].path} {tuple(own[i].shape)}" if i < len(own) else "-"
-        given = str(arrays[i].shape) if i < len(arrays) else "-"
-        mark = "" if mine.endswith(f" {given}") else "   <--"
-        rows.append(f"  {mine}   given: {given}{mark}")
-    return "\n".join(rows) + "\n"

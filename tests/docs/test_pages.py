@@ -1,5 +1,6 @@
 """Every Python block of the README and the pages runs as it is shown."""
 
+import pkgutil
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import kseq.layers.sequence
 from kseq.agreement.record import load_record
 from kseq.agreement.run import record_module
 from kseq.agreement.tables import left_out
+from tests.golden.load import model
 
 
 def is_layer(value):
@@ -34,6 +36,9 @@ def test_there_are_blocks():
 @pytest.mark.parametrize("block", BLOCKS)
 def test_block_runs(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # some write files
+    for name, stands_for in (("din", "din.h5"), ("dien_augru", "dien.h5")):
+        if f'"{stands_for}"' in block:
+            Path(stands_for).write_bytes(model(name).files["weights"])
     no_fit = left_out(keras.backend.backend(), "fit", "float32")
     if ".fit(" in block and no_fit:
         pytest.skip(no_fit)
@@ -47,6 +52,22 @@ def test_block_runs(block, tmp_path, monkeypatch):
     record = load_record(tmp_path / "run.npz")
     assert record.values or record.left_out
     assert not record.errors
+
+
+def names_of_kseq(text):
+    return sorted({*re.findall(r"`(kseq(?:\.\w+)+)", text)})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_names_is_there(page):
+    for name in names_of_kseq(page.read_text()):
+        assert pkgutil.resolve_name(name) is not None
+
+
+def test_a_name_that_is_not_there_is_seen():
+    (name,) = names_of_kseq("see `kseq.layers.Nothing(1)`")
+    with pytest.raises(AttributeError):
+        pkgutil.resolve_name(name)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

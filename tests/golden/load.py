@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 RECORDS = Path(__file__).parents[1] / "data" / "deepctr"
+MODELS = RECORDS.with_name("deepctr_models")
+HASHES = RECORDS.with_name("deepctr_hashes.npz")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,3 +88,86 @@ def _case(row: dict[str, Any], arrays: dict[str, Array]) -> Case:
         },
         grad_weights=optional("grad_weight", weights),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class ModelCase:
+    """A trained DeepCTR model: how it was made, its files, its predictions.
+
+    `files` are what `save_weights` ("weights") and `save` ("model") wrote.
+    `unsaved` are the weights that DeepCTR's files lack, by their names.
+    """
+
+    name: str
+    model: str
+    columns: list[dict[str, Any]]
+    arguments: dict[str, Any]
+    inputs: dict[str, Array]
+    predictions: Array
+    files: dict[str, bytes]
+    unsaved: dict[str, Array]
+
+
+def model_names(folder: Path = MODELS) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.npz"))
+
+
+def model(name: str, folder: Path = MODELS) -> ModelCase:
+    with np.load(folder / f"{name}.npz") as file:
+        arrays = dict(file)
+    row = json.loads(str(arrays["configuration"]))
+
+    def named(kind: str, names: list[str]) -> dict[str, Array]:
+        return {name: arrays[f"{kind}/{i}"] for i, name in enumerate(names)}
+
+    return ModelCase(
+        name=name,
+        model=row["model"],
+        columns=row["columns"],
+        arguments=row["arguments"],
+        inputs=named("input", row["inputs"]),
+        predictions=arrays["predictions"],
+        files={
+            kind: arrays[f"file/{kind}"].tobytes()
+            for kind in ("weights", "model")
+        },
+        unsaved=named("unsaved", row["unsaved"]),
+    )
+
+
+def make_columns(module: Any, rows: list[dict[str, Any]]) -> list[Any]:
+    """The feature columns of a module of DeepCTR's names."""
+    columns = []
+    for row in rows:
+        options = {k: v for k, v in row.items() if k != "column"}
+        if "sparsefeat" in options:
+            (options["sparsefeat"],) = make_columns(
+                module, [options["sparsefeat"]]
+            )
+        columns.append(getattr(module, row["column"])(**options))
+    return columns
+
+
+@dataclass(frozen=True, eq=False)
+class HashCase:
+    """Ids and their buckets in DeepCTR, a row for each number of buckets."""
+
+    ids: Array
+    mask_zero: bool
+    buckets: Array
+    hashed: Array
+
+
+def hashes(path: Path = HASHES) -> dict[str, HashCase]:
+    with np.load(path) as file:
+        arrays = dict(file)
+    return {
+        key.removeprefix("hashed/"): HashCase(
+            ids=arrays[f"ids/{key.split('/')[1]}"],
+            mask_zero=key.endswith("True"),
+            buckets=arrays["buckets"],
+            hashed=array,
+        )
+        for key, array in arrays.items()
+        if key.startswith("hashed/")
+    }

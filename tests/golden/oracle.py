@@ -54,11 +54,11 @@ def record_layer(
     layer_name: str, table: list[Configuration]
 ) -> list[Recording]:
     if layer_name == "DynamicGRU":
-        return _in_new_process(_record_in_graphs, table)
+        return in_new_process(_record_in_graphs, table)
     return [_record_eagerly(layer_name, row) for row in table]
 
 
-def _in_new_process(function: Any, *arguments: Any) -> Any:
+def in_new_process(function: Any, *arguments: Any) -> Any:
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
         return pool.submit(function, *arguments).result()

@@ -1,6 +1,7 @@
 """Records what DeepCTR 0.9.4 computes, or checks the records.
 
-Usage: python tests/golden/record.py [--out DIR] [--check]
+Usage: python tests/golden/record.py [layers] [models] [hashes] [--out DIR]
+       [--check]
 
 Needs the environment of requirements.txt beside this file (`tox run -e
 golden` makes it); README.md there describes the format of the records.
@@ -16,11 +17,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import hash_record
+import model_oracle
 import numpy as np
 import oracle
 from configurations import TABLES
+from load import HASHES, MODELS, RECORDS, model
+from model_configurations import MODELS as MODEL_ROWS
 
-RECORDS = Path(__file__).parents[1] / "data" / "deepctr"
 TOLERANCE = 1e-6
 # A gradient that cancels to rounding noise, as that of a bias before a
 # softmax, has no scale of its own.
@@ -29,16 +33,25 @@ LEAST_SCALE = 0.1
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=RECORDS)
+    parser.add_argument(
+        "what",
+        nargs="*",
+        help="layers, models, hashes; all of them if not said",
+    )
+    parser.add_argument("--out", type=Path, default=RECORDS.parent)
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
-    if arguments.check:
-        return check(arguments.out)
-    record(arguments.out)
-    return 0
+    faults = []
+    for what in arguments.what or PARTS:
+        record, check, folder = PARTS[what]
+        act = check if arguments.check else record
+        faults += act(arguments.out / folder.name) or []
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return 1 if faults else 0
 
 
-def record(folder: Path) -> None:
+def record_layers(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for layer_name in TABLES:
         print(record_layer(layer_name, folder), flush=True)
@@ -47,18 +60,19 @@ def record(folder: Path) -> None:
 def record_layer(layer_name: str, folder: Path) -> Path:
     recordings = oracle.record_layer(layer_name, TABLES[layer_name])
     path = folder / f"{layer_name}.npz"
-    write(path, recordings)
+    contents = {"cases": as_json([describe(r) for r in recordings])}
+    for recording in recordings:
+        contents.update(arrays(recording))
+    write(path, contents)
     return path
 
 
-def write(path: Path, recordings: list[oracle.Recording]) -> None:
-    descriptions = [describe(recording) for recording in recordings]
-    contents = {
-        "cases": np.array(json.dumps(descriptions)),
-        "versions": np.array(json.dumps(oracle.versions())),
-    }
-    for recording in recordings:
-        contents.update(arrays(recording))
+def as_json(value: Any) -> np.ndarray:
+    return np.array(json.dumps(value))
+
+
+def write(path: Path, contents: dict[str, np.ndarray]) -> None:
+    contents = {"versions": as_json(oracle.versions()), **contents}
     unfinished = path.with_suffix(".tmp")
     with unfinished.open("wb") as file:
         np.savez_compressed(file, **contents)
@@ -113,16 +127,14 @@ def changed_weights(recording: oracle.Recording) -> dict[int, np.ndarray]:
     return dict(enumerate(recording.weights_after))
 
 
-def check(folder: Path) -> int:
-    """Records again and returns 1 where that differs from the records."""
+def check_layers(folder: Path) -> list[str]:
+    """Records again; a fault for each difference from the records."""
     faults = []
     with tempfile.TemporaryDirectory() as scratch:
         for layer_name in TABLES:
             fresh = record_layer(layer_name, Path(scratch))
             faults += compare(folder / fresh.name, fresh)
-    for fault in faults:
-        print(fault, file=sys.stderr)
-    return 1 if faults else 0
+    return faults
 
 
 def compare(recorded: Path, fresh: Path) -> list[str]:
@@ -164,6 +176,92 @@ def difference(before: Any, now: Any, key: str) -> float:
     scale = max(float(np.max(np.abs(old))), LEAST_SCALE)
     apart = float(np.max(np.abs(old - new))) / scale
     return apart if np.isfinite(apart) else np.inf
+
+
+def record_models(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for recording in model_oracle.record_models(MODEL_ROWS):
+        path = folder / f"{recording.configuration.name}.npz"
+        write(path, model_contents(recording))
+        print(path, flush=True)
+
+
+def model_contents(
+    recording: model_oracle.ModelRecording,
+) -> dict[str, np.ndarray]:
+    row = recording.configuration
+    described = {
+        "model": row.model,
+        "columns": row.columns,
+        "arguments": row.arguments,
+        "inputs": list(recording.inputs),
+        "unsaved": list(recording.unsaved),
+    }
+    kinds = {
+        "input": recording.inputs.values(),
+        "unsaved": recording.unsaved.values(),
+    }
+    arrays = {
+        f"{kind}/{i}": array
+        for kind, values in kinds.items()
+        for i, array in enumerate(values)
+    }
+    files = {
+        f"file/{kind}": np.frombuffer(content, "uint8")
+        for kind, content in recording.files.items()
+    }
+    return {
+        "configuration": as_json(described),
+        "predictions": recording.predictions,
+        **arrays,
+        **files,
+    }
+
+
+def check_models(folder: Path) -> list[str]:
+    """Loads the recorded files; a fault where a prediction has changed."""
+    recorded = [model(row.name, folder) for row in MODEL_ROWS]
+    faults = []
+    for row, case, now in zip(
+        MODEL_ROWS,
+        recorded,
+        model_oracle.predict_again(MODEL_ROWS, recorded),
+        strict=True,
+    ):
+        described = (case.model, case.columns, case.arguments)
+        if described != (row.model, row.columns, row.arguments):
+            faults.append(f"{row.name}: the configurations differ")
+        apart = float(np.max(np.abs(now - case.predictions)))
+        print(f"{row.name}: differences <= {apart:.1e}", flush=True)
+        if not apart <= TOLERANCE:
+            faults.append(f"{row.name}: predictions differ by {apart:.1e}")
+    return faults
+
+
+def record_hashes(path: Path) -> None:
+    write(path, hash_record.record_hashes())
+    print(path, flush=True)
+
+
+def check_hashes(path: Path) -> list[str]:
+    """Asks again; a fault for each array that has changed."""
+    fresh = hash_record.record_hashes()
+    with np.load(path) as file:
+        before = {key: file[key] for key in file.files if key != "versions"}
+    faults = [
+        f"hashes: {key} differs"
+        for key in sorted(before.keys() | fresh.keys())
+        if not np.array_equal(before.get(key), fresh.get(key))
+    ]
+    print(f"hashes: {len(fresh)} arrays", flush=True)
+    return faults
+
+
+PARTS = {
+    "layers": (record_layers, check_layers, RECORDS),
+    "models": (record_models, check_models, MODELS),
+    "hashes": (record_hashes, check_hashes, HASHES),
+}
 
 
 if __name__ == "__main__":

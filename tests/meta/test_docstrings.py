@@ -10,7 +10,9 @@ import pytest
 import kseq
 import kseq.agreement
 import kseq.convert.deepctr
+import kseq.feature_column
 import kseq.layers
+import kseq.models
 import kseq.ops
 
 # Another backend's probe or loop cannot be imported, and __main__ would run.
@@ -51,13 +53,13 @@ def run(example):
 
 
 def public(package):
-    """The functions and classes that a package exports, by name."""
+    """The functions and classes of its own that a package exports, by name."""
     return {
         name: value
         for name, value in vars(package).items()
         if not name.startswith("_")
         and (inspect.isfunction(value) or inspect.isclass(value))
-        and value.__module__.startswith("kseq.")
+        and value.__module__.startswith(package.__name__)
     }
 
 
@@ -69,11 +71,15 @@ def missing_sections(documented, wanted):
 EXAMPLES = [example for module in modules() for example in examples(module)]
 OPS = public(kseq.ops)
 LAYERS = public(kseq.layers)
+MODELS = {n: v for n, v in public(kseq.models).items() if n.isupper()}
+COLUMNS = public(kseq.feature_column)
 EXPORTED = {
     f"{package.__name__}.{name}": value
     for package in (
         kseq.ops,
         kseq.layers,
+        kseq.feature_column,
+        kseq.models,
         kseq.convert.deepctr,
         kseq.agreement,
     )
@@ -93,7 +99,9 @@ def test_examples_are_found_in_every_room():
         "kseq.agreement",
         "kseq.checks",
         "kseq.convert",
+        "kseq.feature_column",
         "kseq.layers",
+        "kseq.models",
         "kseq.ops",
     }
 
@@ -112,6 +120,17 @@ def test_a_wrong_example_is_seen():
 @pytest.mark.parametrize("name", OPS)
 def test_op_has_all_sections(name):
     assert not missing_sections(OPS[name], SECTIONS)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_column_has_all_sections(name):
+    assert not missing_sections(COLUMNS[name], (*SECTIONS, "Raises"))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model_has_all_sections(name):
+    wanted = (*SECTIONS, "Raises", "Differences from DeepCTR", "Reference")
+    assert not missing_sections(MODELS[name], wanted)
 
 
 @pytest.mark.parametrize("name", LAYERS)

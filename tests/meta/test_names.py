@@ -16,17 +16,33 @@ BACKENDS = {"tensorflow", "torch", "jax", "openvino"}
 KNOWS_BACKENDS = ("kseq.agreement.probes", "kseq.ops.backends")
 IMPORTERS = ("import", "find_spec", "sys.modules")
 
-# What each room sees of the others: checks <- ops <- layers, and what stands
-# beside them. `kseq` itself is the package's own __init__.
+# What each room sees of the others: checks <- ops <- layers <- models, and what
+# stands beside them. `kseq` itself is the package's own __init__.
 SEES = {
-    "kseq": {"kseq.layers", "kseq.ops"},
+    "kseq": {"kseq.feature_column", "kseq.layers", "kseq.models", "kseq.ops"},
     "kseq.types": set(),
     "kseq.checks": {"kseq.types"},
+    "kseq.hashing": {"kseq.checks"},
     "kseq.ops": {"kseq.checks", "kseq.types"},
     "kseq.layers": {"kseq.checks", "kseq.ops", "kseq.types"},
-    "kseq.convert": {"kseq.checks"},
-    # Of kseq itself only where it lies, to hash its sources.
-    "kseq.agreement": {"kseq", "kseq.checks", "kseq.ops", "kseq.types"},
+    "kseq.feature_column": {"kseq.checks", "kseq.types"},
+    "kseq.models": {
+        "kseq.checks",
+        "kseq.feature_column",
+        "kseq.layers",
+        "kseq.types",
+    },
+    "kseq.files": set(),
+    "kseq.scripts": {"kseq.checks"},
+    "kseq.convert": {"kseq.checks", "kseq.files", "kseq.scripts"},
+    "kseq.agreement": {
+        "kseq",  # only where it lies, to hash its sources
+        "kseq.checks",
+        "kseq.files",
+        "kseq.ops",
+        "kseq.scripts",
+        "kseq.types",
+    },
 }
 
 
@@ -191,6 +207,8 @@ def test_rooms_see_in_one_direction(module):
         ("kseq.ops.x", "from .. import layers", {"kseq", "kseq.layers"}),
         ("kseq.ops.x", "def f():\n  import kseq.convert", {"kseq.convert"}),
         ("kseq.layers.x", "import kseq.agreement", {"kseq.agreement"}),
+        ("kseq.layers.x", "from kseq.models import DIN", {"kseq.models"}),
+        ("kseq.models.x", "from kseq.ops import linear", {"kseq.ops"}),
         ("kseq.convert.x", "from kseq.layers import DNN", {"kseq.layers"}),
         ("kseq.agreement.x", "from kseq.layers import DNN", {"kseq.layers"}),
         ("kseq.layers.x", "from kseq.ops import linear", set()),

@@ -1,5 +1,6 @@
 """What the sequence layers are made of."""
 
+from kseq.layers.core.auxiliary_loss import AuxiliaryLoss as AuxiliaryLoss
 from kseq.layers.core.batch_normalization import (
     BatchNormalization as BatchNormalization,
 )
@@ -10,4 +11,7 @@ from kseq.layers.core.layer_normalization import (
 )
 from kseq.layers.core.local_activation_unit import (
     LocalActivationUnit as LocalActivationUnit,
+)
+from kseq.layers.core.prediction_layer import (
+    PredictionLayer as PredictionLayer,
 )

@@ -1,0 +1,262 @@
+"""Ids of any kind as rows of an embedding table, before the model."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kseq.checks import Words, check_bool, check_positive_int, refuse
+
+
+def hash_ids(ids: Any, num_buckets: int, mask_zero: bool = False) -> Any:
+    r"""Ids as numbers below `num_buckets`, DeepCTR's `Hash` layer in NumPy.
+
+    $$h(x) = \mathrm{fingerprint64}(x) \bmod n, \qquad
+      h_0(x) = \begin{cases} 0 & x = \texttt{0} \\
+        1 + \mathrm{fingerprint64}(x) \bmod (n - 1) & \text{else} \end{cases}$$
+
+    $h_0$ with `mask_zero`; $x$ are the bytes of the id as text: of 7 and "7"
+    alike, in UTF-8. A model with `use_hash=True` in DeepCTR is the same model
+    here without, given hashed ids.
+
+    Args:
+        ids: integers, or strings, as an array of any shape, or what NumPy makes
+            one of.
+        num_buckets: $n$, the embedding table's rows.
+        mask_zero: True: 0 and "0", the padding, give 0, and nothing else does.
+            DeepCTR's choice for sequences.
+
+    Returns:
+        int64 of the shape of `ids`, from 0 to `num_buckets` - 1.
+
+    Raises:
+        ValueError: `ids` are neither integers nor strings (floats have more
+            than one text), or `num_buckets` is less than 1, or than 2 with
+            `mask_zero`, or more than int64 holds.
+
+    Differences from DeepCTR:
+        A function of arrays, not a layer: it runs before the model, on every
+        backend alike. No floats, no file of a vocabulary
+        (`keras.layers.StringLookup` reads one).
+
+    Reference:
+        FarmHash, `Fingerprint64`, which is also
+        `tf.strings.to_hash_bucket_fast`:
+        https://github.com/google/farmhash
+
+    Example:
+
+    >>> from kseq.hashing import hash_ids
+    >>> hash_ids(["0", "user", "7"], 1000, mask_zero=True).tolist()
+    [0, 84, 332]
+    >>> hash_ids([[0, -1], [7, 2**62]], 1000, mask_zero=True).tolist()
+    [[0, 139], [332, 688]]
+    """
+    num_buckets = check_positive_int("num_buckets", num_buckets)
+    mask_zero = check_bool("mask_zero", mask_zero)
+    if not mask_zero <= num_buckets - 1 < 2**63 - 1:
+        few = "2 with mask_zero" if mask_zero else "1"
+        refuse("num_buckets", f"{few} to 2**63 - 1", num_buckets)
+    array = np.asarray(ids)
+    table, lengths = _texts(array)
+    hashed = _fingerprints(table, lengths) % np.uint64(num_buckets - mask_zero)
+    hashed = hashed.astype("int64")
+    if mask_zero:
+        is_zero = lengths == 1
+        is_zero[is_zero] = table[is_zero, 0] == ord("0")
+        hashed = np.where(is_zero, 0, hashed + 1)
+    return hashed.reshape(array.shape)
+
+
+def _texts(ids: Any) -> tuple[Any, Any]:
+    """The bytes of each id, `(ids, longest)`, and how many they are."""
+    ids = ids.ravel()
+    if ids.dtype.kind in "iu":
+        return _padded_texts(ids.astype("S21"))
+    if ids.dtype.kind == "S":
+        return _padded_texts(ids)
+    if ids.dtype.kind not in "UTO" and ids.size:
+        refuse("ids", "integers or strings", Words(f"dtype {ids.dtype}"))
+    # One by one is faster than np.char.encode, and keeps a "\0" at the end.
+    texts = [_as_bytes(value) for value in ids.tolist()]
+    lengths = np.array([len(text) for text in texts], "int64")
+    return _padded_texts(np.array(texts, "S"))[0], lengths
+
+
+def _padded_texts(texts: Any) -> tuple[Any, Any]:
+    table = texts.view("uint8").reshape(len(texts), texts.dtype.itemsize)
+    return table, np.char.str_len(texts)
+
+
+def _as_bytes(value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if not isinstance(value, bytes):
+        refuse("ids", "integers or strings", value)
+    return value
+
+
+# FarmHash's Fingerprint64: constants and steps are its own, and each step does
+# all texts of one length. Arrays of uint64 wrap around silently.
+K0, K1, K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
+
+
+def _fingerprints(table: Any, lengths: Any) -> Any:
+    result = np.empty(len(table), "uint64")
+    for length in np.unique(lengths):
+        chosen = lengths == length
+        texts = np.ascontiguousarray(table[chosen, :length])
+        result[chosen] = _of_length(int(length))(texts)
+    return result
+
+
+def _of_length(length: int) -> Callable[[Any], Any]:
+    if length > 64:
+        return _from_65
+    if length > 32:
+        return _from_33_to_64
+    if length > 16:
+        return _from_17_to_32
+    if length >= 8:
+        return _from_8_to_16
+    if length >= 4:
+        return _from_4_to_7
+    return _from_1_to_3 if length else _empty
+
+
+def _u64(number: int) -> Any:
+    return np.uint64(number % 2**64)
+
+
+def _fetch(texts: Any, at: int, dtype: str = "<u8") -> Any:
+    """The number that begins at a byte, counted from the end if negative."""
+    at %= texts.shape[1]
+    size = np.dtype(dtype).itemsize
+    part = np.ascontiguousarray(texts[:, at : at + size])
+    return part.view(dtype)[:, 0].astype("uint64")
+
+
+def _rotate(x: Any, bits: int) -> Any:
+    return (x >> _u64(bits)) | (x << _u64(64 - bits))
+
+
+def _shift_mix(x: Any) -> Any:
+    return x ^ (x >> _u64(47))
+
+
+def _mix(u: Any, v: Any, mul: Any) -> Any:
+    a = _shift_mix((u ^ v) * mul)
+    return _shift_mix((v ^ a) * mul) * mul
+
+
+def _mul(texts: Any) -> Any:
+    return _u64(K2 + 2 * texts.shape[1])
+
+
+def _empty(texts: Any) -> Any:
+    return np.full(len(texts), K2, "uint64")
+
+
+def _from_1_to_3(texts: Any) -> Any:
+    length = texts.shape[1]
+    wide = texts.astype("uint64")
+    first, middle, last = wide[:, 0], wide[:, length // 2], wide[:, -1]
+    y = first + (middle << _u64(8))
+    z = _u64(length) + (last << _u64(2))
+    return _shift_mix(y * _u64(K2) ^ z * _u64(K0)) * _u64(K2)
+
+
+def _from_4_to_7(texts: Any) -> Any:
+    first, last = _fetch(texts, 0, "<u4"), _fetch(texts, -4, "<u4")
+    u = _u64(texts.shape[1]) + (first << _u64(3))
+    return _mix(u, last, _mul(texts))
+
+
+def _from_8_to_16(texts: Any) -> Any:
+    mul = _mul(texts)
+    a, b = _fetch(texts, 0) + _u64(K2), _fetch(texts, -8)
+    c = _rotate(b, 37) * mul + a
+    d = (_rotate(a, 25) + b) * mul
+    return _mix(c, d, mul)
+
+
+def _from_17_to_32(texts: Any) -> Any:
+    mul = _mul(texts)
+    a, b = _fetch(texts, 0) * _u64(K1), _fetch(texts, 8)
+    c, d = _fetch(texts, -8) * mul, _fetch(texts, -16) * _u64(K2)
+    return _mix(
+        _rotate(a + b, 43) + _rotate(c, 30) + d,
+        a + _rotate(b + _u64(K2), 18) + c,
+        mul,
+    )
+
+
+def _from_33_to_64(texts: Any) -> Any:
+    mul = _mul(texts)
+    a, b = _fetch(texts, 0) * _u64(K2), _fetch(texts, 8)
+    c, d = _fetch(texts, -8) * mul, _fetch(texts, -16) * _u64(K2)
+    y = _rotate(a + b, 43) + _rotate(c, 30) + d
+    z = _mix(y, a + _rotate(b + _u64(K2), 18) + c, mul)
+    e, f = _fetch(texts, 16) * mul, _fetch(texts, 24)
+    g, h = (y + _fetch(texts, -32)) * mul, (z + _fetch(texts, -24)) * mul
+    return _mix(
+        _rotate(e + f, 43) + _rotate(g, 30) + h,
+        e + _rotate(f + a, 18) + g,
+        mul,
+    )
+
+
+def _from_65(texts: Any) -> Any:
+    """56 bytes of state, moved by 64 bytes of text at a time."""
+    length = texts.shape[1]
+    rest = (length - 1) % 64
+    x = _u64(81 * K2) + _fetch(texts, 0)
+    y = np.full(len(texts), _u64(81 * K1 + 113))
+    z = _shift_mix(y * _u64(K2) + _u64(113)) * _u64(K2)
+    v = w = np.zeros_like(y), np.zeros_like(y)
+    for at in range(0, length - 1 - rest, 64):
+        x, y, z, v, w = _step(texts, at, x, y, z, v, w, _u64(K1))
+    # And over the last 64 bytes, with factors of its own.
+    mul = _u64(K1) + ((z & _u64(0xFF)) << _u64(1))
+    w = w[0] + _u64(rest), w[1]
+    v = v[0] + w[0], v[1]
+    w = w[0] + v[0], w[1]
+    x, y, z, v, w = _step(texts, length - 64, x, y, z, v, w, mul, times=9)
+    return _mix(
+        _mix(v[0], w[0], mul) + _shift_mix(y) * _u64(K0) + z,
+        _mix(v[1], w[1], mul) + x,
+        mul,
+    )
+
+
+Pair = tuple[Any, Any]
+
+
+def _step(
+    texts: Any,
+    at: int,
+    x: Any,
+    y: Any,
+    z: Any,
+    v: Pair,
+    w: Pair,
+    mul: Any,
+    times: int = 1,
+) -> tuple[Any, Any, Any, Pair, Pair]:
+    x = _rotate(x + y + v[0] + _fetch(texts, at + 8), 37) * mul
+    y = _rotate(y + v[1] + _fetch(texts, at + 48), 42) * mul
+    x = x ^ (w[1] * _u64(times))
+    y = y + v[0] * _u64(times) + _fetch(texts, at + 40)
+    z = _rotate(z + w[0], 33) * mul
+    v = _weak(texts, at, v[1] * mul, x + w[0])
+    w = _weak(texts, at + 32, z + w[1], y + _fetch(texts, at + 16))
+    return z, y, x, v, w
+
+
+def _weak(texts: Any, at: int, a: Any, b: Any) -> Pair:
+    """32 bytes of text and two seeds, mixed into two numbers."""
+    first, second, third, fourth = (_fetch(texts, at + 8 * i) for i in range(4))
+    a = a + first
+    b = _rotate(b + a + fourth, 21)
+    total = a + second + third
+    return total + fourth, b + _rotate(total, 44) + a

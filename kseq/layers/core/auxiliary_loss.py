@@ -1,0 +1,154 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from kseq.checks import (
+    check_known_dim,
+    check_nonnegative,
+    check_positive_ints,
+    check_rank,
+    check_same_dim,
+    refuse,
+)
+from kseq.layers.core.activation import check_activation, serialize_activation
+from kseq.layers.core.dnn import DNN
+from kseq.layers.seeds import check_seed
+from kseq.ops.masks import resolve_mask, zero_padding
+from kseq.ops.numerics import upcast
+from kseq.types import Shape, Tensor
+
+FEATURES = ("states", "clicks", "negatives")
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class AuxiliaryLoss(keras.layers.Layer):
+    r"""DIEN's auxiliary loss: a state has to tell the next click from another.
+
+    $$L = -\frac{\alpha}{n} \sum_{b,t}
+      \log \sigma(f([h_{bt}, x_{b,t+1}]))
+      + \log(1 - \sigma(f([h_{bt}, z_{b,t+1}])))$$
+
+    over the $n$ steps that count and have a next one that counts; $f$ is a DNN,
+    $x$ the clicks and $z$ what was not clicked instead. The states go through
+    unchanged: `states = AuxiliaryLoss()([states, clicks, negatives, lengths])`.
+
+    Args:
+        alpha: $\alpha$, at least 0.
+        hidden_units: the widths of the DNN's hidden layers.
+        activation: their activation, see `DNN`.
+        seed: the DNN's, an integer or None.
+
+    Call arguments:
+        inputs: `[states, clicks, negatives, lengths]`, or the first three,
+            where every step counts: `(batch, steps, units)`, twice
+            `(batch, steps, dim)`, and `(batch,)` or `(batch, 1)`, integers or
+            whole floats, clipped to [0, steps].
+        training: whether the activation uses the batch's statistics.
+
+    Returns:
+        The states. The loss, in float32 or wider, is one of the layer's, and
+        of its model's, `losses`.
+
+    Raises:
+        ValueError: an argument is out of range, or shapes do not fit.
+
+    Differences from DeepCTR:
+        There it is a function inside DIEN, which averages over padding too, and
+        whose logarithm of a 0 is infinite. The loss of no steps is 0.
+
+    Reference:
+        Zhou et al., Deep Interest Evolution Network, 2019, equation 7.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kseq.layers.core import AuxiliaryLoss
+    >>> layer = AuxiliaryLoss()
+    >>> x = np.zeros((2, 5, 3), "float32")
+    >>> states = layer([x, x, x, np.array([5, 2])])
+    >>> tuple(states.shape), len(layer.losses)
+    ((2, 5, 3), 1)
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        hidden_units: Any = (100, 50),
+        activation: Any = "sigmoid",
+        seed: int | None = 1024,
+        **kwargs: Any,
+    ) -> None:
+        alpha = check_nonnegative("alpha", alpha)
+        hidden_units = check_positive_ints("hidden_units", hidden_units)
+        activation = check_activation("activation", activation)
+        seed = check_seed(seed)
+        # No autocast: it would round lengths given as floats to half precision.
+        super().__init__(autocast=False, **kwargs)
+        self.alpha = alpha
+        self.hidden_units = hidden_units
+        self.activation = activation
+        self.seed = seed
+        # Ends before the sigmoid: of a logit the logarithm is always finite.
+        self.dnn = DNN(
+            (*hidden_units, 1),
+            activation,
+            output_activation="linear",
+            seed=seed,
+            dtype=self.dtype_policy,
+            name="dnn",
+        )
+
+    def split(self, inputs: Any) -> tuple[list[Any], Any]:
+        """The three sequences, and the lengths or None."""
+        if not isinstance(inputs, (list, tuple)) or len(inputs) not in (3, 4):
+            refuse("inputs", f"[{', '.join(FEATURES)}, lengths]", inputs)
+        return list(inputs[:3]), inputs[3] if len(inputs) == 4 else None
+
+    def build(self, input_shape: Any) -> None:
+        (states, clicks, negatives), _ = self.split(input_shape)
+        shapes = dict(zip(FEATURES, (states, clicks, negatives), strict=True))
+        for name, shape in shapes.items():
+            check_rank(name, shape, (3,))
+        check_same_dim(0, **shapes)
+        check_same_dim(1, **shapes)
+        check_same_dim(-1, clicks=clicks, negatives=negatives)
+        dim = check_known_dim("states", states, -1)
+        dim += check_known_dim("clicks", clicks, -1)
+        self.dnn.build((*states[:-1], dim))
+
+    def call(self, inputs: Any, training: bool | None = None) -> Tensor:
+        features, lengths = self.split(inputs)
+        states, clicks, negatives = (
+            ops.cast(x, self.compute_dtype) for x in features
+        )
+        # A step whose next one counts counts, too.
+        counts = resolve_mask(states, lengths=lengths)[:, 1:]
+
+        def logits(candidates: Tensor) -> Tensor:
+            pairs = ops.concatenate(
+                [states[:, :-1], candidates[:, 1:]], axis=-1
+            )
+            pairs = zero_padding(pairs, counts)
+            return upcast(self.dnn(pairs, mask=counts, training=training))
+
+        # -log sigmoid(x) is softplus(-x), -log(1 - sigmoid(x)) softplus(x).
+        each = ops.softplus(-logits(clicks)) + ops.softplus(logits(negatives))
+        each = ops.where(counts, ops.squeeze(each, -1), 0.0)
+        n = ops.sum(ops.cast(counts, each.dtype))
+        loss = ops.sum(each) / ops.where(n > 0, n, 1.0)
+        self.add_loss(self.alpha * loss)
+        return states
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        (states, _, _), _ = self.split(input_shape)
+        return tuple(states)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "alpha": self.alpha,
+            "hidden_units": self.hidden_units,
+            "activation": serialize_activation(self.activation),
+            "seed": self.seed,
+        }

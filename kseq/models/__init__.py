@@ -1,0 +1,7 @@
+"""DeepCTR's models of histories, on any backend: `deepctr.models`."""
+
+from kseq.models.bst import BST as BST
+from kseq.models.candidates import score_candidates as score_candidates
+from kseq.models.dien import DIEN as DIEN
+from kseq.models.din import DIN as DIN
+from kseq.models.dsin import DSIN as DSIN

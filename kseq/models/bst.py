@@ -1,0 +1,130 @@
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+
+from kseq.checks import check_positive_int, refuse
+from kseq.feature_column import FeatureColumn
+from kseq.layers.sequence import AttentionSequencePoolingLayer, Transformer
+from kseq.models.features import Features, click_model
+
+
+def BST(
+    dnn_feature_columns: Iterable[FeatureColumn],
+    history_feature_list: Sequence[str],
+    transformer_num: int = 1,
+    att_head_num: int = 8,
+    use_bn: bool = False,
+    dnn_hidden_units: Any = (256, 128, 64),
+    dnn_activation: Any = "relu",
+    l2_reg_dnn: float = 0,
+    l2_reg_embedding: float = 1e-6,
+    dnn_dropout: float = 0.0,
+    seed: int | None = 1024,
+    task: str = "binary",
+    *,
+    max_steps: int | None = None,
+) -> keras.Model:
+    r"""Behaviour Sequence Transformer: steps of a history see each other.
+
+    Blocks of self-attention with positions and layer normalisation read the
+    history, and DIN's attention (with a softmax) sums them up as they matter to
+    the candidate.
+
+    Args:
+        dnn_feature_columns: the columns of all features: each name of
+            `history_feature_list` as `SparseFeat`, and with "hist_" before it
+            as `VarLenSparseFeat`; any others. The histories' lengths are the
+            input that their `length_name` says.
+        history_feature_list: the names of the candidate's features.
+        transformer_num: the number of blocks.
+        att_head_num: the number of each block's heads, which divides the
+            history's width.
+        use_bn: whether the DNN has batch normalisation.
+        dnn_hidden_units: the widths of its layers.
+        dnn_activation: their activation, see `DNN`.
+        l2_reg_dnn: the L2 penalty's strength on the DNN's kernels.
+        l2_reg_embedding: the same on the embedding tables.
+        dnn_dropout: the fraction of units dropped in training, of the DNN and
+            of the blocks.
+        seed: an integer, or None for another start each time.
+        task: 'binary' for a probability, 'regression' for a number.
+        max_steps: how many positions there are. None: `maxlen`. With it
+            `maxlen` may be None, and histories of any length up to it.
+
+    Returns:
+        A `keras.Model` as `DIN` returns it.
+
+    Raises:
+        ValueError: an argument is out of range, a column or the lengths are
+            missing, columns that share a table differ in it, ids are still to
+            be hashed, or `maxlen` is None without `max_steps`.
+
+    Differences from DeepCTR:
+        `max_steps`. The lengths' input has any name. (As in DeepCTR, and unlike
+        the paper, the candidate is no step of the sequence.)
+
+    Reference:
+        Chen et al., Behavior Sequence Transformer for E-commerce
+        Recommendation in Alibaba, 2019.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kseq.feature_column import SparseFeat, VarLenSparseFeat
+    >>> from kseq.models import BST
+    >>> item = SparseFeat("item", 100, embedding_dim=8)
+    >>> clicks = SparseFeat("hist_item", 100, 8, embedding_name="item")
+    >>> clicks = VarLenSparseFeat(clicks, maxlen=4, length_name="seq_length")
+    >>> model = BST([item, clicks], ["item"], att_head_num=4)
+    >>> history = np.array([[7, 9, 0, 0], [0, 0, 0, 0]])
+    >>> features = {"item": np.array([3, 4]), "hist_item": history}
+    >>> click = model(features | {"seq_length": np.array([2, 0])})
+    >>> tuple(click.shape)
+    (2, 1)
+    """
+    check_positive_int("transformer_num", transformer_num)
+    check_positive_int("att_head_num", att_head_num)
+    features = Features(
+        dnn_feature_columns, history_feature_list, l2_reg_embedding
+    )
+    history = features.history()
+    lengths = features.lengths(history)
+    steps = features.embed(history)
+    dim = steps.shape[-1]
+    if dim % att_head_num:
+        refuse(
+            "att_head_num",
+            f"a divisor of the history's width {dim}, the sum of embedding_dim",
+            att_head_num,
+        )
+    for i in range(transformer_num):
+        steps = Transformer(
+            dim // att_head_num,
+            att_head_num,
+            dropout_rate=dnn_dropout,
+            use_layer_norm=True,
+            blinding=False,
+            seed=seed,
+            output_type=None,
+            max_steps=max_steps,
+            name=f"transformer_{i}" if i else "transformer",
+        )([steps, steps, lengths, lengths])
+    interest = AttentionSequencePoolingLayer(
+        (64, 16),
+        weight_normalization=True,
+        name="attention_sequence_pooling_layer",
+    )([features.embed(features.candidate), steps, lengths])
+    return click_model(
+        "BST",
+        features,
+        [c for c in features.varlen if c not in history],
+        [interest],
+        dnn_hidden_units=dnn_hidden_units,
+        dnn_activation=dnn_activation,
+        dnn_use_bn=use_bn,
+        dnn_dropout=dnn_dropout,
+        l2_reg_dnn=l2_reg_dnn,
+        seed=seed,
+        task=task,
+    )

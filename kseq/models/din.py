@@ -1,0 +1,106 @@
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+
+from kseq.checks import check_bool, check_positive_ints
+from kseq.feature_column import FeatureColumn
+from kseq.layers.sequence import AttentionSequencePoolingLayer
+from kseq.models.features import Features, click_model
+
+
+def DIN(
+    dnn_feature_columns: Iterable[FeatureColumn],
+    history_feature_list: Sequence[str],
+    dnn_use_bn: bool = False,
+    dnn_hidden_units: Any = (256, 128, 64),
+    dnn_activation: Any = "relu",
+    att_hidden_size: Any = (80, 40),
+    att_activation: Any = "dice",
+    att_weight_normalization: bool = False,
+    l2_reg_dnn: float = 0,
+    l2_reg_embedding: float = 1e-6,
+    dnn_dropout: float = 0,
+    seed: int | None = 1024,
+    task: str = "binary",
+) -> keras.Model:
+    r"""Deep Interest Network: a history summed as it matters to a candidate.
+
+    $$p = \sigma\bigl(w \cdot \mathrm{DNN}([q, u,
+      \textstyle\sum_t m_t\, s(q, x_t)\, x_t]) + b\bigr)$$
+
+    with the candidate's embedding $q$, all other features $u$, and the history
+    $x$, of which a step counts where no feature's id is 0.
+
+    Args:
+        dnn_feature_columns: the columns of all features: each name of
+            `history_feature_list` as `SparseFeat`, and with "hist_" before it
+            as `VarLenSparseFeat`; any others. `maxlen` may be None.
+        history_feature_list: the names of the candidate's features.
+        dnn_use_bn: whether the DNN has batch normalisation.
+        dnn_hidden_units: the widths of its layers.
+        dnn_activation: their activation, see `DNN`.
+        att_hidden_size: the widths of the attention's layers.
+        att_activation: their activation, see `DNN`.
+        att_weight_normalization: whether the scores go through a softmax.
+        l2_reg_dnn: the L2 penalty's strength on the DNN's kernels.
+        l2_reg_embedding: the same on the embedding tables.
+        dnn_dropout: the fraction of the DNN's units dropped in training.
+        seed: an integer, or None for another start each time.
+        task: 'binary' for a probability, 'regression' for a number.
+
+    Returns:
+        A `keras.Model` that takes a dict of arrays, `(batch, 1)` or `(batch,)`
+        for a single id or number and `(batch, maxlen)` for a history (or all of
+        them in a list, in the order of `get_feature_names`), and gives
+        `(batch, 1)`.
+
+    Raises:
+        ValueError: an argument is out of range, a column is missing, columns
+            that share a table differ in it, or ids are still to be hashed.
+
+    Differences from DeepCTR:
+        `maxlen` may be None. A sequence with `length_name` None needs no mask.
+
+    Reference:
+        Zhou et al., Deep Interest Network, 2018.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kseq.feature_column import SparseFeat, VarLenSparseFeat
+    >>> from kseq.models import DIN
+    >>> item = SparseFeat("item", 100, embedding_dim=8)
+    >>> clicks = SparseFeat("hist_item", 100, 8, embedding_name="item")
+    >>> model = DIN([item, VarLenSparseFeat(clicks, maxlen=4)], ["item"])
+    >>> history = np.array([[7, 9, 0, 0], [0, 0, 0, 0]])
+    >>> click = model({"item": np.array([3, 4]), "hist_item": history})
+    >>> tuple(click.shape)
+    (2, 1)
+    """
+    features = Features(
+        dnn_feature_columns, history_feature_list, l2_reg_embedding
+    )
+    history = features.history()
+    interest = AttentionSequencePoolingLayer(
+        check_positive_ints("att_hidden_size", att_hidden_size),
+        att_activation,
+        check_bool("att_weight_normalization", att_weight_normalization),
+        name="attention_sequence_pooling_layer",
+    )(
+        [features.embed(features.candidate), features.embed(history)],
+        mask=[None, features.valid([c.name for c in history])],
+    )
+    return click_model(
+        "DIN",
+        features,
+        [c for c in features.varlen if c not in history],
+        [interest],
+        dnn_hidden_units=dnn_hidden_units,
+        dnn_activation=dnn_activation,
+        dnn_use_bn=dnn_use_bn,
+        dnn_dropout=dnn_dropout,
+        l2_reg_dnn=l2_reg_dnn,
+        seed=seed,
+        task=task,
+    )

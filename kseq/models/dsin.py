@@ -1,0 +1,195 @@
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+
+from kseq.checks import check_bool, check_positive_int, refuse
+from kseq.feature_column import FeatureColumn
+from kseq.layers.sequence import (
+    AttentionSequencePoolingLayer,
+    BiasEncoding,
+    BiLSTM,
+    Transformer,
+)
+from kseq.models.features import Features, click_model
+
+
+def DSIN(
+    dnn_feature_columns: Iterable[FeatureColumn],
+    sess_feature_list: Sequence[str],
+    sess_max_count: int = 5,
+    bias_encoding: bool = False,
+    att_embedding_size: int = 1,
+    att_head_num: int = 8,
+    dnn_hidden_units: Any = (256, 128, 64),
+    dnn_activation: Any = "relu",
+    dnn_dropout: float = 0,
+    dnn_use_bn: bool = False,
+    l2_reg_dnn: float = 0,
+    l2_reg_embedding: float = 1e-6,
+    seed: int | None = 1024,
+    task: str = "binary",
+    *,
+    mask_padding: bool = False,
+    pool_others: bool = False,
+    max_steps: int | None = None,
+) -> keras.Model:
+    r"""Deep Session Interest Network: a history of sessions.
+
+    Self-attention makes one vector of each session, a bidirectional LSTM reads
+    these in their order, and DIN's attention (with a softmax) sums up both as
+    they matter to the candidate.
+
+    Args:
+        dnn_feature_columns: the columns of all features: each name of
+            `sess_feature_list` as `SparseFeat`, and with "sess_0_", "sess_1_"
+            ... before it as `VarLenSparseFeat`, whose ids are looked up in the
+            table of the former; any others. A step of a session counts where no
+            feature's id is 0. The number of sessions of each user is one more
+            input, "sess_length".
+        sess_feature_list: the names of the candidate's features.
+        sess_max_count: the number of sessions.
+        bias_encoding: whether numbers for session, step and feature are added
+            (`BiasEncoding`) and not positions.
+        att_embedding_size: the width of a head.
+        att_head_num: the number of heads. Together they are as wide as a step.
+        dnn_hidden_units: the widths of the DNN's layers.
+        dnn_activation: their activation, see `DNN`.
+        dnn_dropout: the fraction of the DNN's units dropped in training.
+        dnn_use_bn: whether the DNN has batch normalisation.
+        l2_reg_dnn: the L2 penalty's strength on the DNN's kernels.
+        l2_reg_embedding: the same on the embedding tables.
+        seed: an integer, or None for another start each time.
+        task: 'binary' for a probability, 'regression' for a number.
+        mask_padding: False: as in DeepCTR, a session's padding counts in its
+            mean, and the LSTM that runs backwards begins with the sessions that
+            are not there. True: neither has a part in the prediction.
+        pool_others: False: as in DeepCTR, other sequences than the sessions
+            have no part in the prediction. True: their pooled embeddings go
+            into the DNN.
+        max_steps: how many positions there are. None: `maxlen`. With it
+            `maxlen` may be None, and sessions of any length up to it.
+
+    Returns:
+        A `keras.Model` as `DIN` returns it, with one more input, "sess_length".
+
+    Raises:
+        ValueError: an argument is out of range, a column is missing, the heads
+            do not fit the width of a step, columns that share a table differ in
+            it, ids are still to be hashed, or `maxlen` is None without
+            `max_steps`.
+
+    Differences from DeepCTR:
+        Features may share tables. "sess_length" is of integers.
+        `mask_padding`, `max_steps`, and `pool_others`, without which a warning
+        says what is left out. In a session of one step, which has nothing to
+        look at but itself, attention gives 0; DeepCTR looks at the padding.
+
+    Reference:
+        Feng et al., Deep Session Interest Network, 2019.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kseq.feature_column import SparseFeat, VarLenSparseFeat
+    >>> from kseq.models import DSIN
+    >>> item = SparseFeat("item", 100, embedding_dim=8)
+    >>> sessions = [
+    ...     VarLenSparseFeat(
+    ...         SparseFeat(f"sess_{i}_item", 100, 8, embedding_name="item"),
+    ...         maxlen=3,
+    ...     )
+    ...     for i in range(2)
+    ... ]
+    >>> model = DSIN(
+    ...     [item, *sessions], ["item"], sess_max_count=2, mask_padding=True
+    ... )
+    >>> click = model({
+    ...     "item": np.array([3, 4]),
+    ...     "sess_0_item": np.array([[7, 9, 0], [0, 0, 0]]),
+    ...     "sess_1_item": np.array([[8, 0, 0], [0, 0, 0]]),
+    ...     "sess_length": np.array([2, 0]),
+    ... })
+    >>> tuple(click.shape)
+    (2, 1)
+    """
+    check_positive_int("sess_max_count", sess_max_count)
+    check_positive_int("att_embedding_size", att_embedding_size)
+    check_positive_int("att_head_num", att_head_num)
+    check_bool("bias_encoding", bias_encoding)
+    check_bool("mask_padding", mask_padding)
+    check_bool("pool_others", pool_others)
+    features = Features(
+        dnn_feature_columns,
+        sess_feature_list,
+        l2_reg_embedding,
+        "sess_feature_list",
+        numbered=True,
+    )
+    query = features.embed(features.candidate)
+    dim = query.shape[-1]
+    if att_embedding_size * att_head_num != dim:
+        refuse(
+            "att_embedding_size * att_head_num",
+            f"the sum of the candidate's embedding_dim, {dim}",
+            att_embedding_size * att_head_num,
+        )
+    prefixes = [f"sess_{i}_" for i in range(sess_max_count)]
+    used = [c for prefix in prefixes for c in features.over_time(prefix)]
+    lengths = features.inputs.setdefault(
+        "sess_length", keras.Input((1,), dtype="int32", name="sess_length")
+    )
+    sessions = [features.embed(features.candidate, p) for p in prefixes]
+    if bias_encoding:
+        sessions = BiasEncoding(
+            sess_max_count, seed, max_steps, name="bias_encoding"
+        )(sessions)
+    transformer = Transformer(
+        att_embedding_size,
+        att_head_num,
+        use_positional_encoding=not bias_encoding,
+        seed=seed,
+        output_type="masked_mean" if mask_padding else "mean",
+        max_steps=max_steps,
+        name="transformer",
+    )
+    read = []
+    for prefix, session in zip(prefixes, sessions, strict=True):
+        valid = features.valid([prefix + c.name for c in features.candidate])
+        read.append(transformer([session, session], mask=[valid, valid]))
+    vectors = read[0]
+    if sess_max_count > 1:
+        vectors = keras.layers.Concatenate(axis=1)(read)
+    evolved = BiLSTM(dim, seed=seed, name="bi_lstm")(
+        [vectors, lengths] if mask_padding else vectors
+    )
+    interests = [
+        AttentionSequencePoolingLayer(
+            (64, 16),
+            weight_normalization=True,
+            name=f"attention_sequence_pooling_layer{number}",
+        )([query, x, lengths])
+        for x, number in ((vectors, ""), (evolved, "_1"))
+    ]
+    others = [c for c in features.varlen if c not in used]
+    if others and not pool_others:
+        warnings.warn(
+            f"DSIN leaves out {[c.name for c in others]}, as DeepCTR does; "
+            "pool_others=True takes their pooled embeddings, too",
+            stacklevel=2,
+        )
+        others = []
+    return click_model(
+        "DSIN",
+        features,
+        others,
+        interests,
+        dnn_hidden_units=dnn_hidden_units,
+        dnn_activation=dnn_activation,
+        dnn_use_bn=dnn_use_bn,
+        dnn_dropout=dnn_dropout,
+        l2_reg_dnn=l2_reg_dnn,
+        seed=seed,
+        task=task,
+    )

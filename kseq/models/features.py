@@ -1,0 +1,279 @@
+"""What all models share: columns to embeddings, and vectors to a click."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kseq.checks import (
+    Words,
+    check_nonnegative,
+    check_positive_ints,
+    check_rate,
+    refuse,
+)
+from kseq.feature_column import (
+    DenseFeat,
+    FeatureColumn,
+    SparseFeat,
+    VarLenSparseFeat,
+    build_input_features,
+)
+from kseq.layers.core import DNN, PredictionLayer
+from kseq.layers.seeds import check_seed
+from kseq.layers.sequence import SequencePoolingLayer, WeightedSequenceLayer
+from kseq.types import Tensor
+
+
+class Features:
+    """The columns of a model as symbolic tensors.
+
+    An embedding table is named as DeepCTR names it: by the last column that
+    shares it, where columns of sequences come after the others.
+
+    Args:
+        columns: the columns of all features.
+        names: those of the candidate's features, of which histories are made.
+        l2_reg: the L2 penalty's strength on the embedding tables.
+        argument: what the model calls `names`.
+        numbered: whether tables are named as in DeepCTR's DSIN instead, by
+            their column's number, columns of sequences first.
+
+    Attributes:
+        inputs: the symbolic inputs by their names.
+        sparse, varlen, dense: the columns by kind.
+        candidate: the sparse columns of the candidate.
+    """
+
+    def __init__(
+        self,
+        columns: Iterable[FeatureColumn],
+        names: Sequence[str],
+        l2_reg: float,
+        argument: str = "history_feature_list",
+        numbered: bool = False,
+    ) -> None:
+        columns = list(columns)
+        self.inputs = build_input_features(columns)
+        self.sparse = [c for c in columns if isinstance(c, SparseFeat)]
+        self.varlen = [c for c in columns if isinstance(c, VarLenSparseFeat)]
+        self.dense = [c for c in columns if isinstance(c, DenseFeat)]
+        known = [c.name for c in self.sparse]
+        if isinstance(names, str) or not names or not set(names) <= {*known}:
+            refuse(argument, f"some of the SparseFeats' names, {known}", names)
+        self.candidate = [c for c in self.sparse if c.name in names]
+        for column in self.sparse + self.varlen:
+            _refuse_words(column, column in self.varlen + self.candidate)
+        self.l2_reg = check_nonnegative("l2_reg_embedding", l2_reg)
+        of_varlen = [(f"sparse_seq_emb_{c.name}", c) for c in self.varlen]
+        if numbered:
+            of_sparse = [
+                (f"sparse_emb_{i}-{c.name}", c)
+                for i, c in enumerate(self.sparse)
+            ]
+            owners = of_varlen + of_sparse
+        else:
+            of_sparse = [
+                (f"sparse_emb_{c.embedding_name}", c) for c in self.sparse
+            ]
+            owners = of_sparse + of_varlen
+        self._owners = {c.embedding_name: (name, c) for name, c in owners}
+        self._tables: dict[str | None, keras.layers.Embedding] = {}
+
+    def over_time(self, prefix: str) -> list[VarLenSparseFeat]:
+        """The columns of the candidate's features with a prefix."""
+        wanted = [prefix + c.name for c in self.candidate]
+        found = [c for c in self.varlen if c.name in wanted]
+        if missing := {*wanted} - {c.name for c in found}:
+            refuse(
+                "dnn_feature_columns",
+                f"a VarLenSparseFeat for each of {wanted}",
+                Words(f"none for {sorted(missing)}"),
+            )
+        return found
+
+    def history(self, prefix: str = "hist_") -> list[VarLenSparseFeat]:
+        """The columns of a history, which is compared with the candidate."""
+        found = self.over_time(prefix)
+        names = [c.name for c in by_group(found)]
+        candidate = [c.name for c in by_group(self.candidate)]
+        if names != [prefix + name for name in candidate]:
+            warnings.warn(
+                f"{names} stand in another order than {candidate}: as in "
+                "DeepCTR, one feature's embedding meets another's",
+                stacklevel=3,
+            )
+        return found
+
+    def lengths(self, history: list[VarLenSparseFeat]) -> Tensor:
+        """The input that holds the histories' lengths."""
+        names = {c.length_name for c in history if c.length_name is not None}
+        if not names and "seq_length" in self.inputs:
+            names = {"seq_length"}
+        if len(names) != 1:
+            refuse(
+                "length_name",
+                f"one input of lengths for {[c.name for c in history]}",
+                sorted(names),
+            )
+        return self.inputs[names.pop()]
+
+    def valid(self, names: Sequence[str]) -> Tensor:
+        """The steps where no feature is 0: bool `(batch, steps)`."""
+        first, *others = (ops.not_equal(self.inputs[n], 0) for n in names)
+        for other in others:
+            first = ops.logical_and(first, other)
+        return first
+
+    def embed(self, columns: list[Any], prefix: str = "") -> Tensor:
+        """Embeddings `(batch, steps, dim)` of all columns, side by side.
+
+        With a prefix, of other inputs in the columns' tables.
+        """
+        return concatenate(
+            [
+                self._table(c)(self.inputs[prefix + c.name])
+                for c in by_group(columns)
+            ]
+        )
+
+    def pool(self, columns: list[VarLenSparseFeat]) -> list[Tensor]:
+        """Each column's sequence as one vector `(batch, 1, dim)`."""
+        return [self._pool(column) for column in by_group(columns)]
+
+    def _pool(self, column: VarLenSparseFeat) -> Tensor:
+        lengths, mask = [], None
+        if column.length_name is None:
+            mask = self.valid([column.name])
+        else:
+            lengths = [self.inputs[column.length_name]]
+        x = self.embed([column])
+        if column.weight_name is not None:
+            x = WeightedSequenceLayer(column.weight_norm)(
+                [x, *lengths, self.inputs[column.weight_name]], mask=mask
+            )
+        return SequencePoolingLayer(column.combiner)([x, *lengths], mask=mask)
+
+    def numbers(self) -> list[Tensor]:
+        """Each dense column's numbers `(batch, dimension)`."""
+        return [
+            self.inputs[c.name]
+            if c.transform_fn is None
+            else c.transform_fn(self.inputs[c.name])
+            for c in self.dense
+        ]
+
+    def _table(self, column: Any) -> keras.layers.Embedding:
+        key = column.embedding_name
+        name, owner = self._owners[key]
+        for field in ("vocabulary_size", "embedding_dim"):
+            if getattr(column, field) != getattr(owner, field):
+                refuse(
+                    field,
+                    f"one for all columns of embedding_name {key!r}",
+                    {c.name: getattr(c, field) for c in (column, owner)},
+                )
+        if key not in self._tables:
+            self._tables[key] = keras.layers.Embedding(
+                owner.vocabulary_size,
+                owner.embedding_dim,
+                embeddings_initializer=owner.embeddings_initializer,
+                embeddings_regularizer=keras.regularizers.L2(self.l2_reg)
+                if self.l2_reg
+                else None,
+                trainable=owner.trainable,
+                name=name,
+            )
+        return self._tables[key]
+
+
+def by_group(columns: list[Any]) -> list[Any]:
+    """Groups one by one, in the order in which they first appear."""
+    groups = list(dict.fromkeys(c.group_name for c in columns))
+    return sorted(columns, key=lambda c: groups.index(c.group_name))
+
+
+def concatenate(tensors: list[Tensor]) -> Tensor:
+    if len(tensors) == 1:
+        return tensors[0]
+    return keras.layers.Concatenate()(tensors)
+
+
+def click_model(
+    name: str,
+    features: Features,
+    pooled: list[VarLenSparseFeat],
+    interests: list[Tensor],
+    *,
+    dnn_hidden_units: Any,
+    dnn_activation: Any,
+    dnn_use_bn: bool,
+    dnn_dropout: float,
+    l2_reg_dnn: float,
+    seed: int | None,
+    task: str,
+) -> keras.Model:
+    """The model, from what is known of a user's interests on.
+
+    Args:
+        name: the model's name.
+        features: what it is given.
+        pooled: the columns of sequences that count by their pooled embedding.
+        interests: tensors `(batch, 1, dim)`.
+        dnn_hidden_units, dnn_activation, dnn_use_bn, dnn_dropout, l2_reg_dnn,
+            seed, task: as DeepCTR's models take them.
+    """
+    seed = check_seed(seed)
+    vectors = [
+        features.embed(features.sparse),
+        *features.pool(pooled),
+        *interests,
+    ]
+    x = keras.layers.Flatten()(concatenate(vectors))
+    x = concatenate([x, *features.numbers()])
+    x = DNN(
+        check_positive_ints("dnn_hidden_units", dnn_hidden_units),
+        dnn_activation,
+        check_nonnegative("l2_reg_dnn", l2_reg_dnn),
+        check_rate("dnn_dropout", dnn_dropout),
+        dnn_use_bn,
+        seed=seed,
+        name="dnn",
+    )(x)
+    logit = keras.layers.Dense(
+        1,
+        use_bias=False,
+        kernel_initializer=keras.initializers.GlorotUniform(seed),
+        name="dense",
+    )(x)
+    # The weights' dtype: a probability of half precision would spoil the loss.
+    prediction = PredictionLayer(
+        task,
+        dtype=keras.config.dtype_policy().variable_dtype,
+        name="prediction_layer",
+    )(logit)
+    return keras.Model(list(features.inputs.values()), prediction, name=name)
+
+
+def _refuse_words(column: Any, zero_is_padding: bool) -> None:
+    """Refuse a column whose ids are no numbers yet."""
+    if column.use_hash:
+        refuse(
+            f"use_hash of {column.name!r}",
+            "False, since Keras has strings on TensorFlow only: hash before "
+            "the model, kseq.hashing.hash_ids(ids, num_buckets="
+            f"{column.vocabulary_size}, mask_zero={zero_is_padding}) gives "
+            "DeepCTR's ids",
+            True,
+        )
+    if column.vocabulary_path is not None:
+        refuse(
+            f"vocabulary_path of {column.name!r}",
+            "None, since Keras has strings on TensorFlow only: look ids up "
+            "before the model, with DeepCTR's file of lines 'id,word': "
+            "id_of = {word: int(id) for id, word in csv.reader(open(path))}; "
+            "ids = [id_of.get(word, 0) for word in words]",
+            column.vocabulary_path,
+        )

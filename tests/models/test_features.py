@@ -1,0 +1,306 @@
+"""From columns to embeddings: names, sharing, orders, and what is refused."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from kseq.feature_column import SparseFeat, VarLenSparseFeat
+from kseq.models import BST, DIEN, DIN, DSIN
+from tests.arrays import to_numpy
+from tests.layers.checks import assert_close
+from tests.models.examples import (
+    BATCH,
+    BY_NAME,
+    CANDIDATE,
+    CATE,
+    ITEM,
+    PRICE,
+    SESSIONS,
+    SIZES,
+    USER,
+    arrays,
+    columns,
+    over_time,
+    predict,
+    session_columns,
+    tags,
+)
+
+
+def layer_names(model):
+    """The names of layers that have weights, in their order of use."""
+    return [layer.name for layer in model.layers if layer.weights]
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("DIN", ["attention_sequence_pooling_layer"]),
+        ("DIEN-GRU", ["gru1", "gru2", "attention_sequence_pooling_layer"]),
+        ("DIEN-AGRU", ["gru1", "attention_sequence_pooling_layer", "gru2"]),
+        (
+            "BST",
+            [
+                "transformer",
+                "transformer_1",
+                "attention_sequence_pooling_layer",
+            ],
+        ),
+    ],
+)
+def test_layers_have_deepctr_s_names(name, own):
+    tables, rest = [], []
+    for layer in layer_names(BY_NAME[name].make()):
+        (tables if layer.startswith("sparse_") else rest).append(layer)
+    assert set(tables) == {
+        "sparse_emb_user",
+        "sparse_seq_emb_hist_item",
+        "sparse_seq_emb_hist_cate",
+        "sparse_seq_emb_tags",
+    }
+    assert rest == [*own, "dnn", "dense", "prediction_layer"]
+
+
+def test_dsin_s_layers_have_deepctr_s_names():
+    assert set(layer_names(BY_NAME["DSIN-bias"].make())) == {
+        "sparse_emb_0-user",
+        "sparse_emb_1-item",
+        "sparse_emb_2-cate",
+        "bias_encoding",
+        "transformer",
+        "bi_lstm",
+        "attention_sequence_pooling_layer",
+        "attention_sequence_pooling_layer_1",
+        "dnn",
+        "dense",
+        "prediction_layer",
+    }
+
+
+def test_a_table_has_its_columns_options():
+    start = keras.initializers.Constant(2.0)
+    frozen = SparseFeat(
+        "hist_item",
+        SIZES["item"],
+        5,
+        embeddings_initializer=start,
+        embedding_name="item",
+        trainable=False,
+    )
+    hist = [VarLenSparseFeat(frozen, 4), *over_time("hist_")[1:]]
+    model = DIN([ITEM, CATE, *hist], CANDIDATE)
+    table = model.get_layer("sparse_seq_emb_hist_item")
+    assert not table.trainable
+    assert set(to_numpy(table.embeddings.value).ravel()) == {2.0}
+    other = model.get_layer("sparse_seq_emb_hist_cate")
+    assert other.trainable
+    assert 0 < np.abs(to_numpy(other.embeddings.value)).max() < 1e-3
+
+
+def test_groups_come_one_by_one():
+    """The DNN's rows meet the features by group, each in its order."""
+    first, second, third = (
+        SparseFeat(name, 3, 1, group_name=group)
+        for name, group in (("a", "x"), ("b", "y"), ("c", "x"))
+    )
+    hist = VarLenSparseFeat(SparseFeat("hist_a", 3, 1, embedding_name="a"), 2)
+    model = DIN([first, second, third, hist], ["a"], dnn_hidden_units=())
+    concat = model.get_layer("dense").input
+    for name, number in (("seq_emb_hist_a", 1), ("emb_b", 2), ("emb_c", 3)):
+        table = model.get_layer(f"sparse_{name}").embeddings
+        table.assign(np.full((3, 1), number))
+    row = keras.Model(model.inputs, concat)(
+        {"a": np.ones((1, 1)), "b": np.ones((1, 1)), "c": np.ones((1, 1))}
+        | {"hist_a": np.zeros((1, 2))}
+    )
+    assert to_numpy(row)[0].tolist() == [1.0, 3.0, 2.0, 0.0]
+
+
+@pytest.mark.parametrize("combiner", ["sum", "mean", "max"])
+@pytest.mark.parametrize("length_name", [None, "tags_length"])
+@pytest.mark.parametrize(("weight_name", "norm"), [(None, True), ("w", False)])
+def test_other_sequences_are_pooled(combiner, length_name, weight_name, norm):
+    column = tags(
+        combiner=combiner,
+        length_name=length_name,
+        weight_name=weight_name,
+        weight_norm=norm,
+    )
+    hist = over_time("hist_")
+    model = DIN([ITEM, CATE, column, *hist], CANDIDATE, dnn_hidden_units=())
+    given = arrays() | {
+        "tags_length": np.array([1, 2, 3, 0, 1]),
+        "w": np.random.default_rng(3).normal(size=(BATCH, 3, 1)),
+    }
+    # Behind the candidate's 5 + 3 numbers stand the 2 of the tags.
+    concat = keras.Model(model.inputs, model.get_layer("dense").input)
+    got = predict(concat, given)[:, 8:10]
+    table = to_numpy(
+        model.get_layer("sparse_seq_emb_tags").embeddings.value
+    ).astype("float64")
+    for i in range(BATCH):
+        counts = given["tags"][i] != 0
+        if length_name:
+            counts = np.arange(3) < given["tags_length"][i]
+        x = table[given["tags"][i]]
+        if weight_name:
+            x = x * given["w"][i]
+        pooled = getattr(np, combiner)(x[counts], axis=0) if any(counts) else 0
+        np.testing.assert_allclose(got[i], pooled, rtol=1e-5, atol=1e-9)
+
+
+def test_the_lengths_input_is_the_histories_own():
+    def build(name, other=None):
+        hist = over_time("hist_", length_name=name)
+        if other:
+            hist[1:] = over_time("hist_", length_name=other)[1:]
+        return DIEN([ITEM, CATE, *hist], CANDIDATE)
+
+    assert "n" in [symbol.name for symbol in build("n").inputs]
+    for names, shown in (((None,), "[]"), (("n", "m"), "['m', 'n']")):
+        with pytest.raises(ValueError, match="length_name: expected") as error:
+            build(*names)
+        assert str(error.value).endswith(f"received {shown}")
+
+
+def test_a_history_in_another_order_is_warned_of():
+    hist = over_time("hist_")
+    with pytest.warns(UserWarning, match="another order"):
+        DIN([ITEM, CATE, *hist[::-1]], CANDIDATE)
+
+
+HASHED = SparseFeat("item", 12, 5, use_hash=True, dtype="string")
+LISTED = SparseFeat("user", 6, 3, vocabulary_path="users.csv")
+SHORT = over_time("hist_")[1:]
+OTHER_DIM = VarLenSparseFeat(
+    SparseFeat("hist_item", 12, 7, embedding_name="item"), 4
+)
+REFUSED = [
+    (
+        [HASHED, CATE, *over_time("hist_")],
+        CANDIDATE,
+        "use_hash of 'item': expected False, since Keras has strings on "
+        "TensorFlow only: hash before the model, kseq.hashing.hash_ids(ids, "
+        "num_buckets=12, mask_zero=True) gives DeepCTR's ids; received True",
+    ),
+    (
+        [LISTED, *columns()[1:]],
+        CANDIDATE,
+        "vocabulary_path of 'user': expected None, since Keras has strings on "
+        "TensorFlow only: look ids up before the model, with DeepCTR's file",
+    ),
+    (
+        [ITEM, CATE, *SHORT],
+        CANDIDATE,
+        "dnn_feature_columns: expected a VarLenSparseFeat for each of "
+        "['hist_item', 'hist_cate']; received none for ['hist_item']",
+    ),
+    (
+        columns(),
+        ["item", "brand"],
+        "history_feature_list: expected some of the SparseFeats' names, "
+        "['user', 'item', 'cate']; received ['item', 'brand']",
+    ),
+    (columns(), [], "history_feature_list: expected"),
+    (columns(), "item", "history_feature_list: expected"),
+    (
+        [ITEM, CATE, OTHER_DIM, *SHORT],
+        CANDIDATE,
+        "embedding_dim: expected one for all columns of embedding_name 'item';",
+    ),
+    (
+        [*columns(), "age"],
+        CANDIDATE,
+        "feature_columns: expected SparseFeat, VarLenSparseFeat and DenseFeat; "
+        "received 'age'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "listed", "said"), REFUSED)
+def test_columns_that_do_not_fit_are_refused(given, listed, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        DIN(given, listed)
+
+
+def test_a_user_s_words_are_hashed_without_a_zero_of_their_own():
+    user = SparseFeat("user", 6, 3, use_hash=True)
+    with pytest.raises(ValueError, match="num_buckets=6, mask_zero=False"):
+        DIN([user, *columns()[1:]], CANDIDATE)
+
+
+AT_LEAST_0 = "expected a finite number of at least 0"
+WRONG_ARGUMENTS = [
+    (DIN, {"dnn_hidden_units": 3}, "dnn_hidden_units: expected"),
+    (DIN, {"att_hidden_size": "80"}, "att_hidden_size: expected"),
+    (DIN, {"dnn_activation": "no such"}, "activation: expected"),
+    (DIN, {"l2_reg_dnn": -1}, f"l2_reg_dnn: {AT_LEAST_0}; received -1"),
+    (DIN, {"l2_reg_embedding": -1}, f"l2_reg_embedding: {AT_LEAST_0}"),
+    (DIN, {"dnn_dropout": 1.0}, "dnn_dropout: expected a number in [0, 1)"),
+    (DIN, {"seed": 1.5}, "seed: expected an integer"),
+    (
+        DIN,
+        {"task": "multiclass"},
+        "task: expected one of 'binary', 'regression'; received 'multiclass'",
+    ),
+    (DIN, {"dnn_use_bn": 1}, "use_bn: expected True or False"),
+    (
+        DIEN,
+        {"gru_type": "LSTM"},
+        "gru_type: expected one of 'GRU', 'AIGRU', 'AGRU', 'AUGRU'; received",
+    ),
+    (DIEN, {"use_negsampling": 1}, "use_negsampling: expected True or False"),
+    (
+        DIEN,
+        {"use_negsampling": True},
+        "received none for ['neg_hist_cate', 'neg_hist_item']",
+    ),
+    (DIEN, {"augru_form": "other"}, "augru_form: expected one of"),
+    (
+        BST,
+        {"att_head_num": 3},
+        "att_head_num: expected a divisor of the history's width 8, the sum of "
+        "embedding_dim; received 3",
+    ),
+    (BST, {"transformer_num": 0}, "transformer_num: expected a positive"),
+    (DSIN, {"sess_max_count": 0}, "sess_max_count: expected a positive"),
+    (
+        DSIN,
+        {"sess_max_count": 5},
+        "received none for ['sess_3_cate', 'sess_3_item']",
+    ),
+    (
+        DSIN,
+        {"att_head_num": 3},
+        "att_embedding_size * att_head_num: expected the sum of the "
+        "candidate's embedding_dim, 8; received 3",
+    ),
+    (DSIN, {"mask_padding": None}, "mask_padding: expected True or False"),
+]
+
+
+@pytest.mark.parametrize(
+    ("build", "argument", "said"),
+    WRONG_ARGUMENTS,
+    ids=lambda x: getattr(x, "__name__", None) or str(x)[:40],
+)
+def test_wrong_arguments_are_refused(build, argument, said):
+    sessions = {"sess_max_count": SESSIONS} if build is DSIN else {}
+    given = session_columns() if build is DSIN else columns()
+    with pytest.raises(ValueError, match=re.escape(said)):
+        build(given, CANDIDATE, **{**sessions, **argument})
+
+
+@pytest.mark.parametrize("name", ["BST", "DSIN", "DSIN-bias"])
+def test_positions_need_to_know_how_many(name):
+    with pytest.raises(ValueError, match="max_steps: expected the table's"):
+        BY_NAME[name].make(None)
+
+
+def test_numbers_go_into_the_net_as_they_are():
+    model = DIN([USER, PRICE, *columns()[1:3], *over_time("hist_")], CANDIDATE)
+    concat = keras.Model(model.inputs, model.get_layer("dnn").input)
+    got = predict(concat)[:, -2:]
+    assert_close(got, (arrays()["price"].astype("float64") - 1) / 2)

@@ -1,0 +1,37 @@
+"""A saved DeepCTR model predicts in kseq what it predicted there."""
+
+import numpy as np
+import pytest
+
+from kseq.convert.deepctr import load_h5, set_layer_weights
+from tests.convert import recorded
+from tests.golden.load import model_names
+
+LIMIT = 1e-5
+
+
+def test_every_model_is_recorded():
+    found = {recorded.case(name).model for name in model_names()}
+    assert found == {"DIN", "DIEN", "DSIN", "BST"}
+    kinds = {
+        recorded.case(name).arguments.get("gru_type") for name in model_names()
+    }
+    assert {"GRU", "AIGRU", "AGRU", "AUGRU"} <= kinds
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_predictions(name, tmp_path):
+    case = recorded.case(name)
+    model = recorded.make(case)
+    inputs = recorded.inputs(case)
+    for kind in case.files:
+        for weight in model.weights:  # of the other file's
+            weight.assign(np.zeros(weight.shape))
+        path = recorded.write(case, kind, tmp_path)
+        load_h5(model, path, recorded.not_saved(case))
+        if case.unsaved:
+            unsaved = list(case.unsaved.values())
+            set_layer_weights(model.get_layer("gru2"), unsaved)
+        got = recorded.predict(model, inputs)
+        assert got.shape == case.predictions.shape
+        assert np.abs(got - case.predictions).max() <= LIMIT, kind
