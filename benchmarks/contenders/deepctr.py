@@ -50,7 +50,7 @@ def augru(work, weights):
     return _augru, [tf.Variable(w) for w in weights]
 
 
-def _augru(inputs, variables):
+def _augru(inputs, variables, training):
     x, lengths, scores = inputs
     kernel, bias, candidate_kernel, candidate_bias = variables
     batch, steps, dim = x.shape
@@ -74,7 +74,7 @@ def _augru(inputs, variables):
         lambda t, *_: t < steps,
         step,
         (0, tf.zeros((batch, units)), tf.TensorArray(x.dtype, steps)),
-        maximum_iterations=steps,  # XLA has to know
+        maximum_iterations=steps,
     )
     return h[:, None]
 

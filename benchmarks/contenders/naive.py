@@ -15,7 +15,7 @@ def din(work, weights):
     return _din, _variables(weights)
 
 
-def _din(inputs, variables):
+def _din(inputs, variables, training):
     query, keys, lengths = inputs
     scorer, bias, *rest = variables
     kernels, biases = rest[: len(rest) // 2], rest[len(rest) // 2 :]
@@ -39,7 +39,7 @@ def augru(work, weights):
     return _augru, _variables(weights)
 
 
-def _augru(inputs, variables):
+def _augru(inputs, variables, training):
     x, lengths, scores = inputs
     kernel, bias, candidate_kernel, candidate_bias = variables
     mask = _mask(lengths, x.shape[1])[:, :, None]
@@ -106,7 +106,7 @@ def weighted(work, weights):
     return _weighted, []
 
 
-def _weighted(inputs, variables):
+def _weighted(inputs, variables, training):
     x, lengths, weights = inputs
     mask = _mask(lengths, x.shape[1])[:, :, None]
     weights = ops.softmax(ops.where(mask, weights, LOWEST), axis=1)
