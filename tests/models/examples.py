@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -188,10 +187,7 @@ def inputs_of(model, given=None):
 
 
 def predict(model, given=None):
+    """What a call gives: compiling every model of the tests costs minutes."""
     inputs = inputs_of(model, given)
-    if keras.backend.backend() == "openvino":
-        # Its `predict` may compute float32 by bfloat16 instructions.
-        output = model({n: ops.convert_to_tensor(x) for n, x in inputs.items()})
-    else:
-        output = model.predict(inputs, verbose=0)
-    return to_numpy(output)
+    inputs = {name: ops.convert_to_tensor(x) for name, x in inputs.items()}
+    return to_numpy(model(inputs))

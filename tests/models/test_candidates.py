@@ -21,7 +21,7 @@ def user_of(model):
     return {n: x for n, x in given.items() if n not in CANDIDATE}
 
 
-@pytest.mark.parametrize("name", ["DIN", "DIEN-AUGRU-negatives", "DSIN", "BST"])
+@pytest.mark.parametrize("name", ["DIN", "DIEN-AUGRU-negatives"])
 def test_is_the_batch_that_one_would_make_by_hand(name):
     model = BY_NAME[name].make()
     rows = {
