@@ -172,6 +172,19 @@ def test_a_history_in_another_order_is_warned_of():
         DIN([ITEM, CATE, *hist[::-1]], CANDIDATE)
 
 
+@pytest.mark.parametrize("name", ["DIN", "DSIN"])
+def test_a_step_counts_where_no_feature_is_0(name):
+    model = BY_NAME[name].make()
+    prefix = "hist_" if name == "DIN" else "sess_0_"
+    given = arrays()
+    given[f"{prefix}cate"][0, 1] = 0
+    other = {key: x.copy() for key, x in given.items()}
+    other[f"{prefix}item"][0, 1] = SIZES["item"] - given[f"{prefix}item"][0, 1]
+    np.testing.assert_array_equal(predict(model, other), predict(model, given))
+    other[f"{prefix}cate"][0, 1] = 1
+    assert np.abs(predict(model, other) - predict(model, given)).max() > 1e-5
+
+
 HASHED = SparseFeat("item", 12, 5, use_hash=True, dtype="string")
 LISTED = SparseFeat("user", 6, 3, vocabulary_path="users.csv")
 SHORT = over_time("hist_")[1:]
