@@ -27,9 +27,10 @@ kseq's forward + backward as T, B, E and K grow, the others fixed, without
 padding: CPU time of a call, and what a call adds to the process's memory at
 most. In grey: slope 1, as fast as the size itself, or 2. The table has the
 slopes between the two largest sizes, and the value at the largest: 1 is linear,
-2 quadratic. Of attention, time is quadratic in T and memory linear; of the
-recurrent layers, whose state is as wide as E, time in E comes to be quadratic.
-Below 1, a part that does not grow still counts.
+2 quadratic. Of attention, time is quadratic in T; memory, too, as long as all
+scores are kept (up to 2^20), and then at most linear. Of the recurrent layers,
+whose state is as wide as E, time in E comes to be quadratic. Below 1, a part
+that does not grow still counts.
 """
 
 

@@ -109,8 +109,8 @@ kseq's layers beside their peers. This page is written by
   framework take turns, call after call, so that what else the machine does
   meets all alike.
 - Times are CPU milliseconds of one call, medians with quartiles: what other
-  processes take of the core does not count, but the caches are shared. From run
-  to run a ratio may move by a tenth.
+  processes take of the core does not count, but the caches are shared: how far
+  ratios move from run to run is shown with what was wanted.
 - All get the same inputs and weights. Forward + backward ends with the loss and
   the gradients of all float inputs and weights.
 - glibc's malloc keeps its memory in all of them (`MALLOC_MMAP_MAX_=0`,
