@@ -6,7 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.feature_column import SparseFeat, VarLenSparseFeat
+from kseq.feature_column import (
+    SparseFeat,
+    VarLenSparseFeat,
+    get_feature_names,
+)
 from kseq.models import BST, DIEN, DIN, DSIN
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close
@@ -164,6 +168,13 @@ def test_the_lengths_input_is_the_histories_own():
         with pytest.raises(ValueError, match="length_name: expected") as error:
             build(*names)
         assert str(error.value).endswith(f"received {shown}")
+
+
+def test_a_model_has_the_inputs_that_it_uses():
+    din = [symbol.name for symbol in BY_NAME["DIN"].make().inputs]
+    bst = [symbol.name for symbol in BY_NAME["BST"].make().inputs]
+    assert bst == get_feature_names(columns())
+    assert din == [name for name in bst if name != "seq_length"]
 
 
 def test_a_history_in_another_order_is_warned_of():
