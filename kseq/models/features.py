@@ -24,6 +24,7 @@ from kseq.feature_column import (
 from kseq.layers.core import DNN, PredictionLayer
 from kseq.layers.seeds import check_seed
 from kseq.layers.sequence import SequencePoolingLayer, WeightedSequenceLayer
+from kseq.models.click_model import ClickModel
 from kseq.types import Tensor
 
 
@@ -267,7 +268,7 @@ def click_model(
         dtype=keras.config.dtype_policy().variable_dtype,
         name="prediction_layer",
     )(logit)
-    return keras.Model(features.inputs, prediction, name=name)
+    return ClickModel(features.inputs, prediction, name=name)
 
 
 def _refuse_words(column: Any, zero_is_padding: bool) -> None:
