@@ -24,11 +24,11 @@ DEEPCTR_SEQUENCE = {
     "positional_encoding",
 }
 DEEPCTR_CORE = {"DNN", "LocalActivationUnit", "PredictionLayer", "Dice"}
-# Two that keep float64, which Keras's do not, and what DeepCTR has as a function
-# inside its DIEN.
+# Two that keep float64, which Keras's do not, and what in DeepCTR is a function
+# inside DIEN.
 OWN = {"BatchNormalization", "LayerNormalization", "AuxiliaryLoss"}
-# What keeps no sequence's promises, and is tested in a file of its own: it takes
-# and gives lists, a loss, or logits.
+# What keeps no sequence's promises, and is tested in a file of its own: one
+# takes and gives lists, one adds a loss, one takes logits.
 WITHOUT_EXAMPLE = {"BiasEncoding", "AuxiliaryLoss", "PredictionLayer"}
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -16,11 +15,9 @@ from kseq.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
 from kseq.models import BST, DIEN, DIN, DSIN
 from tests.arrays import to_numpy
 
-BATCH, STEPS, SESSIONS = 5, 4, 3
+BATCH, STEPS, SESSIONS = 5, 4, 2
 LENGTHS = np.array([4, 3, 2, 1, 0])
-SESSION_LENGTHS = np.array(
-    [[4, 2, 3], [2, 3, 0], [3, 0, 0], [2, 0, 0], [0] * 3]
-)
+SESSION_LENGTHS = np.array([[4, 2], [2, 3], [3, 0], [2, 0], [0, 0]])
 SIZES = {"user": 6, "item": 12, "cate": 5, "tags": 7}
 DIMS = {"user": 3, "item": 5, "cate": 3, "tags": 2}
 CANDIDATE = ["item", "cate"]
@@ -63,8 +60,9 @@ def columns(*prefixes, steps=STEPS):
 
 
 def session_columns(steps=STEPS):
-    sessions = [over_time(f"sess_{i}_", steps) for i in range(SESSIONS)]
-    return [*ONE_OF_EACH, *sum(sessions, [])]
+    prefixes = [f"sess_{i}_" for i in range(SESSIONS)]
+    sessions = [c for prefix in prefixes for c in over_time(prefix, steps)]
+    return [*ONE_OF_EACH, *sessions]
 
 
 def ids(name, lengths, steps):
@@ -120,7 +118,9 @@ class Example:
 
     def make(self, steps=STEPS, **options):
         """The model with weights that are the same on every backend."""
-        chosen = {"dnn_hidden_units": (4, 3), **dict(self.options), **options}
+        # No ReLU, which might be dead for so few examples.
+        chosen = {"dnn_hidden_units": (4, 3), "dnn_activation": "tanh"}
+        chosen |= {**dict(self.options), **options}
         model = self.build(self.columns(steps=steps), CANDIDATE, **chosen)
         seed_weights(model)
         return model
@@ -170,7 +170,7 @@ EXAMPLES = [
             ("att_embedding_size", 2),
         ),
     ),
-    Example("BST", BST, max_steps=True, options=(("transformer_num", 2),)),
+    Example("BST", BST, max_steps=True),
 ]
 BY_NAME = {example.name: example for example in EXAMPLES}
 
@@ -187,10 +187,7 @@ def inputs_of(model, given=None):
 
 
 def predict(model, given=None):
+    """What a call gives: compiling every model of the tests costs minutes."""
     inputs = inputs_of(model, given)
-    if keras.backend.backend() == "openvino":
-        # Its `predict` may compute float32 by bfloat16 instructions.
-        output = model({n: ops.convert_to_tensor(x) for n, x in inputs.items()})
-    else:
-        output = model.predict(inputs, verbose=0)
-    return to_numpy(output)
+    inputs = {name: ops.convert_to_tensor(x) for name, x in inputs.items()}
+    return to_numpy(model(inputs))

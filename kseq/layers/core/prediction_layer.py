@@ -35,11 +35,11 @@ class PredictionLayer(keras.layers.Layer):
 
     Example:
 
-    >>> import numpy as np
+    >>> import keras, numpy as np
     >>> from kseq.layers.core import PredictionLayer
     >>> y = PredictionLayer()(np.array([[0.0], [100.0]], "float32"))
-    >>> [float(p) for p in y[:, 0]]
-    [0.5, 1.0]
+    >>> keras.ops.convert_to_numpy(y).tolist()
+    [[0.5], [1.0]]
     """
 
     def __init__(

@@ -1,0 +1,145 @@
+"""DIEN's auxiliary loss, by its formula and at the edges."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kseq.agreement.numbers import seed_weights
+from kseq.layers.core import AuxiliaryLoss
+from tests.arrays import to_numpy
+from tests.layers.checks import assert_close, skip_left_out
+from tests.layers.examples import LENGTHS, PREFIX, draw
+
+STATES, CLICKS, NEGATIVES = draw(4, 5, 2), draw(4, 5, 3), draw(5, 4, 3)
+NEGATIVES = NEGATIVES.transpose(1, 0, 2).copy()
+SEQUENCES = [STATES, CLICKS, NEGATIVES]
+
+
+def built(**options):
+    layer = AuxiliaryLoss(hidden_units=(4,), **options)
+    layer.build([x.shape for x in SEQUENCES])
+    seed_weights(layer)
+    return layer
+
+
+def loss_of(layer, sequences=SEQUENCES, lengths=LENGTHS):
+    states = layer([*sequences, lengths])
+    (loss,) = layer.losses
+    np.testing.assert_array_equal(to_numpy(states), sequences[0])
+    return to_numpy(loss)
+
+
+def reference(layer, lengths=LENGTHS, alpha=1.0):
+    kernels, biases = (
+        [to_numpy(w.value).astype("float64") for w in ws]
+        for ws in (layer.dnn.kernels, layer.dnn.biases)
+    )
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    def probability(state, candidate):
+        x = np.concatenate([state, candidate]).astype("float64")
+        hidden = sigmoid(x @ kernels[0] + biases[0])
+        return sigmoid(hidden @ kernels[1] + biases[1])[0]
+
+    each = [
+        -np.log(probability(STATES[b, t], CLICKS[b, t + 1]))
+        - np.log(1 - probability(STATES[b, t], NEGATIVES[b, t + 1]))
+        for b, n in enumerate(lengths)
+        for t in range(max(n - 1, 0))
+    ]
+    return alpha * np.mean(each)
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.25])
+@pytest.mark.parametrize("lengths", [LENGTHS, np.array([5, 5, 5, 5])])
+def test_follows_its_formula(alpha, lengths):
+    layer = built(alpha=alpha)
+    assert_close(
+        loss_of(layer, lengths=lengths), reference(layer, lengths, alpha)
+    )
+
+
+def test_without_lengths_every_step_counts():
+    layer = built()
+    layer(SEQUENCES)
+    assert_close(to_numpy(layer.losses[0]), reference(layer, [5] * 4))
+
+
+@pytest.mark.parametrize("filling", [np.nan, np.inf, 1e30])
+def test_padding_changes_nothing(filling):
+    layer = built()
+    expected = loss_of(layer)
+    filled = [
+        np.where(PREFIX[..., None], x, filling).astype("float32")
+        for x in SEQUENCES
+    ]
+    assert_close(loss_of(layer, filled), expected)
+    longer = [np.pad(x, ((0, 0), (0, 3), (0, 0))) for x in SEQUENCES]
+    assert_close(loss_of(layer, longer), expected)
+
+
+@pytest.mark.parametrize("lengths", [[0, 0, 0, 0], [1, 0, 1, 1]])
+def test_the_loss_of_nothing_is_0(lengths):
+    assert loss_of(built(), lengths=np.array(lengths)) == 0.0
+
+
+def test_sure_and_wrong_is_finite():
+    """DeepCTR takes the logarithm of a probability that rounds to 0."""
+    layer = built()
+    layer.dnn.biases[1].assign([500.0])
+    loss = loss_of(layer, lengths=np.array([5, 5, 5, 5]))
+    assert 450.0 < loss < 550.0
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_is_summed_in_float32(policy):
+    layer = built(dtype=policy)
+    layer([*SEQUENCES, LENGTHS])
+    (loss,) = layer.losses
+    assert keras.backend.standardize_dtype(loss.dtype) == "float32"
+    expected = reference(layer)
+    assert abs(to_numpy(loss) - expected) <= 0.02 * expected
+
+
+def test_it_trains():
+    skip_left_out("fit")
+    inputs = [keras.Input(x.shape[1:]) for x in SEQUENCES]
+    states = AuxiliaryLoss(hidden_units=(4,))(inputs)
+    model = keras.Model(inputs, ops.sum(states, axis=(1, 2)))
+    before = [to_numpy(w).copy() for w in model.get_weights()]
+    model.compile("adam")
+    model.fit(SEQUENCES, np.zeros(4), verbose=0)
+    assert len(before) == 4
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert np.all(old != new)
+
+
+def test_config_makes_it_again():
+    layer = AuxiliaryLoss(0.5, (7,), "dice", seed=3)
+    again = AuxiliaryLoss.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    assert again.alpha == 0.5
+    assert again.dnn.hidden_units == (7, 1)
+
+
+REFUSED = [
+    ({"alpha": -1.0}, None, "alpha: expected a finite number of at least 0"),
+    ({"hidden_units": 3}, None, "hidden_units: expected a sequence of"),
+    ({"activation": "no"}, None, "activation: expected"),
+    ({"seed": "a"}, None, "seed: expected an integer"),
+    ({}, SEQUENCES[:2], "inputs: expected [states, clicks, negatives"),
+    ({}, [STATES[0], CLICKS, NEGATIVES], "states: expected a tensor of rank 3"),
+    ({}, [STATES, CLICKS, NEGATIVES[:, :4]], "expected equal sizes on axis 1"),
+    ({}, [STATES, CLICKS, STATES], "expected equal sizes on axis -1"),
+]
+
+
+@pytest.mark.parametrize(("options", "inputs", "said"), REFUSED)
+def test_what_is_wrong_is_refused(options, inputs, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        AuxiliaryLoss(**options)(inputs)
