@@ -3,9 +3,9 @@
 from typing import Any
 
 import keras
+from same_start import set_starting_weights
 
 from kseq.layers import DNN, AttentionSequencePoolingLayer
-from same_start import set_starting_weights
 
 SEED = 1
 

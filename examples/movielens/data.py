@@ -71,7 +71,7 @@ class Samples:
     movie: np.ndarray  # (samples,), the candidate
     history: np.ndarray  # (samples, steps), oldest first, then zeros
     history_time: np.ndarray  # (samples, steps), in seconds
-    negatives: np.ndarray  # (samples, steps), a movie not seen by then, each
+    negatives: np.ndarray  # (samples, steps), another movie for each like
     length: np.ndarray  # (samples,), the steps of the history that count
     liked: np.ndarray  # (samples,), the label
     time: np.ndarray  # (samples,), in seconds
@@ -176,7 +176,7 @@ def build_samples(
 ) -> Samples:
     """A sample a rating, with the user's last `steps` likes before it.
 
-    Each like gets a movie that the user has not rated by then, drawn by `seed`.
+    Each like gets a negative for DIEN: another movie, drawn by `seed`.
     """
     ratings = sorted(ratings, key=lambda rating: rating.time)
     users = {
@@ -186,7 +186,7 @@ def build_samples(
     histories = np.zeros((len(ratings), steps, 3), "int32")
     length = np.zeros(len(ratings), "int32")
     likes: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-    seen: dict[str, set[int]] = defaultdict(set)
+    movies = len(catalogue.titles) - 1
     rng = np.random.default_rng(seed)
     row = 0
     for _, second in itertools.groupby(ratings, lambda rating: rating.time):
@@ -199,11 +199,10 @@ def build_samples(
             length[row] = len(known)
             row += 1
         for rating in simultaneous:
-            seen[rating.user].add(catalogue.index[rating.movie])
-        for rating in simultaneous:
             if rating.stars >= LIKED_FROM:
                 movie = catalogue.index[rating.movie]
-                negative = _unseen(seen[rating.user], catalogue, rng)
+                # Any of the others alike.
+                negative = (movie + rng.integers(1, movies) - 1) % movies + 1
                 likes[rating.user].append((movie, rating.time, negative))
     return Samples(
         user=np.array([users[r.user] for r in ratings], "int32"),
@@ -215,17 +214,6 @@ def build_samples(
         liked=np.array([r.stars >= LIKED_FROM for r in ratings], "float32"),
         time=np.array([r.time for r in ratings], "int64"),
     )
-
-
-def _unseen(
-    seen: set[int], catalogue: Catalogue, rng: np.random.Generator
-) -> int:
-    movies = len(catalogue.titles)
-    if len(seen) == movies - 1:
-        raise ValueError("data: a user has rated every movie")
-    while (movie := int(rng.integers(1, movies))) in seen:
-        pass
-    return movie
 
 
 def split_by_time(

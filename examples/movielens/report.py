@@ -26,6 +26,7 @@ STYLE_OF_PLOTS = {
     "grid.color": "#dddddd",
 }
 COLOURS = {"tensorflow": "#e07b00", "torch": "#c2185b", "jax": "#1565c0"}
+MARKERS = {"tensorflow": "s", "torch": "o", "jax": "x"}
 MODEL_COLOURS = {
     "din": "#1565c0",
     "dien": "#c2185b",
@@ -124,8 +125,15 @@ def plot_auc(results: Results) -> Figure:
     axes = figure.subplots()
     for model in results.settings.models:
         for backend, values in results.values(model, "auc").items():
-            name = model if backend == results.writer else None
-            curve(axes, backend, values, "-", name, MODEL_COLOURS[model])
+            axes.plot(
+                range(1, len(values) + 1),
+                values,
+                color=MODEL_COLOURS[model],
+                marker=MARKERS[backend],
+                ms=8,
+                mfc="none",
+                label=f"{model}, {backend}",
+            )
     for (name, value), style in zip(
         results.popularity_auc.items(), (":", "-."), strict=True
     ):
@@ -143,18 +151,13 @@ def plot_auc(results: Results) -> Figure:
 
 
 def curve(
-    axes: Axes,
-    backend: str,
-    values: list[float],
-    style: str,
-    label: str | None,
-    colour: str | None = None,
+    axes: Axes, backend: str, values: list[float], style: str, label: str
 ) -> None:
     axes.plot(
         range(1, len(values) + 1),
         values,
         style,
-        color=colour or COLOURS[backend],
+        color=COLOURS[backend],
         lw=WIDTHS[backend],
         marker="o",
         ms=WIDTHS[backend] + 3,
@@ -271,13 +274,13 @@ def page(results: Results, folder: Path) -> str:
         table(*comparison(results)),
         image("auc.png", "AUC by epoch, model and backend"),
         text(
-            "Each model's curve is drawn once for each backend, wide, middle "
-            "and thin: where one colour shows one line, the backends agree."
+            "Each model's curve is drawn once for each backend: where a colour "
+            "shows one line, the backends agree."
         ),
         text(
             "The training loss is the mean over the epoch's batches as they "
-            "came, with the small L2 penalty on the embeddings and, in DIEN, "
-            "the auxiliary loss, which the validation loss is without."
+            "came; both are without the small L2 penalty on the embeddings "
+            "and DIEN's auxiliary loss."
         ),
         image("loss.png", "losses by epoch, model and backend"),
         *(training_part(results, model) for model in models),
@@ -375,9 +378,10 @@ def agreement_parts(results: Results) -> list[str]:
             "so the differences may grow. Two choices keep them small: smooth "
             "activations in the DNNs, since at ReLU's kink rounding decides "
             "whether a unit learns (the Transformers of DSIN and BST keep "
-            "their ReLU); and an L2 penalty on the embeddings, without which "
-            "their gradients are sparse on TensorFlow, where Keras's Adam then "
-            "squares repeated rows one by one."
+            "their ReLU; DSIN's BiLSTM drops nothing, since each backend draws "
+            "its own dropout); and an L2 penalty on the embeddings, without "
+            "which their gradients are sparse on TensorFlow, where Keras's Adam "
+            "then squares repeated rows one by one."
         ),
         image("differences.png", "largest differences by epoch"),
         table(

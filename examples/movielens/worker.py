@@ -58,7 +58,10 @@ def train_epochs(
     settings, genre_set = work.settings(), work.genre_set()
     samples, valid = work.samples("train"), work.samples("valid")
     model.compile(
-        keras.optimizers.Adam(settings.learning_rate), "binary_crossentropy"
+        keras.optimizers.Adam(settings.learning_rate),
+        "binary_crossentropy",
+        # The loss without penalties and DIEN's auxiliary loss.
+        metrics=["binary_crossentropy"],
     )
     predictions = [predict(name, model, work)]
     for epoch in range(1, settings.epochs + 1):
@@ -77,7 +80,7 @@ def train_epochs(
             "epoch",
             model=name,
             epoch=epoch,
-            train_loss=history.history["loss"][0],
+            train_loss=history.history["binary_crossentropy"][0],
             valid_loss=log_loss(valid.liked, predictions[-1]),
             auc=auc(valid.liked, predictions[-1]),
             seconds=seconds,

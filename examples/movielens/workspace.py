@@ -11,9 +11,9 @@ from movielens.data import Samples
 BASELINE = "mean"
 MODELS = {
     "din": "DIN: attention to the candidate",
-    "dien": "DIEN: two GRUs, the second moved by attention",
-    "dsin": "DSIN: self-attention in sessions, an LSTM over them",
-    "bst": "BST: self-attention over the history",
+    "dien": "DIEN: GRUs and attention",
+    "dsin": "DSIN: self-attention in sessions",
+    "bst": "BST: self-attention in the history",
     BASELINE: "the history's mean",
 }
 
