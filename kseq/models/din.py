@@ -51,16 +51,17 @@ def DIN(
 
     Returns:
         A `keras.Model` that takes a dict of arrays, `(batch, 1)` or `(batch,)`
-        for a single id or number and `(batch, maxlen)` for a history (or all of
-        them in a list, in the order of `get_feature_names`), and gives
-        `(batch, 1)`.
+        for a single id or number and `(batch, maxlen)` for a history (or a list
+        in the order of its `inputs`), and gives `(batch, 1)`. Its inputs are
+        those of `get_feature_names` that it uses; a dict may hold more.
 
     Raises:
         ValueError: an argument is out of range, a column is missing, columns
             that share a table differ in it, or ids are still to be hashed.
 
     Differences from DeepCTR:
-        `maxlen` may be None. A sequence with `length_name` None needs no mask.
+        `maxlen` may be None. The histories' lengths, of which DeepCTR makes an
+        input that it does not use, are none of the inputs.
 
     Reference:
         Zhou et al., Deep Interest Network, 2018.

@@ -137,9 +137,7 @@ def DSIN(
         )
     prefixes = [f"sess_{i}_" for i in range(sess_max_count)]
     used = [c for prefix in prefixes for c in features.over_time(prefix)]
-    lengths = features.inputs.setdefault(
-        "sess_length", keras.Input((1,), dtype="int32", name="sess_length")
-    )
+    lengths = features.add_lengths("sess_length")
     sessions = [features.embed(features.candidate, p) for p in prefixes]
     if bias_encoding:
         sessions = BiasEncoding(

@@ -42,7 +42,6 @@ class Features:
             their column's number, columns of sequences first.
 
     Attributes:
-        inputs: the symbolic inputs by their names.
         sparse, varlen, dense: the columns by kind.
         candidate: the sparse columns of the candidate.
     """
@@ -56,7 +55,8 @@ class Features:
         numbered: bool = False,
     ) -> None:
         columns = list(columns)
-        self.inputs = build_input_features(columns)
+        self._inputs = build_input_features(columns)
+        self._used: set[str] = set()
         self.sparse = [c for c in columns if isinstance(c, SparseFeat)]
         self.varlen = [c for c in columns if isinstance(c, VarLenSparseFeat)]
         self.dense = [c for c in columns if isinstance(c, DenseFeat)]
@@ -81,6 +81,22 @@ class Features:
             owners = of_sparse + of_varlen
         self._owners = {c.embedding_name: (name, c) for name, c in owners}
         self._tables: dict[str | None, keras.layers.Embedding] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        """The input of a name, which from now on is one of the model's."""
+        self._used.add(name)
+        return self._inputs[name]
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """The inputs that were used: Keras 3.12 refuses a model of others."""
+        return [x for name, x in self._inputs.items() if name in self._used]
+
+    def add_lengths(self, name: str) -> Tensor:
+        """One more input of lengths, unless a column has it."""
+        if name not in self._inputs:
+            self._inputs[name] = keras.Input((1,), dtype="int32", name=name)
+        return self[name]
 
     def over_time(self, prefix: str) -> list[VarLenSparseFeat]:
         """The columns of the candidate's features with a prefix."""
@@ -110,7 +126,7 @@ class Features:
     def lengths(self, history: list[VarLenSparseFeat]) -> Tensor:
         """The input that holds the histories' lengths."""
         names = {c.length_name for c in history if c.length_name is not None}
-        if not names and "seq_length" in self.inputs:
+        if not names and "seq_length" in self._inputs:
             names = {"seq_length"}
         if len(names) != 1:
             refuse(
@@ -118,11 +134,11 @@ class Features:
                 f"one input of lengths for {[c.name for c in history]}",
                 sorted(names),
             )
-        return self.inputs[names.pop()]
+        return self[names.pop()]
 
     def valid(self, names: Sequence[str]) -> Tensor:
         """The steps where no feature is 0: bool `(batch, steps)`."""
-        first, *others = (ops.not_equal(self.inputs[n], 0) for n in names)
+        first, *others = (ops.not_equal(self[n], 0) for n in names)
         for other in others:
             first = ops.logical_and(first, other)
         return first
@@ -133,10 +149,7 @@ class Features:
         With a prefix, of other inputs in the columns' tables.
         """
         return concatenate(
-            [
-                self._table(c)(self.inputs[prefix + c.name])
-                for c in by_group(columns)
-            ]
+            [self._table(c)(self[prefix + c.name]) for c in by_group(columns)]
         )
 
     def pool(self, columns: list[VarLenSparseFeat]) -> list[Tensor]:
@@ -148,20 +161,20 @@ class Features:
         if column.length_name is None:
             mask = self.valid([column.name])
         else:
-            lengths = [self.inputs[column.length_name]]
+            lengths = [self[column.length_name]]
         x = self.embed([column])
         if column.weight_name is not None:
             x = WeightedSequenceLayer(column.weight_norm)(
-                [x, *lengths, self.inputs[column.weight_name]], mask=mask
+                [x, *lengths, self[column.weight_name]], mask=mask
             )
         return SequencePoolingLayer(column.combiner)([x, *lengths], mask=mask)
 
     def numbers(self) -> list[Tensor]:
         """Each dense column's numbers `(batch, dimension)`."""
         return [
-            self.inputs[c.name]
+            self[c.name]
             if c.transform_fn is None
-            else c.transform_fn(self.inputs[c.name])
+            else c.transform_fn(self[c.name])
             for c in self.dense
         ]
 
@@ -254,7 +267,7 @@ def click_model(
         dtype=keras.config.dtype_policy().variable_dtype,
         name="prediction_layer",
     )(logit)
-    return keras.Model(list(features.inputs.values()), prediction, name=name)
+    return keras.Model(features.inputs, prediction, name=name)
 
 
 def _refuse_words(column: Any, zero_is_padding: bool) -> None:

@@ -6,7 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.feature_column import SparseFeat, VarLenSparseFeat
+from kseq.feature_column import (
+    SparseFeat,
+    VarLenSparseFeat,
+    get_feature_names,
+)
 from kseq.models import BST, DIEN, DIN, DSIN
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close
@@ -166,10 +170,30 @@ def test_the_lengths_input_is_the_histories_own():
         assert str(error.value).endswith(f"received {shown}")
 
 
+def test_a_model_has_the_inputs_that_it_uses():
+    din = [symbol.name for symbol in BY_NAME["DIN"].make().inputs]
+    bst = [symbol.name for symbol in BY_NAME["BST"].make().inputs]
+    assert bst == get_feature_names(columns())
+    assert din == [name for name in bst if name != "seq_length"]
+
+
 def test_a_history_in_another_order_is_warned_of():
     hist = over_time("hist_")
     with pytest.warns(UserWarning, match="another order"):
         DIN([ITEM, CATE, *hist[::-1]], CANDIDATE)
+
+
+@pytest.mark.parametrize("name", ["DIN", "DSIN"])
+def test_a_step_counts_where_no_feature_is_0(name):
+    model = BY_NAME[name].make()
+    prefix = "hist_" if name == "DIN" else "sess_0_"
+    given = arrays()
+    given[f"{prefix}cate"][0, 1] = 0
+    other = {key: x.copy() for key, x in given.items()}
+    other[f"{prefix}item"][0, 1] = SIZES["item"] - given[f"{prefix}item"][0, 1]
+    np.testing.assert_array_equal(predict(model, other), predict(model, given))
+    other[f"{prefix}cate"][0, 1] = 1
+    assert np.abs(predict(model, other) - predict(model, given)).max() > 1e-5
 
 
 HASHED = SparseFeat("item", 12, 5, use_hash=True, dtype="string")

@@ -140,6 +140,8 @@ def test_takes_a_list_and_single_examples(name, made):
         # Its `predict` may compute float32 by bfloat16 instructions.
         assert_close(model.predict(given, verbose=0), expected)
     assert_close(to_numpy(model(list(given.values()))), expected)
+    more = arrays() | {"label": CLICKS}
+    assert_close(to_numpy(model(more)), expected)
 
 
 @inert_padding

@@ -14,7 +14,7 @@ from kseq.checks import (
 from kseq.layers.core.activation import check_activation, serialize_activation
 from kseq.layers.core.dnn import DNN
 from kseq.layers.seeds import check_seed
-from kseq.ops.masks import resolve_mask, zero_padding
+from kseq.ops.masks import resolve_mask
 from kseq.ops.numerics import upcast
 from kseq.types import Shape, Tensor
 
@@ -129,7 +129,6 @@ class AuxiliaryLoss(keras.layers.Layer):
             pairs = ops.concatenate(
                 [states[:, :-1], candidates[:, 1:]], axis=-1
             )
-            pairs = zero_padding(pairs, counts)
             return upcast(self.dnn(pairs, mask=counts, training=training))
 
         # -log sigmoid(x) is softplus(-x), -log(1 - sigmoid(x)) softplus(x).

@@ -1,8 +1,12 @@
 """A model saved on one backend predicts the same on every other."""
 
+import json
+import zipfile
+
 import keras
 import numpy as np
 import pytest
+from packaging.version import Version
 
 from tests.layers.checks import assert_close
 from tests.models.examples import predict
@@ -17,9 +21,18 @@ def recorded(backend):
     return given, given.pop("output")
 
 
+def keras_of(path):
+    """The version of Keras that saved a file."""
+    with zipfile.ZipFile(path) as file:
+        return json.loads(file.read("metadata.json"))["keras_version"]
+
+
 @pytest.mark.parametrize("backend", MADE_ON)
 def test_a_model_saved_on_a_backend_predicts_its_numbers(backend):
-    model = keras.saving.load_model(SAVED / f"{backend}.keras")
+    path = SAVED / f"{backend}.keras"
+    if Version(keras.__version__) < Version(made_by := keras_of(path)):
+        pytest.skip(f"Keras's Embedding of {made_by} has an option more")
+    model = keras.saving.load_model(path)
     given, expected = recorded(backend)
     assert expected.shape[1] == len(NAMES)
     assert np.all(np.ptp(expected, axis=0) > 0)
