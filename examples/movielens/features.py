@@ -1,9 +1,7 @@
 """What each model is given of a sample: as feature columns and as arrays."""
 
-import math
 from dataclasses import replace
 
-import keras
 import numpy as np
 
 from kseq.feature_column import FeatureColumn, SparseFeat, VarLenSparseFeat
@@ -78,28 +76,3 @@ def features(
     found = {f"{prefix}movie": ids for prefix, ids in movies.items()}
     found |= {f"{prefix}genres": genre_set[x] for prefix, x in movies.items()}
     return found | lengths
-
-
-class Batches(keras.utils.PyDataset):
-    """Samples in an order of NumPy's making, the same on every backend."""
-
-    def __init__(
-        self,
-        model: str,
-        samples: Samples,
-        genre_set: np.ndarray,
-        batch_size: int,
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.samples = samples
-        self.genre_set = genre_set
-        self.batch_size = batch_size
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.samples) / self.batch_size)
-
-    def __getitem__(self, i: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        batch = self.samples[i * self.batch_size : (i + 1) * self.batch_size]
-        inputs = features(self.model, batch, self.genre_set)
-        return inputs, batch.liked[:, None]

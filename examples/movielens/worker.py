@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from same_start import set_starting_weights
 
-from movielens.features import Batches, features
+from movielens.features import features
 from movielens.metrics import auc, log_loss
 from movielens.model import attention_weights, build_model
 from movielens.workspace import Workspace
@@ -66,11 +66,14 @@ def train_epochs(
     predictions = [predict(name, model, work)]
     for epoch in range(1, settings.epochs + 1):
         rng = np.random.default_rng([settings.seed, epoch])
-        order = rng.permutation(len(samples))
+        shuffled = samples[rng.permutation(len(samples))]
+        inputs = features(name, shuffled, genre_set)
         began = time.perf_counter()
         history = model.fit(
-            Batches(name, samples[order], genre_set, settings.batch_size),
-            shuffle=False,
+            inputs,
+            shuffled.liked[:, None],
+            batch_size=settings.batch_size,
+            shuffle=False,  # NumPy did, the same on every backend
             verbose=0,
             callbacks=[TellBatches()],
         )
@@ -89,13 +92,9 @@ def train_epochs(
 
 
 def predict(name: str, model: keras.Model, work: Workspace) -> np.ndarray:
-    batches = Batches(
-        name,
-        work.samples("valid"),
-        work.genre_set(),
-        work.settings().batch_size,
-    )
-    return model.predict(batches, verbose=0)[:, 0]
+    inputs = features(name, work.samples("valid"), work.genre_set())
+    batch_size = work.settings().batch_size
+    return model.predict(inputs, batch_size=batch_size, verbose=0)[:, 0]
 
 
 def load(work: Workspace, writer: str) -> None:
