@@ -1,1 +1,1 @@
-"""The parts of `movielens_din.py`, each in the process that needs it."""
+"""The parts of `movielens_models.py`, each in the process that needs it."""

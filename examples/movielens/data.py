@@ -43,26 +43,23 @@ class Movie(NamedTuple):
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The movies by index; index 0 is padding, of movies and of genres."""
+    """The movies by index; index 0 is padding, of movies and of genre sets."""
 
     index: dict[str, int]
     titles: list[str]
-    genre_names: list[str]
-    genres: np.ndarray  # (movies, genres per movie)
+    genre_sets: list[tuple[str, ...]]
+    genre_set: np.ndarray  # (movies,), which of the sets are a movie's genres
 
     @classmethod
     def of(cls, movies: dict[str, Movie]) -> "Catalogue":
-        names = sorted({name for movie in movies.values() for name in movie[1]})
-        number = {name: i for i, name in enumerate(names, 1)}
-        widest = max(len(movie.genres) for movie in movies.values())
-        genres = np.zeros((len(movies) + 1, max(widest, 1)), "int32")
-        for row, movie in zip(genres[1:], movies.values(), strict=True):
-            row[: len(movie.genres)] = [number[name] for name in movie.genres]
+        sets = sorted({movie.genres for movie in movies.values()})
+        number = {genres: i for i, genres in enumerate(sets, 1)}
+        of_movie = [number[movie.genres] for movie in movies.values()]
         return cls(
             index={movie: i for i, movie in enumerate(movies, 1)},
             titles=["(padding)", *(movie.title for movie in movies.values())],
-            genre_names=["(padding)", *names],
-            genres=genres,
+            genre_sets=[("(padding)",), *sets],
+            genre_set=np.array([0, *of_movie], "int32"),
         )
 
 
@@ -73,6 +70,8 @@ class Samples:
     user: np.ndarray  # (samples,)
     movie: np.ndarray  # (samples,), the candidate
     history: np.ndarray  # (samples, steps), oldest first, then zeros
+    history_time: np.ndarray  # (samples, steps), in seconds
+    negatives: np.ndarray  # (samples, steps), another movie for each like
     length: np.ndarray  # (samples,), the steps of the history that count
     liked: np.ndarray  # (samples,), the label
     time: np.ndarray  # (samples,), in seconds
@@ -173,32 +172,44 @@ def keep_users(ratings: list[Rating], users: int, seed: int) -> list[Rating]:
 
 
 def build_samples(
-    ratings: Iterable[Rating], catalogue: Catalogue, steps: int
+    ratings: Iterable[Rating], catalogue: Catalogue, steps: int, seed: int = 0
 ) -> Samples:
-    """A sample a rating, with the user's last `steps` likes before it."""
+    """A sample a rating, with the user's last `steps` likes before it.
+
+    Each like gets a negative for DIEN: another movie, drawn by `seed`.
+    """
     ratings = sorted(ratings, key=lambda rating: rating.time)
     users = {
         name: i for i, name in enumerate(sorted({r.user for r in ratings}), 1)
     }
-    history = np.zeros((len(ratings), steps), "int32")
+    # Movie, time and negative of each step: one row a like.
+    histories = np.zeros((len(ratings), steps, 3), "int32")
     length = np.zeros(len(ratings), "int32")
-    likes: dict[str, list[int]] = defaultdict(list)
+    likes: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    movies = len(catalogue.titles) - 1
+    rng = np.random.default_rng(seed)
     row = 0
     for _, second in itertools.groupby(ratings, lambda rating: rating.time):
         simultaneous = list(second)
         # All samples of a second come before any of its likes is known.
         for rating in simultaneous:
             known = likes[rating.user][-steps:]
-            history[row, : len(known)] = known
+            if known:
+                histories[row, : len(known)] = known
             length[row] = len(known)
             row += 1
         for rating in simultaneous:
             if rating.stars >= LIKED_FROM:
-                likes[rating.user].append(catalogue.index[rating.movie])
+                movie = catalogue.index[rating.movie]
+                # Any of the others alike.
+                negative = (movie + rng.integers(1, movies) - 1) % movies + 1
+                likes[rating.user].append((movie, rating.time, negative))
     return Samples(
         user=np.array([users[r.user] for r in ratings], "int32"),
         movie=np.array([catalogue.index[r.movie] for r in ratings], "int32"),
-        history=history,
+        history=histories[..., 0],
+        history_time=histories[..., 1],
+        negatives=histories[..., 2],
         length=length,
         liked=np.array([r.stars >= LIKED_FROM for r in ratings], "float32"),
         time=np.array([r.time for r in ratings], "int64"),
@@ -246,8 +257,8 @@ def pairs_to_picture(samples: Samples, users: int, seed: int) -> Samples:
     drawn = np.random.default_rng(seed).permutation(longest[of_user])[:users]
     rows = np.stack([earlier[drawn], later[drawn]], axis=1).ravel()
     history_of = np.repeat(earlier[drawn], 2)
-    return replace(
-        samples[rows],
-        history=samples.history[history_of],
-        length=samples.length[history_of],
-    )
+    histories = {
+        name: getattr(samples, name)[history_of]
+        for name in ("history", "history_time", "negatives", "length")
+    }
+    return replace(samples[rows], **histories)

@@ -2,6 +2,7 @@
 
 import html
 import json
+import math
 import platform
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -14,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from movielens.data import Catalogue, Samples
-from movielens.results import METRICS, Results, show
-from movielens.workspace import MODELS, Workspace
+from movielens.results import METRICS, Results, comparison, show
+from movielens.workspace import BASELINE, MODELS, Workspace
 
 NUMBERS = "report.json"
 STYLE_OF_PLOTS = {
@@ -25,6 +26,14 @@ STYLE_OF_PLOTS = {
     "grid.color": "#dddddd",
 }
 COLOURS = {"tensorflow": "#e07b00", "torch": "#c2185b", "jax": "#1565c0"}
+MARKERS = {"tensorflow": "s", "torch": "o", "jax": "x"}
+MODEL_COLOURS = {
+    "din": "#1565c0",
+    "dien": "#c2185b",
+    "dsin": "#2e7d32",
+    "bst": "#e07b00",
+    "mean": "#555555",
+}
 # The backends' curves lie on one another: the wide ones show behind the thin.
 WIDTHS = {"tensorflow": 7.0, "torch": 3.5, "jax": 1.2}
 
@@ -79,9 +88,8 @@ def plots(
 
 
 def plot_losses(results: Results) -> Figure:
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
-    panels = figure.subplots(1, len(MODELS), sharey=True)
-    for axes, (model, title) in zip(panels, MODELS.items(), strict=True):
+    figure, panels = a_panel_each(results)
+    for model, axes in panels.items():
         for metric, style in (("train_loss", "-"), ("valid_loss", "--")):
             for backend, values in results.values(model, metric).items():
                 curve(
@@ -91,26 +99,48 @@ def plot_losses(results: Results) -> Figure:
                     style,
                     f"{backend}, {METRICS[metric]}",
                 )
-        axes.set_title(title, fontsize=10)
         epochs_axis(axes, results.settings.epochs)
-    panels[0].set_ylabel("binary cross-entropy")
-    legend_below(figure, panels[0])
+    figure.supylabel("loss", fontsize=10)
+    legend_below(figure, axes)
     return figure
+
+
+def a_panel_each(results: Results) -> tuple[Figure, dict[str, Axes]]:
+    """A figure with a panel for each model, at most three in a row."""
+    models = results.settings.models
+    columns = min(len(models), 3)
+    rows = math.ceil(len(models) / columns)
+    figure = Figure(figsize=(10, 1.2 + 3.2 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for axes in grid[len(models) :]:
+        axes.remove()
+    panels = dict(zip(models, grid, strict=False))
+    for model, axes in panels.items():
+        axes.set_title(MODELS[model], fontsize=9)
+    return figure, panels
 
 
 def plot_auc(results: Results) -> Figure:
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    for model, style in zip(MODELS, ("-", "--"), strict=True):
+    for model in results.settings.models:
         for backend, values in results.values(model, "auc").items():
-            curve(axes, backend, values, style, f"{backend}, {model}")
+            axes.plot(
+                range(1, len(values) + 1),
+                values,
+                color=MODEL_COLOURS[model],
+                marker=MARKERS[backend],
+                ms=8,
+                mfc="none",
+                label=f"{model}, {backend}",
+            )
     for (name, value), style in zip(
         results.popularity_auc.items(), (":", "-."), strict=True
     ):
         axes.axhline(value, color="grey", ls=style, label=f"movie's {name}")
     epochs_axis(axes, results.settings.epochs)
     axes.set_ylabel("AUC on the later ratings")
-    axes.set_title("AUC by model and backend, and of popularity alone")
+    axes.set_title("AUC by model, and of popularity alone")
     axes.legend(
         fontsize=8,
         handlelength=3.5,
@@ -141,9 +171,8 @@ def epochs_axis(axes: Axes, epochs: int, first: int = 1) -> None:
 
 
 def plot_differences(results: Results) -> Figure:
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    panels = figure.subplots(1, len(MODELS), sharey=True)
-    for axes, (model, title) in zip(panels, MODELS.items(), strict=True):
+    figure, panels = a_panel_each(results)
+    for model, axes in panels.items():
         pairs = results.differences[model].items()
         for (pair, by_epoch), width in zip(
             pairs, (7.0, 3.5, 1.2), strict=False
@@ -151,14 +180,13 @@ def plot_differences(results: Results) -> Figure:
             # Equal to the last bit is zero, which has no logarithm.
             drawn = np.maximum(by_epoch, 1e-8)
             axes.plot(drawn, lw=width, marker="o", ms=width + 3, label=pair)
-        axes.set_title(title, fontsize=10)
         epochs_axis(axes, results.settings.epochs, first=0)
         axes.set_xlabel("epoch (0: before training)")
-    panels[0].set_yscale("log")
-    low, high = panels[0].get_ylim()
-    panels[0].set_ylim(min(low, 1e-8), max(high, 1e-3))
-    panels[0].set_ylabel("largest difference of a prediction")
-    legend_below(figure, panels[0])
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, 1e-8), max(high, 1e-3))
+    figure.supylabel("largest difference of a prediction", fontsize=10)
+    legend_below(figure, axes)
     return figure
 
 
@@ -202,8 +230,8 @@ def plot_attention(
 
 
 def genres_of(catalogue: Catalogue, movie: int) -> str:
-    genres = catalogue.genres[movie]
-    return ", ".join(catalogue.genre_names[g] for g in genres if g) or "-"
+    genres = catalogue.genre_sets[catalogue.genre_set[movie]]
+    return ", ".join(genres) or "-"
 
 
 def shorten(title: str, characters: int = 48) -> str:
@@ -226,33 +254,41 @@ th, td { padding: .25rem .8rem; border-bottom: 1px solid #ddd;
 
 def page(results: Results, folder: Path) -> str:
     backends = results.backends
+    models = results.settings.models
     parts = [
-        heading("DIN on MovieLens-100K"),
+        heading(title(results)),
         text(
-            "Is this movie one that the user will like (4 stars or more)? Two "
-            "models of kseq's layers, each trained on "
+            "Is this movie one that the user will like (4 stars or more)? "
+            "Models that read the likes before it, each trained on "
             f"{', '.join(backends)} from the same weights on the same "
             "batches."
         ),
-        heading("AUC and loss", 2),
+        heading("The models compared", 2),
         text(
-            "Trained on the earlier ratings, measured on the later; AUC is "
-            "exact, ties count half. Popularity is known from the earlier "
-            "ratings alone."
+            "Trained on the earlier ratings, measured on the later, after the "
+            "last epoch; AUC is exact, ties count half. Popularity is known "
+            "from the earlier ratings alone. The seconds are of training, and "
+            "hold the compilation. The largest difference is between the "
+            "predictions of two backends for a sample of the later ratings."
         ),
+        table(*comparison(results)),
         image("auc.png", "AUC by epoch, model and backend"),
-        table(["AUC after the last epoch", *backends], last_auc(results)),
+        text(
+            "Each model's curve is drawn once for each backend: where a colour "
+            "shows one line, the backends agree."
+        ),
         text(
             "The training loss is the mean over the epoch's batches as they "
-            "came, with the small L2 penalty on the embeddings."
+            "came; both are without the small L2 penalty on the embeddings "
+            "and DIEN's auxiliary loss."
         ),
         image("loss.png", "losses by epoch, model and backend"),
-        *(training_part(results, model) for model in MODELS),
+        *(training_part(results, model) for model in models),
         heading("Do the backends agree?", 2),
         *agreement_parts(results),
         heading("Saved by one, loaded by the others", 2),
         text(
-            f"{results.writer} saved both models as .keras files; each backend "
+            f"{results.writer} saved the models as .keras files; each backend "
             "loaded them in a fresh process. Largest difference from "
             f"{results.writer}'s own predictions before saving:"
         ),
@@ -263,18 +299,7 @@ def page(results: Results, folder: Path) -> str:
                 for model, by_backend in results.loading.items()
             ],
         ),
-        heading("What DIN looks at", 2),
-        text(
-            "One history under two candidates that came next. The weights are "
-            "DIN's raw scores, as in the paper: not normalised, they may be "
-            "negative. The users were drawn by the seed, among those with a "
-            "liked and a disliked candidate in turn and few enough likes to "
-            "be read."
-        ),
-        *(
-            image(picture.name, "attention over one user's history")
-            for picture in sorted(folder.glob("attention-*.png"))
-        ),
+        *attention_parts(sorted(folder.glob("attention-*.png"))),
         heading("Data, settings, versions", 2),
         table(["data", ""], [[k, show(v)] for k, v in results.data.items()]),
         table(
@@ -298,20 +323,30 @@ def page(results: Results, folder: Path) -> str:
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>DIN on MovieLens-100K</title><style>{STYLE}</style></head>"
+        f"<title>{title(results)}</title><style>{STYLE}</style></head>"
         f"<body>\n{''.join(parts)}</body></html>\n"
     )
 
 
-def last_auc(results: Results) -> Iterator[list[str]]:
-    for model, title in MODELS.items():
-        by_backend = results.values(model, "auc").values()
-        yield [title, *(show(epochs[-1]) for epochs in by_backend)]
-    for name, value in results.popularity_auc.items():
-        yield [
-            f"the movie's {name}, no model",
-            *[show(value)] * len(by_backend),
-        ]
+def title(results: Results) -> str:
+    names = [m.upper() for m in results.settings.models if m != BASELINE]
+    return f"{', '.join(names)} on MovieLens-100K"
+
+
+def attention_parts(pictures: list[Path]) -> list[str]:
+    if not pictures:
+        return []
+    return [
+        heading("What DIN looks at", 2),
+        text(
+            "One history under two candidates that came next. The weights are "
+            "DIN's raw scores, as in the paper: not normalised, they may be "
+            "negative. The users were drawn by the seed, among those with a "
+            "liked and a disliked candidate in turn and few enough likes to "
+            "be read."
+        ),
+        *(image(p.name, "attention over one user's history") for p in pictures),
+    ]
 
 
 def training_part(results: Results, model: str) -> str:
@@ -340,11 +375,14 @@ def agreement_parts(results: Results) -> list[str]:
             "The largest difference between two backends' predictions for a "
             "validation sample. Before training it is rounding alone. Each "
             "step of training then builds on the rounding of those before it, "
-            "so the differences may grow. Two choices of the model keep them "
-            "small: smooth activations, since at ReLU's kink rounding decides "
-            "whether a unit learns; and an L2 penalty on the embeddings, "
-            "without which their gradients are sparse on TensorFlow, where "
-            "Keras's Adam then squares repeated rows one by one."
+            "so the differences may grow. Three choices keep them small: "
+            "smooth activations, since at ReLU's kink rounding decides whether "
+            "a unit learns; an L2 penalty on the embeddings, without which "
+            "their gradients are sparse on TensorFlow, where Keras's Adam then "
+            "squares repeated rows one by one; and no dropout, which each "
+            "backend draws for itself. The Transformers of DSIN and BST keep "
+            "their ReLU: it left BST's predictions 6e-5 apart after 150 steps, "
+            "where a smooth activation in its place left 2e-7."
         ),
         image("differences.png", "largest differences by epoch"),
         table(

@@ -32,9 +32,10 @@ class Results:
     data: dict[str, Any]
     popularity_auc: dict[str, float]
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    weights: dict[str, int] = field(default_factory=dict)  # of each model
     # [model][backend][epoch - 1] of METRICS and seconds
     training: dict[str, dict[str, list[dict[str, float]]]] = field(
-        default_factory=lambda: {model: {} for model in MODELS}
+        default_factory=dict
     )
     # [model][pair of backends][epoch], epoch 0 is before training
     differences: dict[str, dict[str, list[float]]] = field(default_factory=dict)
@@ -64,7 +65,7 @@ def describe(
         "source": source,
         "like": f"rating of {LIKED_FROM:g} or more",
         "movies": len(catalogue.titles) - 1,
-        "genres": len(catalogue.genre_names) - 1,
+        "sets of genres": len(catalogue.genre_sets) - 1,
         "users": len(np.union1d(train.user, valid.user)),
         "training samples": len(train),
         "validation samples": len(valid),
@@ -90,13 +91,45 @@ def popularity_auc(
     }
 
 
+def comparison(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a table of the models and of what needs none."""
+    several = len(results.backends) > 1
+    head = [
+        *("", "weights", "AUC"),
+        *["largest difference of a prediction"][: int(several)],
+        *(f"seconds on {backend}" for backend in results.backends),
+    ]
+    rows = []
+    for model in results.settings.models:
+        aucs = results.values(model, "auc").values()
+        seconds = results.values(model, "seconds").values()
+        rows.append(
+            [
+                MODELS[model],
+                f"{results.weights[model]:,}",
+                show_range([epochs[-1] for epochs in aucs]),
+                *(f"{d:.1e}" for d in results.largest_differences(model)[-1:]),
+                *(f"{sum(epochs):.0f}" for epochs in seconds),
+            ]
+        )
+    for name, value in results.popularity_auc.items():
+        blank = [""] * (len(head) - 3)
+        rows.append([f"the movie's {name}", "0", show(value), *blank])
+    return head, rows
+
+
+def show_range(values: list[float]) -> str:
+    low, high = show(min(values)), show(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
 def show(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def compare_backends(results: Results, work: Workspace) -> None:
     """How far apart the backends' predictions are, by model and epoch."""
-    for model in MODELS:
+    for model in results.settings.models:
         predictions = {
             backend: np.load(work.predictions(backend, model))
             for backend in results.backends
@@ -112,7 +145,7 @@ def compare_backends(results: Results, work: Workspace) -> None:
 
 def compare_loaded(results: Results, work: Workspace) -> None:
     """How far each backend's predictions with the writer's models are off."""
-    for model in MODELS:
+    for model in results.settings.models:
         written = np.load(work.predictions(results.writer, model))[-1]
         results.loading[model] = {
             backend: largest_difference(
@@ -124,7 +157,7 @@ def compare_loaded(results: Results, work: Workspace) -> None:
 
 def disagreements(results: Results) -> Iterator[str]:
     """What must be equal to rounding and is not; a NaN is not equal."""
-    for model in MODELS:
+    for model in results.settings.models:
         for pair, by_epoch in results.differences[model].items():
             if not by_epoch[0] <= AGREE_WITHIN:
                 yield f"{model} before training, {pair}: {by_epoch[0]:.1e}"

@@ -14,17 +14,12 @@ from typing import Any
 
 import keras
 import numpy as np
+from same_start import set_starting_weights
 
+from movielens.features import features
 from movielens.metrics import auc, log_loss
-from movielens.model import (
-    Batches,
-    attention_of,
-    build_model,
-    features,
-    set_weights,
-    starting_weights,
-)
-from movielens.workspace import MODELS, Workspace
+from movielens.model import attention_weights, build_model
+from movielens.workspace import Workspace
 
 DISTRIBUTIONS = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
@@ -44,53 +39,51 @@ class TellBatches(keras.callbacks.Callback):
         tell("batch")
 
 
-def start(work: Workspace) -> None:
-    """Draw the weights that every backend starts from."""
-    settings = work.settings()
-    for name in MODELS:
-        model = build_model(name, work.genres(), settings.steps)
-        weights = starting_weights(model, settings.seed)
-        np.savez(work.starting_weights(name), **weights)
-        tell("weights", model=name, count=model.count_params())
-
-
 def train(work: Workspace) -> None:
-    """Train both models; leave predictions of each epoch, and the models."""
-    backend = keras.backend.backend()
+    """Train the models; leave predictions of each epoch, and the models."""
+    backend, settings = keras.backend.backend(), work.settings()
     tell("versions", **versions(backend))
-    for name in MODELS:
-        model = build_model(name, work.genres(), work.settings().steps)
-        with np.load(work.starting_weights(name)) as weights:
-            set_weights(model, weights)
-        predictions = train_epochs(model, work)
+    for name in settings.models:
+        model = build_model(name, work.genre_set(), settings.steps)
+        set_starting_weights(model, settings.seed)
+        tell("weights", model=name, count=model.count_params())
+        predictions = train_epochs(name, model, work)
         np.save(work.predictions(backend, name), np.stack(predictions))
         model.save(work.saved_model(backend, name))
 
 
-def train_epochs(model: keras.Model, work: Workspace) -> list[np.ndarray]:
-    settings, genres = work.settings(), work.genres()
+def train_epochs(
+    name: str, model: keras.Model, work: Workspace
+) -> list[np.ndarray]:
+    settings, genre_set = work.settings(), work.genre_set()
     samples, valid = work.samples("train"), work.samples("valid")
     model.compile(
-        keras.optimizers.Adam(settings.learning_rate), "binary_crossentropy"
+        keras.optimizers.Adam(settings.learning_rate),
+        "binary_crossentropy",
+        # The loss without penalties and DIEN's auxiliary loss.
+        metrics=["binary_crossentropy"],
     )
-    predictions = [predict(model, work)]
+    predictions = [predict(name, model, work)]
     for epoch in range(1, settings.epochs + 1):
         rng = np.random.default_rng([settings.seed, epoch])
-        order = rng.permutation(len(samples))
+        shuffled = samples[rng.permutation(len(samples))]
+        inputs = features(name, shuffled, genre_set)
         began = time.perf_counter()
         history = model.fit(
-            Batches(samples[order], genres, settings.batch_size),
-            shuffle=False,
+            inputs,
+            shuffled.liked[:, None],
+            batch_size=settings.batch_size,
+            shuffle=False,  # NumPy did, the same on every backend
             verbose=0,
             callbacks=[TellBatches()],
         )
         seconds = time.perf_counter() - began
-        predictions.append(predict(model, work))
+        predictions.append(predict(name, model, work))
         tell(
             "epoch",
-            model=model.name,
+            model=name,
             epoch=epoch,
-            train_loss=history.history["loss"][0],
+            train_loss=history.history["binary_crossentropy"][0],
             valid_loss=log_loss(valid.liked, predictions[-1]),
             auc=auc(valid.liked, predictions[-1]),
             seconds=seconds,
@@ -98,28 +91,26 @@ def train_epochs(model: keras.Model, work: Workspace) -> list[np.ndarray]:
     return predictions
 
 
-def predict(model: keras.Model, work: Workspace) -> np.ndarray:
-    batches = Batches(
-        work.samples("valid"), work.genres(), work.settings().batch_size
-    )
-    return model.predict(batches, verbose=0)[:, 0]
+def predict(name: str, model: keras.Model, work: Workspace) -> np.ndarray:
+    inputs = features(name, work.samples("valid"), work.genre_set())
+    batch_size = work.settings().batch_size
+    return model.predict(inputs, batch_size=batch_size, verbose=0)[:, 0]
 
 
 def load(work: Workspace, writer: str) -> None:
     """Predict with the models that another backend's process saved."""
     backend = keras.backend.backend()
-    for name in MODELS:
+    for name in work.settings().models:
         model = keras.saving.load_model(work.saved_model(writer, name))
-        np.save(work.loaded_predictions(backend, name), predict(model, work))
-        tell("loaded", model=name)
+        found = predict(name, model, work)
+        np.save(work.loaded_predictions(backend, name), found)
 
 
 def look(work: Workspace, writer: str) -> None:
     """Leave the attention that a saved DIN pays to the pictured samples."""
     model = keras.saving.load_model(work.saved_model(writer, "din"))
-    pictured = features(work.samples("pictured"), work.genres())
-    weights = attention_of(model).predict(pictured, verbose=0)
-    np.save(work.attention(), weights[:, 0])
+    pictured = features("din", work.samples("pictured"), work.genre_set())
+    np.save(work.attention(), attention_weights(model, pictured))
 
 
 def versions(backend: str) -> dict[str, str]:
@@ -134,7 +125,6 @@ def versions(backend: str) -> dict[str, str]:
 
 
 JOBS: dict[str, Callable[..., None]] = {
-    "start": start,
     "train": train,
     "load": load,
     "look": look,

@@ -8,14 +8,19 @@ import numpy as np
 
 from movielens.data import Samples
 
+BASELINE = "mean"
 MODELS = {
-    "din": "DIN: the history weighed by attention to the candidate",
-    "mean": "the same model with the history's mean",
+    "din": "DIN: attention to the candidate",
+    "dien": "DIEN: GRUs and attention",
+    "dsin": "DSIN: self-attention in sessions",
+    "bst": "BST: self-attention in the history",
+    BASELINE: "the history's mean",
 }
 
 
 @dataclass(frozen=True)
 class Settings:
+    models: list[str]
     epochs: int
     seed: int
     steps: int = 50
@@ -32,25 +37,22 @@ class Workspace:
     def write(
         self,
         settings: Settings,
-        genres: np.ndarray,
+        genre_set: np.ndarray,
         samples: dict[str, Samples],
     ) -> None:
         self._settings.write_text(json.dumps(asdict(settings)))
-        np.save(self._genres, genres)
+        np.save(self._genre_set, genre_set)
         for name, part in samples.items():
             part.save(self._samples(name))
 
     def settings(self) -> Settings:
         return Settings(**json.loads(self._settings.read_text()))
 
-    def genres(self) -> np.ndarray:
-        return np.load(self._genres)
+    def genre_set(self) -> np.ndarray:
+        return np.load(self._genre_set)
 
     def samples(self, name: str) -> Samples:
         return Samples.load(self._samples(name))
-
-    def starting_weights(self, model: str) -> Path:
-        return self.folder / f"start-{model}.npz"
 
     def predictions(self, backend: str, model: str) -> Path:
         """An array (epochs + 1, samples): before training, then by epoch."""
@@ -73,8 +75,8 @@ class Workspace:
         return self.folder / "settings.json"
 
     @property
-    def _genres(self) -> Path:
-        return self.folder / "genres.npy"
+    def _genre_set(self) -> Path:
+        return self.folder / "genre_set.npy"
 
     def _samples(self, name: str) -> Path:
         return self.folder / f"samples-{name}.npz"

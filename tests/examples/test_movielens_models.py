@@ -1,4 +1,4 @@
-"""The MovieLens example: its samples, its AUC, and a whole small run."""
+"""The MovieLens example: samples, sessions, AUC, and a whole small run."""
 
 import importlib.util
 import json
@@ -18,6 +18,7 @@ sys.path.insert(0, str(EXAMPLES))
 from movielens import data, metrics  # noqa: E402
 from movielens.data import Catalogue, Movie, Rating  # noqa: E402
 from movielens.report import check_replaceable  # noqa: E402
+from movielens.sessions import split_sessions  # noqa: E402
 
 from kseq.agreement.tables import left_out  # noqa: E402
 
@@ -170,16 +171,82 @@ def test_pictured_pairs_share_user_and_history() -> None:
     assert len(np.unique(first.user)) == 3
 
 
-def test_genres_are_numbered_from_one() -> None:
+def test_sets_of_genres_are_numbered_from_one() -> None:
     catalogue = Catalogue.of(MOVIES)
-    assert catalogue.genre_names[1:] == ["Comedy", "Drama", "Horror", "Romance"]
-    assert catalogue.genres[:5].tolist() == [
-        [0, 0],
-        [2, 0],
-        [1, 4],
-        [3, 0],
-        [0, 0],
+    sets = [(), ("Comedy", "Romance"), ("Drama",), ("Horror",)]
+    assert catalogue.genre_sets[1:] == sets
+    assert catalogue.genre_set[:6].tolist() == [0, 3, 2, 4, 1, 3]
+
+
+def test_each_like_has_another_movie_as_its_negative() -> None:
+    ratings = random_ratings()
+    catalogue = Catalogue.of(MOVIES)
+    samples = data.build_samples(ratings, catalogue, steps=200, seed=3)
+    again = data.build_samples(ratings, catalogue, steps=200, seed=3)
+    other = data.build_samples(ratings, catalogue, steps=200, seed=4)
+    np.testing.assert_array_equal(samples.negatives, again.negatives)
+    assert (samples.negatives != other.negatives).any()
+    likes = samples.history > 0
+    assert (samples.negatives != samples.history)[likes].all()
+    # Every movie is drawn, and padding has none.
+    drawn = np.unique(samples.negatives[likes])
+    assert drawn.tolist() == [*range(1, len(MOVIES) + 1)]
+    assert not samples.negatives[~likes].any()
+
+
+def sessions_of(ids: list[int], times: list[int]) -> tuple[list, int]:
+    found, count = split_sessions(
+        np.array([ids + [0] * (8 - len(ids))]),
+        np.array([times + [0] * (8 - len(ids))]),
+        np.array([len(ids)]),
+        gap=10,
+        sessions=2,
+        steps=3,
+    )
+    return found[0].tolist(), count[0]
+
+
+@pytest.mark.parametrize(
+    ("ids", "times", "sessions", "count"),
+    [
+        ([], [], [[0, 0, 0], [0, 0, 0]], 0),
+        ([5], [900], [[5, 0, 0], [0, 0, 0]], 1),
+        # A pause of the gap's length is none yet.
+        ([5, 6], [0, 10], [[5, 6, 0], [0, 0, 0]], 1),
+        ([5, 6, 7], [0, 11, 12], [[5, 0, 0], [6, 7, 0]], 2),
+        # The last sessions, and the last steps of each.
+        (
+            [1, 2, 3, 4, 5, 6],
+            [0, 20, 40, 41, 42, 43],
+            [[2, 0, 0], [4, 5, 6]],
+            2,
+        ),
+        ([1, 2, 3, 4, 5], [0, 1, 2, 3, 30], [[2, 3, 4], [5, 0, 0]], 2),
+        ([1, 2, 3, 4, 5, 6, 7, 8], [*range(8)], [[6, 7, 8], [0, 0, 0]], 1),
+    ],
+)
+def test_sessions_by_hand(
+    ids: list[int], times: list[int], sessions: list, count: int
+) -> None:
+    assert sessions_of(ids, times) == (sessions, count)
+
+
+def test_sessions_of_a_batch_are_those_of_each() -> None:
+    samples = data.build_samples(
+        random_ratings(), Catalogue.of(MOVIES), steps=10
+    )
+    sizes = {"gap": 5, "sessions": 3, "steps": 2}
+    rows = [
+        (samples.history[s], samples.history_time[s], samples.length[s])
+        for s in (slice(i, i + 1) for i in range(len(samples)))
     ]
+    found, count = split_sessions(
+        samples.history, samples.history_time, samples.length, **sizes
+    )
+    alone = [split_sessions(*row, **sizes) for row in rows]
+    np.testing.assert_array_equal(found, np.concatenate([a for a, _ in alone]))
+    np.testing.assert_array_equal(count, np.concatenate([n for _, n in alone]))
+    assert set(count) == {0, 1, 2, 3}
 
 
 def test_auc_by_hand() -> None:
@@ -223,7 +290,7 @@ def run_example(
     *arguments: str | Path, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, EXAMPLES / "movielens_din.py", *arguments],
+        [sys.executable, EXAMPLES / "movielens_models.py", *arguments],
         capture_output=True,
         text=True,
         timeout=240,
@@ -235,15 +302,16 @@ def test_a_whole_run_leaves_a_report(tmp_path: Path, backend: str) -> None:
     write_recbole(tmp_path, random_ratings())
     out = tmp_path / "reports" / "demo"
     done = run_example(
-        *("--backends", backend, "--epochs", "1"),
-        *("--data", tmp_path, "--out", out),
+        *("--model", "din,dien,dsin,bst", "--backends", backend),
+        *("--epochs", "1", "--data", tmp_path, "--out", out),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Harper" in done.stdout
     assert not [p for p in out.parent.iterdir() if p != out]
 
     report = json.loads((out / "report.json").read_text())
-    for model in ("din", "mean"):
+    for model in ("din", "dien", "dsin", "bst", "mean"):
+        assert report["weights"][model] > 0
         (epoch,) = report["training"][model][backend]
         assert 0 <= epoch["auc"] <= 1
         assert math.isfinite(epoch["train_loss"])

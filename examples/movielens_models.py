@@ -1,12 +1,13 @@
-"""DIN on MovieLens-100K: one model on TensorFlow, PyTorch and JAX.
+"""DIN, DIEN, DSIN and BST on MovieLens-100K, on TensorFlow, PyTorch and JAX.
 
     pip install --no-deps recbole==1.2.1   # its wheel holds the data
-    python examples/movielens_din.py
+    python examples/movielens_models.py --model din,dien,dsin,bst
 
-trains DIN and the same model with mean pooling on each backend, in a process
-of its own, from the same weights on the same batches; prints how the backends
-agree; loads the models that one backend saved in the others; and leaves a
-report with pictures in demo-report/.
+trains the models (by default DIN alone), and mean pooling to compare them with,
+on each backend, in a process of its own, from the same weights on the same
+batches; prints how the models do and how the backends agree; loads the models
+that one backend saved in the others; and leaves a report with pictures in
+demo-report/.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -39,12 +40,13 @@ from movielens.results import (
     Results,
     compare_backends,
     compare_loaded,
+    comparison,
     describe,
     disagreements,
     popularity_auc,
     show,
 )
-from movielens.workspace import MODELS, Settings, Workspace
+from movielens.workspace import BASELINE, MODELS, Settings, Workspace
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -94,7 +96,14 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--backends", type=backend_list, default=list(BACKENDS))
+    models = tuple(name for name in MODELS if name != BASELINE)
+    add(
+        "--model",
+        type=some_of(models),
+        default=["din"],
+        help=f"some of {','.join(models)}; by default din",
+    )
+    add("--backends", type=some_of(BACKENDS), default=list(BACKENDS))
     add("--epochs", type=positive, default=3)
     add("--users", type=positive, help="so many of the users, drawn by --seed")
     add("--seed", type=int, default=1)
@@ -108,14 +117,16 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def backend_list(text: str) -> list[str]:
-    names = list(dict.fromkeys(text.split(",")))
-    unknown = [name for name in names if name not in BACKENDS]
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"expected some of {','.join(BACKENDS)}; received {text}"
-        )
-    return names
+def some_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        names = list(dict.fromkeys(text.split(",")))
+        if not set(names) <= set(known):
+            raise argparse.ArgumentTypeError(
+                f"expected some of {','.join(known)}; received {text}"
+            )
+        return names
+
+    return parse
 
 
 def positive(text: str) -> int:
@@ -129,14 +140,15 @@ def positive(text: str) -> int:
 def run(arguments: argparse.Namespace) -> None:
     began = time.perf_counter()
     check_replaceable(arguments.out)
-    with tempfile.TemporaryDirectory(prefix="movielens-din-") as folder:
+    with tempfile.TemporaryDirectory(prefix="movielens-") as folder:
         work = Workspace(Path(folder))
         results, catalogue, pictured = prepare(arguments, work)
         print_data(results)
         train_everywhere(results, work)
         compare_backends(results, work)
-        for model in MODELS:
+        for model in results.settings.models:
             console.print(training_table(results, model))
+        console.print(comparison_table(results))
         if len(results.backends) > 1:
             console.print(difference_table(results))
         load_everywhere(results, work)
@@ -144,8 +156,10 @@ def run(arguments: argparse.Namespace) -> None:
         console.print(loading_table(results))
         if wrong := list(disagreements(results)):
             raise WorkerFailed("backends disagree:\n" + "\n".join(wrong))
-        if len(pictured):
+        if "din" in arguments.model and len(pictured):
             run_worker("look", results.writer, work, results.writer)
+        else:
+            pictured = pictured[:0]
         results.seconds = time.perf_counter() - began
         write_report(arguments.out, results, work, catalogue, pictured)
     console.print(
@@ -163,13 +177,17 @@ def prepare(
     if arguments.users:
         ratings = keep_users(ratings, arguments.users, arguments.seed)
     catalogue = Catalogue.of(movies)
-    settings = Settings(epochs=arguments.epochs, seed=arguments.seed)
-    samples = build_samples(ratings, catalogue, settings.steps)
+    settings = Settings(
+        models=[*arguments.model, BASELINE],
+        epochs=arguments.epochs,
+        seed=arguments.seed,
+    )
+    samples = build_samples(ratings, catalogue, settings.steps, settings.seed)
     train, valid = split_by_time(samples)
     pictured = pairs_to_picture(valid, PICTURED_USERS, arguments.seed)
     work.write(
         settings,
-        catalogue.genres,
+        catalogue.genre_set,
         {"train": train, "valid": valid, "pictured": pictured},
     )
     results = Results(
@@ -183,13 +201,12 @@ def prepare(
 
 
 def train_everywhere(results: Results, work: Workspace) -> None:
-    run_worker("start", results.writer, work)
     settings = results.settings
     batches = math.ceil(results.data["training samples"] / settings.batch_size)
     for backend in results.backends:
         with progress_bar() as progress, worker("train", backend, work) as job:
             bar = progress.add_task(
-                backend, total=batches * settings.epochs * len(MODELS)
+                backend, total=batches * settings.epochs * len(settings.models)
             )
             for event in job:
                 match event.pop("event"):
@@ -197,10 +214,12 @@ def train_everywhere(results: Results, work: Workspace) -> None:
                         results.versions[backend] = event
                     case "batch":
                         progress.advance(bar)
+                    case "weights":
+                        results.weights[event["model"]] = event["count"]
                     case "epoch":
                         model = event.pop("model")
-                        results.training[model].setdefault(backend, [])
-                        results.training[model][backend].append(event)
+                        of_model = results.training.setdefault(model, {})
+                        of_model.setdefault(backend, []).append(event)
                         print_epoch(backend, model, event)
 
 
@@ -308,6 +327,14 @@ def training_table(results: Results, model: str) -> Table:
         for epoch, values in enumerate(zip(*by_backend, strict=True), 1):
             shown = (f"{value:.6f}" for value in values)
             table.add_row(title, str(epoch), *shown)
+    return table
+
+
+def comparison_table(results: Results) -> Table:
+    head, rows = comparison(results)
+    table = Table(*head, title="after the last epoch")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

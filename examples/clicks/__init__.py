@@ -1,0 +1,1 @@
+"""The parts of `custom_training.py`."""
