@@ -33,6 +33,11 @@ def sequences(model: str, steps: int) -> dict[str, int]:
             return {"hist_": steps}
 
 
+def lengths(model: str) -> str | None:
+    """The input of the histories' lengths, which DIN tells from the ids."""
+    return None if model in ("din", "dsin") else "hist_length"
+
+
 def columns(
     model: str, genre_set: np.ndarray, steps: int
 ) -> list[FeatureColumn]:
@@ -45,7 +50,7 @@ def columns(
         VarLenSparseFeat(
             replace(column, name=prefix + column.name),
             maxlen,
-            length_name=None if model == "dsin" else "hist_length",
+            length_name=lengths(model),
         )
         for prefix, maxlen in sequences(model, steps).items()
         for column in candidate
@@ -67,12 +72,15 @@ def features(
             steps=SESSION_STEPS,
         )
         movies |= {f"sess_{i}_": sessions[:, i] for i in range(SESSIONS)}
-        lengths = {"sess_length": count[:, None]}
+        found = {"sess_length": count[:, None]}
     else:
         movies["hist_"] = samples.history
-        lengths = {"hist_length": samples.length[:, None]}
+        found = {}
+    if name := lengths(model):
+        found[name] = samples.length[:, None]
     if model == "dien":
         movies["neg_hist_"] = samples.negatives
-    found = {f"{prefix}movie": ids for prefix, ids in movies.items()}
-    found |= {f"{prefix}genres": genre_set[x] for prefix, x in movies.items()}
-    return found | lengths
+    for prefix, ids in movies.items():
+        found[f"{prefix}movie"] = ids
+        found[f"{prefix}genres"] = genre_set[ids]
+    return found
