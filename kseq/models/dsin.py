@@ -38,8 +38,9 @@ def DSIN(
     r"""Deep Session Interest Network: a history of sessions.
 
     Self-attention makes one vector of each session, a bidirectional LSTM reads
-    these in their order, and DIN's attention (with a softmax) sums up both as
-    they matter to the candidate.
+    these in their order (in training it drops a fifth of its inputs, as
+    DeepCTR's), and DIN's attention (with a softmax) sums up both as they matter
+    to the candidate.
 
     Args:
         dnn_feature_columns: the columns of all features: each name of
