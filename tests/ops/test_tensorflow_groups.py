@@ -12,23 +12,9 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 from kseq.ops.backends import tensorflow_groups
+from tests.ops.unequal import MASK, QUERY, RNG, X
 
-RNG = np.random.default_rng(7)
-X = RNG.normal(size=(6, 5, 4))
-# Full, one, empty, with a hole, padded in front, short.
-MASK = np.array(
-    [
-        [1, 1, 1, 1, 1],
-        [1, 0, 0, 0, 0],
-        [0, 0, 0, 0, 0],
-        [1, 0, 1, 1, 0],
-        [0, 0, 1, 1, 0],
-        [1, 1, 1, 0, 0],
-    ],
-    bool,
-)
 ALL = np.ones((6, 2), bool)
-QUERY = RNG.normal(size=(6, 2, 4))
 OTHER = RNG.normal(size=(6, 3, 4))
 OTHER_MASK = MASK[::-1, :3]
 LAYERS = {

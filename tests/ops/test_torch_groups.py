@@ -19,23 +19,9 @@ if keras.backend.backend() != "torch":
 import torch
 
 from kseq.ops.backends import torch_groups, torch_select
+from tests.ops.unequal import MASK, QUERY, RNG, X
 
-RNG = np.random.default_rng(7)
-X = RNG.normal(size=(6, 5, 4))
-QUERY = RNG.normal(size=(6, 2, 4))
 SCORES = RNG.random((6, 5, 1))
-# Full, one, empty, with a hole, padded in front, short.
-MASK = np.array(
-    [
-        [1, 1, 1, 1, 1],
-        [1, 0, 0, 0, 0],
-        [0, 0, 0, 0, 0],
-        [1, 0, 1, 1, 0],
-        [0, 0, 1, 1, 0],
-        [1, 1, 1, 0, 0],
-    ],
-    bool,
-)
 LAYERS = {
     "din": (AttentionSequencePoolingLayer, {}, [QUERY, X], [None, MASK]),
     "din-normalized": (
