@@ -7,9 +7,9 @@ backend has (TensorFlow's GradientTape, PyTorch's autograd, JAX's grad of
 `stateless_call`; examples/clicks/*_loop.py), in a process for each, from the
 same weights on the same batches. Losses, predictions and weights, Dice's moving
 statistics among them, must be the same. Where keras-tuner is installed
-(`pip install keras-tuner`, on TensorFlow with `tensorboard`, which it imports
-there), it then searches sizes and learning rate with `fit`, and its trials must
-be the same, too.
+(`pip install keras-tuner six`, on TensorFlow `tensorboard` as well: it imports
+more than it asks for), it then searches sizes and learning rate with `fit`, and
+its trials must be the same, too.
 """
 
 import argparse

@@ -18,10 +18,10 @@ from clicks.model import start_model
 
 EPOCHS = 5
 BATCH = 100
-NEEDED_BY_SEARCH = ["keras_tuner"]
+# keras-tuner 1.4.8 imports more than it asks for. What used to bring the rest
+# no longer does: python-dateutil 4 has no six, TensorFlow 2.21 no tensorboard.
+NEEDED_BY_SEARCH = ["keras_tuner", "six"]
 if keras.backend.backend() == "tensorflow":
-    # keras-tuner 1.4.8 imports it there, and no longer gets it from TensorFlow:
-    # 2.21 does not install it.
     NEEDED_BY_SEARCH.append("tensorboard")
 
 
