@@ -3,7 +3,7 @@
 `export` writes one, `check` looks at one that is there.
 """
 
-from kseq.export.check import check as check
-from kseq.export.check import export as export
+from kseq.export.compare import check as check
+from kseq.export.compare import export as export
 from kseq.export.report import ExportError as ExportError
 from kseq.export.report import Report as Report

@@ -35,14 +35,17 @@ class Report:
     difference: float
 
     def __str__(self) -> str:
-        words = f"batches of {_words(self.batch_sizes, self.any_batch_size)}"
+        words = f"batches of {_words(self.batch_sizes)}"
+        if not self.any_batch_size:
+            words += " only"
         if self.steps:
-            words += f" and {_words(self.steps, self.any_steps)} steps"
+            words += f", histories of {_words(self.steps)} steps"
+            words += " only" * (not self.any_steps)
         return (
             f"{self.path}: {self.format}, run with {words}; "
             f"largest difference {self.difference:.1e}"
         )
 
 
-def _words(sizes: tuple[int, ...], any_size: bool) -> str:
-    return " and ".join(map(str, sizes)) + " only" * (not any_size)
+def _words(sizes: tuple[int, ...]) -> str:
+    return " and ".join(map(str, sizes))
