@@ -39,16 +39,17 @@ def import_keras() -> None:
     try:
         importlib.import_module("keras")
     except ModuleNotFoundError as error:
-        if error.name not in BACKENDS:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in BACKENDS:
             raise
         chosen = os.environ.get("KERAS_BACKEND")
         others = [name for name in BACKENDS if _is_there(name)]
         raise ModuleNotFoundError(
-            f"Keras wants {error.name}, which is not installed. KERAS_BACKEND "
+            f"Keras wants {missing}, which is not installed. KERAS_BACKEND "
             f"is {f'{chosen!r}' if chosen else 'not set'}; it must name a "
             "backend that is installed before the first `import keras`: "
             f"{', '.join(others) or 'none is; install one'}",
-            name=error.name,
+            name=missing,
         ) from None  # forty lines of Keras would hide it
 
 
