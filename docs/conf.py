@@ -114,7 +114,7 @@ def setup(app):
     pages = included_pages()
 
     def lead_to_pages(app, document, source):
-        """Links to included files, as GitHub needs them, lead to their pages."""
+        """Links to included files, as on GitHub, lead to their pages."""
         folder = (HERE / document).parent
 
         def link(found: re.Match[str]) -> str:

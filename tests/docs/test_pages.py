@@ -23,7 +23,7 @@ PAGES = {
     str(page.relative_to(ROOT)): page
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 }
-# What is shown to be run; a notebook's {code-cell}s run where the pages are built.
+# A notebook's {code-cell}s run where the pages are built.
 BLOCKS = [
     pytest.param(block, id=f"{name}-{i}")
     for name, page in PAGES.items()
