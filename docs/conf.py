@@ -34,7 +34,7 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "smartquotes"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"  # a cache would not see that kseq has changed
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_timeout = 600  # seconds for a cell; one asks three backends
 # What a library writes beside its results differs from run to run.
 nb_output_stderr = "remove"
 
