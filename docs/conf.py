@@ -56,6 +56,7 @@ napoleon_custom_sections = [
 
 html_theme = "furo"
 html_title = f"kseq {release}"
+pygments_dark_style = "github-dark"  # furo's underlines each import
 html_static_path = ["_static"]
 html_css_files = ["kseq.css"]
 html_show_sphinx = False
