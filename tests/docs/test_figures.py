@@ -6,6 +6,7 @@ import inspect
 import re
 from pathlib import Path
 
+import keras
 import pytest
 
 import kseq.layers
@@ -67,11 +68,19 @@ def test_a_page_tells_all_arguments_and_their_defaults(name):
     }
 
 
+runs_figures = pytest.mark.skipif(
+    keras.backend.backend() in ("jax", "openvino"),
+    reason="it compiles each of the figures' hundreds of small computations",
+)
+
+
+@runs_figures
 @pytest.mark.parametrize("name", FLOWS)
 def test_a_flow_shows_the_layer_as_it_is(name):
     assert make.check_flow(name) is None
 
 
+@runs_figures
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_plot_shows_what_the_layer_gives(name):
     assert make.check_plot(name) is None
@@ -93,14 +102,18 @@ def test_a_flow_that_is_wrong_is_refused(change, said):
         run(dataclasses.replace(flow, boxes=boxes))
 
 
-def test_a_figure_that_is_old_is_seen(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("file", "present", "old", "check"),
+    [
+        ("dice.svg", "(2, 6)", "(2, 7)", make.check_flow),
+        ("dice-run.svg", "-2.9", "-2.8", make.check_plot),
+    ],
+)
+def test_an_old_figure_is_seen(
+    file, present, old, check, tmp_path, monkeypatch
+):
+    text = (FIGURES / file).read_text()
+    assert present in text
+    (tmp_path / file).write_text(text.replace(present, old))
     monkeypatch.setattr(make, "HERE", tmp_path)
-    for old, name in (("(2, 6)", "dice"), ("0.25", "dice-run")):
-        text = (FIGURES / f"{name}.svg").read_text()
-        assert old in text
-        (tmp_path / f"{name}.svg").write_text(text.replace(old, "(2, 7)"))
-    assert "other shapes" in make.check_flow("dice")
-    (tmp_path / "dice-run.svg").write_text(
-        re.sub(r"(\[|, )0\.5(,|\])", r"\g<1>0.6\2", text)
-    )
-    assert "other numbers" in make.check_plot("dice")
+    assert "dice: shows other" in check("dice")
