@@ -239,7 +239,7 @@ def run_attention() -> Numbers:
     q = draw(size=(1, 1, 6, 6)).astype("float32")
     k = (q + 0.7 * draw(size=q.shape)).astype("float32")
     valid = np.arange(6)[None] < 5
-    one, zero = np.ones(6, "float32"), np.zeros(6, "float32")
+    one, zero = ops.ones(6), ops.zeros(6)
     weights = {"ln": (one, zero, one, zero), "additive": (zero, one)}
     # Of values that are the rows of an identity, the weights are the result.
     values = np.eye(6, dtype="float32")[None, None]
