@@ -63,6 +63,7 @@ html_show_sphinx = False
 html_copy_source = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+# On GitHub: each page links to its source.
 if repository := os.environ.get("GITHUB_REPOSITORY"):
     html_theme_options = {
         "source_repository": f"https://github.com/{repository}/",
