@@ -61,7 +61,7 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         weights can be had from one call. The concatenation is never made.
 
     Reference:
-        Zhou et al., Deep Interest Network, 2018, equation 1 (it says the
+        Zhou et al., Deep Interest Network, 2018, equation 3 (it says the
         weights are not normalised).
 
     Example:
