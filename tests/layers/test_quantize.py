@@ -25,6 +25,10 @@ from tests.models.examples import predict as predict_click
 from tests.models.saved.make import NAMES
 from tests.models.saved.quantised import QUANTISED, quantise
 
+# Keras's NumPy backend warns that a quantised Dense has no gradient there.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:(?s).*custom_gradient:UserWarning"
+)
 # How far an output may move, in units of its largest value.
 MOVES = {"int8": 0.02, "int4": 0.3, "float8": 0.1}
 IDS = 9
