@@ -245,7 +245,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem;
        margin: 2rem auto; padding: 0 1rem; color: #222; }
 h2 { margin-top: 2.2rem; }
 img { max-width: 100%; height: auto; }
-table { border-collapse: collapse; margin: 1rem 0;
+table { display: block; overflow-x: auto; border-collapse: collapse;
+        margin: 1rem 0;
         font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem; border-bottom: 1px solid #ddd;
          text-align: left; }

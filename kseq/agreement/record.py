@@ -2,7 +2,6 @@
 
 import datetime
 import hashlib
-import importlib.metadata
 import json
 import platform
 import zipfile
@@ -16,18 +15,9 @@ import numpy as np
 
 from kseq.checks import refuse
 from kseq.files import replacing
+from kseq.installed import versions
 
 FORMAT = 2
-PACKAGES = (
-    "kseq",
-    "keras",
-    "numpy",
-    "tensorflow",
-    "tensorflow-cpu",
-    "torch",
-    "jax",
-    "openvino",
-)
 
 
 @dataclass
@@ -119,19 +109,13 @@ class Record:
 
 def new_record(name: str, device: str, fingerprint: str) -> Record:
     """An empty record of this process."""
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return Record(
         Run(
             name=name,
             backend=keras.backend.backend(),
             device=device,
             fingerprint=fingerprint,
-            versions=versions,
+            versions=versions(),
             machine=f"{platform.system()} {platform.machine()}",
             made=datetime.datetime.now(datetime.UTC).isoformat(
                 timespec="seconds"

@@ -106,11 +106,10 @@ def DIEN(
     history = features.history()
     lengths = features.lengths(history)
     keys = features.embed(history)
-    used = history
     interests = DynamicGRU(name="gru1")([keys, lengths])
+    negative_names = {f"neg_{c.name}" for c in history}
     if check_bool("use_negsampling", use_negsampling):
         negatives = features.history("neg_hist_")
-        used = history + negatives
         interests = AuxiliaryLoss(alpha, seed=seed, name="auxiliary_loss")(
             [interests, keys, features.embed(negatives), lengths]
         )
@@ -143,7 +142,11 @@ def DIEN(
     return click_model(
         "DIEN",
         features,
-        [c for c in features.varlen if c not in used],
+        [
+            c
+            for c in features.varlen
+            if c not in history and c.name not in negative_names
+        ],
         [interest],
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,

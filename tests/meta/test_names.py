@@ -19,7 +19,15 @@ IMPORTERS = ("import", "find_spec", "sys.modules")
 # What each room sees of the others: checks <- ops <- layers <- models, and what
 # stands beside them. `kseq` itself is the package's own __init__.
 SEES = {
-    "kseq": {"kseq.feature_column", "kseq.layers", "kseq.models", "kseq.ops"},
+    "kseq": {
+        "kseq.feature_column",
+        "kseq.installed",
+        "kseq.layers",
+        "kseq.models",
+        "kseq.ops",
+    },
+    "kseq.__main__": {"kseq", "kseq.agreement", "kseq.installed"},
+    "kseq.installed": set(),
     "kseq.types": set(),
     "kseq.checks": {"kseq.types"},
     "kseq.hashing": {"kseq.checks"},
@@ -39,6 +47,7 @@ SEES = {
         "kseq",  # only where it lies, to hash its sources
         "kseq.checks",
         "kseq.files",
+        "kseq.installed",
         "kseq.ops",
         "kseq.scripts",
         "kseq.types",

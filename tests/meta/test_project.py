@@ -172,6 +172,37 @@ def test_the_version_is_in_the_changelog():
     assert toml()["tool"]["hatch"]["version"]["path"] == "kseq/__init__.py"
 
 
+def test_the_citation_is_of_this_version():
+    lines = read("CITATION.cff").splitlines()
+    cited = dict(line.split(": ", 1) for line in lines if ": " in line)
+    assert cited["version"] == kseq.__version__
+    assert cited["license"] == PROJECT["license"]
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def known_to_tox(environment):
+    named = {name.removeprefix("testenv:") for name in tox()}
+    factors = set(re.findall(r"[\w]+", tox()["tox"]["env_list"]))
+    return environment in named | factors
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_run_environments_that_there_are(path):
+    text = path.read_text(encoding="utf-8")
+    used = re.findall(r"tox run -e ([a-z]+)", text)
+    for line in re.findall(r"environment: \[(.*)\]", text):
+        used += line.split(", ")
+    assert used or "tox run" not in text
+    assert [name for name in used if not known_to_tox(name)] == []
+
+
+def test_an_unknown_environment_is_seen():
+    assert known_to_tox("torch")
+    assert not known_to_tox("nothing")
+
+
 def test_python_versions_agree():
     floor = PROJECT["requires-python"].removeprefix(">=")
     named = {

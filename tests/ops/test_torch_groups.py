@@ -42,6 +42,17 @@ LAYERS = {
         [X, X],
         [MASK, MASK[::-1]],
     ),
+    "transformer-additive": (
+        Transformer,
+        {
+            "att_embedding_size": 2,
+            "head_num": 2,
+            "attention_type": "additive",
+            "output_type": None,
+        },
+        [X, X],
+        [MASK, MASK[::-1]],
+    ),
     "augru": (
         DynamicGRU,
         {"num_units": 3, "gru_type": "AUGRU"},

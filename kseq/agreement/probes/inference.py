@@ -16,6 +16,10 @@ def device() -> str:
     return "cpu"
 
 
+def devices() -> list[str]:
+    return ["cpu"]
+
+
 def forward(
     layer: Any, inputs: Any, kwargs: dict[str, Any], compiled: bool
 ) -> list[Any]:

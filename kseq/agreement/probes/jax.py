@@ -17,6 +17,10 @@ def device() -> str:
     return "cpu" if jax.default_backend() == "cpu" else "gpu"
 
 
+def devices() -> list[str]:
+    return [found.device_kind for found in jax.devices()]
+
+
 def forward(
     layer: Any, inputs: Any, kwargs: dict[str, Any], compiled: bool
 ) -> list[Any]:

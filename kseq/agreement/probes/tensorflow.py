@@ -17,6 +17,15 @@ def device() -> str:
     return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
 
 
+def devices() -> list[str]:
+    return [
+        tf.config.experimental.get_device_details(found).get(
+            "device_name", found.device_type.lower()
+        )
+        for found in tf.config.list_physical_devices()
+    ]
+
+
 def forward(
     layer: Any, inputs: Any, kwargs: dict[str, Any], compiled: bool
 ) -> list[Any]:

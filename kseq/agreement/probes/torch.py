@@ -17,6 +17,11 @@ def device() -> str:
     return "gpu" if torch.cuda.is_available() else "cpu"
 
 
+def devices() -> list[str]:
+    cuda = range(torch.cuda.device_count())
+    return ["cpu", *(torch.cuda.get_device_name(i) for i in cuda)]
+
+
 def forward(
     layer: Any, inputs: Any, kwargs: dict[str, Any], compiled: bool
 ) -> list[Any]:

@@ -44,7 +44,7 @@ class Dice(keras.layers.Layer):
         float32 under half precision, where 1e-9 would be 0.
 
     Reference:
-        Zhou et al., Deep Interest Network, 2018, equation 3.
+        Zhou et al., Deep Interest Network, 2018, section 5.2.
 
     Example:
 

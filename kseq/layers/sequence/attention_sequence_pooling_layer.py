@@ -61,7 +61,7 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         weights can be had from one call. The concatenation is never made.
 
     Reference:
-        Zhou et al., Deep Interest Network, 2018, equation 1 (it says the
+        Zhou et al., Deep Interest Network, 2018, equation 3 (it says the
         weights are not normalised).
 
     Example:
@@ -146,7 +146,8 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         examples = query, from_query
         shows_weights = self.return_score or return_attention_scores
         if self.local_att.dnn.by_example and not shows_weights:
-            return by_groups(pool, examples, (keys,), (valid,), training)
+            made = from_query.shape[1:]
+            return by_groups(pool, examples, (keys,), (valid,), made, training)
         weights, keys = weigh(*examples, keys, valid)
         if self.return_score and not return_attention_scores:
             return weights

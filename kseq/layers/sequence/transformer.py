@@ -309,11 +309,15 @@ class Transformer(keras.layers.Layer):
             dropout=dropout,
             max_steps=max(known) if known == steps else None,
         )
+        made: tuple[int, ...] = (self.head_num,)  # scores
+        if self.attention_type == "additive":
+            made = (self.head_num, self.att_embedding_size)
         result = by_groups(
             attend,
             (),
             (asked, keys),
             (query_valid, valid),
+            made,
             training,
             gives_steps=True,
         )

@@ -31,16 +31,17 @@ measured: docs/performance.md.
 - `fill_steps(x, valid, value=0)`: `x`, `(batch, steps, ...)`, with `value`
   where `valid`, `(batch, steps, 1, ...)` of the same rank, is False.
 
-- `by_groups(function, examples, sequences, valid, training,
+- `by_groups(function, examples, sequences, valid, made, training,
   gives_steps=False)`: the tensor that `function(*examples, *sequences, *valid)`
   gives of all examples, which do not depend on each other. It may be called
   with some of them at a time, in any order, and with sequences that end with
   the last step that counts.
 
-  - `examples`: tensors `(batch, ...)`. Of one step the function makes about as
-    many numbers as the last of them has of one example;
+  - `examples`: tensors `(batch, ...)`;
   - `sequences`: tensors `(batch, steps, ...)`, each of its own number of steps;
   - `valid`: for each a bool `(batch, steps)`;
+  - `made`: the shape of what the function makes of one step of one example, or
+    of one step of each of the sequences;
   - `training`: what may be exported is not in training;
   - `gives_steps`: True: the result is `(batch, steps, ...)`, of the steps of
     the first sequence, and 0 where they do not count.

@@ -38,6 +38,7 @@ def by_groups(
     examples: Tensors,
     sequences: Tensors,
     valid: Tensors,
+    made: tuple[int, ...],
     training: bool | None,
     gives_steps: bool = False,
 ) -> Tensor:

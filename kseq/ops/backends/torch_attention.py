@@ -8,7 +8,7 @@ every row is the one before, moved by one: all of it lies in one vector.
 import torch
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from kseq.ops.backends.torch_groups import can_group, cut, of_like_length, put
+from kseq.ops.backends.torch_groups import can_group
 from kseq.ops.numerics import NEVER
 from kseq.types import Tensor
 
@@ -27,32 +27,9 @@ def fused_attention(
         or not can_group(keys)
     ):
         return None
-    heads, queries = query.shape[1:3]
-    groups = of_like_length([valid, query_valid], heads)
-    found = map(
-        _attend,
-        cut(query.transpose(1, 2), groups, of=1),
-        cut(keys.transpose(1, 2), groups, of=0),
-        cut(values.transpose(1, 2), groups, of=0),
-        cut(query_valid, groups, of=1),
-        cut(valid, groups, of=0),
-        [blinding] * len(groups),
-    )
-    return put(tuple(found), groups, of=1, steps=queries).transpose(1, 2)
-
-
-def _attend(
-    query: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    query_valid: Tensor,
-    valid: Tensor,
-    blinding: bool,
-) -> Tensor:
-    """Of a group, `(batch, steps, heads, dim)` each."""
-    queries, steps = query.shape[1], keys.shape[1]
-    penalty = torch.where(valid, 0.0, NEVER).to(keys.dtype)[:, :, None, None]
-    penalty = penalty.expand(-1, -1, keys.shape[2], -1)
+    queries, steps = query.shape[2], keys.shape[2]
+    penalty = torch.where(valid, 0.0, NEVER).to(keys.dtype)[:, None, :, None]
+    penalty = penalty.expand(-1, keys.shape[1], -1, -1)
     keys = torch.cat([keys, penalty], dim=-1)
     query, values = pad(query, (0, 1), value=1.0), pad(values, (0, 1))
     seen = valid.sum(dim=1, keepdim=True).expand(-1, queries)
@@ -60,19 +37,12 @@ def _attend(
     if blinding:
         # From the last key to the first, i + j is the same, steps - 1, wherever
         # query i would see itself.
-        keys, values = keys.flip(1), values.flip(1)
+        keys, values = keys.flip(2), values.flip(2)
         sums = keys.new_zeros(queries + steps - 1)
         sums[steps - 1] = NEVER
         mask = sums.as_strided((1, 1, queries, steps), (0, 0, 1, 1))
         own = valid[:, :queries].to(seen.dtype)
         seen = seen - pad(own, (0, queries - own.shape[1]))
-    found = scaled_dot_product_attention(
-        query.transpose(1, 2),
-        keys.transpose(1, 2),
-        values.transpose(1, 2),
-        mask,
-        scale=1.0,
-    )
-    found = found.transpose(1, 2)[..., :-1]
+    found = scaled_dot_product_attention(query, keys, values, mask, scale=1.0)
     answered = torch.logical_and(seen > 0, query_valid)
-    return torch.where(answered[:, :, None, None], found, 0.0)
+    return torch.where(answered[:, None, :, None], found[..., :-1], 0.0)

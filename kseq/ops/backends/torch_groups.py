@@ -26,18 +26,19 @@ def by_groups(
     examples: Tensors,
     sequences: Tensors,
     valid: Tensors,
+    made: tuple[int, ...],
     training: bool | None,  # not only
     gives_steps: bool = False,
 ) -> Tensor:
-    # Attention, which gives steps, has groups of its own.
-    if gives_steps or not can_group(sequences[0]):
+    if not all(map(can_group, sequences)):
         return function(*examples, *sequences, *valid)
-    numbers = math.prod(examples[-1].shape[1:])
-    groups = of_like_length(list(valid), numbers)
+    groups = of_like_length(list(valid), math.prod(made))
     parts = [cut(x, groups) for x in examples]
     parts += [cut(x, groups, i) for i, x in enumerate(sequences)]
     parts += [cut(x, groups, i) for i, x in enumerate(valid)]
     found = [function(*part) for part in zip(*parts, strict=True)]
+    if gives_steps:
+        return put(tuple(found), groups, of=0, steps=sequences[0].shape[1])
     return put(tuple(found), groups)
 
 

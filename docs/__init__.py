@@ -1,0 +1,1 @@
+"""The pages, and in `figures` what draws their figures."""

@@ -1,0 +1,1 @@
+"""The pages' figures, and the script that makes them: `make.py`."""

@@ -1,0 +1,129 @@
+"""The models on MovieLens-100K, quantised: how small, how far off.
+
+    pip install --no-deps recbole==1.2.1   # its wheel holds the data
+    KERAS_BACKEND=jax python examples/quantise_movielens.py
+
+trains each model, quantises a copy in each mode, saves it and loads it again,
+and prints a table of what the loaded copies predict.
+"""
+
+import argparse
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+from movielens.data import (
+    CITATION,
+    Catalogue,
+    build_samples,
+    keep_users,
+    read,
+    recbole_folder,
+    split_by_time,
+)
+from movielens.features import features
+from movielens.metrics import auc, largest_difference
+from movielens.model import build_model
+from same_start import set_starting_weights
+
+MODELS = ("din", "dien", "dsin", "bst")
+MODES = ("int8", "int4", "float8")
+STEPS = 30
+BATCH = 256
+SEED = 1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--users", type=int, help="so many of the users")
+    parser.add_argument("--model", nargs="+", choices=MODELS, default=MODELS)
+    arguments = parser.parse_args()
+
+    print(f"MovieLens-100K: {CITATION}")
+    ratings, movies = read(recbole_folder())
+    if arguments.users:
+        ratings = keep_users(ratings, arguments.users, SEED)
+    catalogue = Catalogue.of(movies)
+    train, valid = split_by_time(build_samples(ratings, catalogue, STEPS))
+
+    print(
+        "| model | mode | file, kB | weights, kB | of which not Keras's | "
+        "AUC | largest difference |"
+    )
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for name in arguments.model:
+        model = build_model(name, catalogue.genre_set, STEPS)
+        set_starting_weights(model, SEED)
+        model.compile("adam", "binary_crossentropy")
+        model.fit(
+            features(name, train, catalogue.genre_set),
+            train.liked,
+            batch_size=BATCH,
+            epochs=arguments.epochs,
+            verbose=0,
+        )
+        given = features(name, valid, catalogue.genre_set)
+        for mode, predicted, *shown in quantised(model, given):
+            if mode == "float32":
+                expected = predicted
+            print(
+                f"| {name.upper()} | {mode} | {' | '.join(shown)} | "
+                f"{auc(valid.liked, predicted):.4f} | "
+                f"{largest_difference(predicted, expected):.1e} |",
+                flush=True,
+            )
+
+
+def quantised(
+    model: keras.Model, given: dict[str, np.ndarray]
+) -> Iterator[tuple[str, np.ndarray, str, str, str]]:
+    """The model's copies, saved and loaded: predictions and sizes."""
+    with tempfile.TemporaryDirectory() as folder:
+        trained = Path(folder) / "trained.keras"
+        model.save(trained)
+        for mode in ("float32", *MODES):
+            # Without the optimizer, whose moments are larger than the model.
+            copy = keras.saving.load_model(trained, compile=False)
+            if mode != "float32":
+                with warnings.catch_warnings():
+                    # Keras warns of each layer that it leaves as it is.
+                    warnings.simplefilter("ignore")
+                    copy.quantize(mode)
+            file = Path(folder) / f"{mode}.keras"
+            copy.save(file)
+            loaded = keras.saving.load_model(file)
+            predicted = loaded.predict(given, batch_size=BATCH, verbose=0)
+            kilobytes, left = sizes(loaded)
+            yield (
+                mode,
+                predicted[:, 0],
+                f"{file.stat().st_size / 1e3:.0f}",
+                f"{kilobytes:.0f}",
+                f"{left:.0%}",
+            )
+
+
+def sizes(model: keras.Model) -> tuple[float, float]:
+    """The weights' kilobytes, and how much of them belongs to other layers.
+
+    That is, to those that Keras does not quantise.
+    """
+    total = left = 0
+    for layer in model.layers:
+        own = sum(bytes_of(weight) for weight in layer.weights)
+        total += own
+        if not isinstance(layer, (keras.layers.Embedding, keras.layers.Dense)):
+            left += own
+    return total / 1e3, left / total
+
+
+def bytes_of(weight: keras.Variable) -> int:
+    return keras.ops.convert_to_numpy(weight).nbytes
+
+
+if __name__ == "__main__":
+    main()

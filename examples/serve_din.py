@@ -1,0 +1,204 @@
+"""DIN trained on MovieLens-100K, exported to ONNX, and asked over HTTP.
+
+    pip install --no-deps recbole==1.2.1   # its wheel holds the data
+    python examples/serve_din.py
+
+trains the model, writes it for onnxruntime, compares the two, starts a server
+on this machine that knows no Keras, sends it a user's history with candidates,
+and prints the ranking and how long requests take.
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+# The backend whose ONNX takes any number of rows, without a further package.
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+import httpx2
+import keras
+import numpy as np
+from movielens.data import (
+    CITATION,
+    Catalogue,
+    Samples,
+    build_samples,
+    keep_users,
+    read,
+    recbole_folder,
+    split_by_time,
+)
+from movielens.features import features
+from movielens.metrics import auc
+from movielens.model import build_model
+from rich.console import Console
+from rich.table import Table
+from serving.client import (
+    Asked,
+    measure,
+    measure_clients,
+    milliseconds,
+    rank,
+    server,
+)
+from serving.export import export
+from serving.onnx_scorer import onnx_scorer
+from serving.ranker import Items, Ranker, Scorer
+
+STEPS = 30
+CANDIDATES = (10, 100, 500)
+SHOWN = 5
+PERCENTILES = ("p50, ms", "p95, ms", "p99, ms")
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    console.print(f"MovieLens-100K: {CITATION}")
+    ratings, movies = read(recbole_folder())
+    if arguments.users:
+        ratings = keep_users(ratings, arguments.users, arguments.seed)
+    catalogue = Catalogue.of(movies)
+    train, valid = split_by_time(build_samples(ratings, catalogue, STEPS))
+    model = train_din(train, valid, catalogue, arguments)
+    items = items_of(catalogue)
+    asked = {
+        count: requests(valid, items, count, arguments) for count in CANDIDATES
+    }
+    with tempfile.TemporaryDirectory(prefix="serving-") as temporary:
+        folder = arguments.out or Path(temporary)
+        for count, difference in export(model, items, folder).items():
+            console.print(
+                f"{count} candidates: onnxruntime and Keras differ by at most "
+                f"{difference:.1e}"
+            )
+        with server(folder) as address:
+            show_ranking(address, items, asked[100][0])
+            over_http(address, asked, arguments.clients)
+        in_process(model, items, onnx_scorer(folder / "model.onnx"), asked)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--epochs", type=int, default=1)
+    add("--users", type=int, help="so many of the users, drawn by --seed")
+    add("--requests", type=int, default=300, help="of each kind that is timed")
+    add("--clients", type=int, default=4, help="that ask at once")
+    add("--seed", type=int, default=1)
+    add("--out", type=Path, help="a folder to keep what is served")
+    return parser.parse_args()
+
+
+def train_din(
+    train: Samples,
+    valid: Samples,
+    catalogue: Catalogue,
+    arguments: argparse.Namespace,
+) -> keras.Model:
+    keras.utils.set_random_seed(arguments.seed)
+    model = build_model("din", catalogue.genre_set, STEPS)
+    model.compile("adam", "binary_crossentropy")
+    model.fit(
+        features("din", train, catalogue.genre_set),
+        train.liked,
+        batch_size=256,
+        epochs=arguments.epochs,
+        verbose=0,
+    )
+    predicted = model.predict(
+        features("din", valid, catalogue.genre_set), batch_size=256, verbose=0
+    )
+    console.print(
+        f"DIN, {arguments.epochs} epochs of {len(train)} samples: "
+        f"AUC {auc(valid.liked, predicted[:, 0]):.4f}"
+    )
+    return model
+
+
+def items_of(catalogue: Catalogue) -> Items:
+    return Items(
+        ids=["", *catalogue.index],
+        titles=catalogue.titles,
+        features={
+            "movie": list(range(len(catalogue.titles))),
+            "genres": catalogue.genre_set.tolist(),
+        },
+        steps=STEPS,
+    )
+
+
+def requests(
+    samples: Samples, items: Items, count: int, arguments: argparse.Namespace
+) -> list[Asked]:
+    """Histories of users, each with so many movies drawn."""
+    draw = np.random.default_rng([arguments.seed, count])
+    drawn = []
+    for i in draw.choice(np.flatnonzero(samples.length), arguments.requests):
+        places = samples.history[i, : samples.length[i]]
+        candidates = 1 + draw.choice(len(items.ids) - 1, count, replace=False)
+        drawn.append(
+            {
+                "history": [items.ids[place] for place in places],
+                "candidates": [items.ids[place] for place in candidates],
+                "top": 10,
+            }
+        )
+    return drawn
+
+
+def show_ranking(address: str, items: Items, asked: Asked) -> None:
+    title = dict(zip(items.ids, items.titles, strict=True))
+    with httpx2.Client(base_url=address) as client:
+        answer = rank(client, asked)
+        refused = client.post("/rank", json=asked | {"candidates": ["?"]})
+    console.print("\nafter", *(title[i] for i in asked["history"][-SHOWN:]))
+    for best in answer["ranking"][:SHOWN]:
+        console.print(f"  {best['score']:.4f}  {title[best['item']]}")
+    console.print(f"a candidate '?': {refused.status_code}, {refused.text}")
+
+
+def over_http(
+    address: str, asked: dict[int, list[Asked]], clients: int
+) -> None:
+    table = Table(
+        "clients", "candidates", *PERCENTILES, "requests/s", title="over HTTP"
+    )
+    for n in (1, clients):
+        for count, bodies in asked.items():
+            seconds, rate = measure_clients(address, bodies, n)
+            table.add_row(
+                str(n), str(count), *milliseconds(seconds), f"{rate:.0f}"
+            )
+    console.print(table)
+
+
+def in_process(
+    model: keras.Model,
+    items: Items,
+    score: Scorer,
+    asked: dict[int, list[Asked]],
+) -> None:
+    """The same requests without HTTP."""
+    table = Table("by", "candidates", *PERCENTILES, title="in one process")
+    for name, scorer in (
+        ("onnxruntime", score),
+        ("Keras: predict_on_batch", model.predict_on_batch),
+        ("Keras: predict", lambda x: model.predict(x, len(x["movie"]), 0)),
+    ):
+        ranker = Ranker(items, scorer)
+        for count, bodies in asked.items():
+
+            def ask(body: Asked, ranker: Ranker = ranker) -> None:
+                ranker.rank(body["history"], body["candidates"])
+
+            ask(bodies[0])  # which may compile
+            seconds = measure(bodies, ask)
+            table.add_row(name, str(count), *milliseconds(seconds))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Keras's `model.quantize` beside kseq's layers.
+
+Keras quantises Embedding and Dense; kseq's layers stay as they are.
+"""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from packaging.version import Version
+
+from kseq.agreement.numbers import seed_weights
+from tests.layers.checks import assert_close
+from tests.layers.examples import (
+    BATCH,
+    CANDIDATES,
+    DIM,
+    EXAMPLES,
+    LENGTHS,
+    STEPS,
+    everything,
+)
+from tests.models.examples import BY_NAME
+from tests.models.examples import predict as predict_click
+from tests.models.saved.make import NAMES
+from tests.models.saved.quantised import QUANTISED, quantise
+
+# Keras's NumPy backend warns that a quantised Dense has no gradient there.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:(?s).*custom_gradient:UserWarning"
+)
+# How far an output may move, in units of its largest value.
+MOVES = {"int8": 0.02, "int4": 0.3, "float8": 0.1}
+IDS = 9
+ONE_OF_EACH = [
+    *{type(example.make()): example for example in EXAMPLES}.values()
+]
+
+
+def layers_between_embedding_and_dense():
+    candidates = keras.Input((CANDIDATES,), dtype="int32", name="candidates")
+    history = keras.Input((STEPS,), dtype="int32", name="history")
+    lengths = keras.Input((), dtype="int32", name="lengths")
+    embedding = keras.layers.Embedding(IDS, DIM, name="embedding")
+    x = embedding(history)
+    given = {
+        "query": embedding(candidates),
+        "x": x,
+        "weights": keras.layers.Dense(1, name="weigh")(x)[..., 0],
+        "lengths": lengths,
+        "mask": ops.not_equal(history, 0),
+    }
+    layers = everything(STEPS, ONE_OF_EACH)
+    layers.name = "layers"
+    outputs = layers([given[symbol.name] for symbol in layers.inputs])
+    outputs = {
+        name: keras.layers.Dense(2, name=f"{name}_dense")(output)
+        for name, output in outputs.items()
+    }
+    model = keras.Model([candidates, history, lengths], outputs)
+    seed_weights(model)
+    return model
+
+
+def predict(model):
+    draw = np.random.default_rng(0)
+    history = draw.integers(1, IDS, (BATCH, STEPS))
+    inputs = [
+        draw.integers(1, IDS, (BATCH, CANDIDATES)),
+        np.where(np.arange(STEPS) < LENGTHS[:, None], history, 0),
+        LENGTHS,
+    ]
+    given = [ops.convert_to_tensor(x.astype("int32")) for x in inputs]
+    return {n: ops.convert_to_numpy(y) for n, y in model(given).items()}
+
+
+def assert_moved(got, expected, mode, name):
+    assert np.all(np.isfinite(got)), name
+    moved = np.abs(got - expected).max() / np.abs(expected).max()
+    assert 0 < moved <= MOVES[mode], (name, moved)
+
+
+def reloaded(model, folder):
+    """The model, saved and loaded, twice."""
+    for name in ("model.keras", "again.keras"):
+        model.save(folder / name)
+        model = keras.saving.load_model(folder / name)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return layers_between_embedding_and_dense()
+
+
+@pytest.fixture(scope="module")
+def expected(model):
+    """What the model predicts before it is quantised, as it then is."""
+    predicted = predict(model)
+    quantise(model, "int8")
+    return predicted
+
+
+def test_every_layer_in_a_quantised_model(model, expected, tmp_path):
+    got = predict(model)
+    again = predict(reloaded(model, tmp_path))
+    assert got.keys() == {example.name for example in ONE_OF_EACH}
+    for name in got:
+        assert_moved(got[name], expected[name], "int8", name)
+        np.testing.assert_array_equal(again[name], got[name])
+
+
+@pytest.mark.usefixtures("expected")
+def test_keras_quantises_its_own_tables_and_matrices_alone(model):
+    quantised = {w.path for w in model.weights if w.dtype == "int8"}
+    assert quantised == {
+        "embedding/embeddings",
+        "weigh/kernel",
+        *(f"{example.name}_dense/kernel" for example in ONE_OF_EACH),
+    }
+    for layer in model.get_layer("layers").layers:
+        assert {w.dtype for w in layer.trainable_weights} <= {"float32"}
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [*((name, "int8") for name in NAMES), ("DIN", "int4"), ("DIN", "float8")],
+)
+def test_quantised_models_save_and_load(name, mode, tmp_path):
+    if (keras.backend.backend(), mode) == ("openvino", "int4"):
+        pytest.skip("OpenVINO 2026.4 fails to compile a select of int4 rows")
+    model = BY_NAME[name].make()
+    expected = predict_click(model)
+    quantise(model, mode)
+    got = predict_click(model)
+    assert_moved(got, expected, mode, name)
+    again = predict_click(reloaded(model, tmp_path))
+    np.testing.assert_array_equal(again, got)
+
+
+def test_a_file_quantised_on_another_backend_predicts_its_numbers():
+    with np.load(QUANTISED.with_suffix(".npz")) as arrays:
+        given = dict(arrays)
+    if Version(keras.__version__) < Version(made_by := str(given["made_by"])):
+        pytest.skip(f"Keras's Embedding of {made_by} has an option more")
+    model = keras.saving.load_model(QUANTISED)
+    assert_close(predict_click(model, given), given["output"])
+
+
+@pytest.mark.parametrize("mode", ["int3", None, "gptq", "awq"])
+def test_another_mode_is_refused_and_nothing_is_changed(mode):
+    model = BY_NAME["DIN"].make()
+    before = [w.path for w in model.weights]
+    with pytest.raises(ValueError, match=r"mode|config"):
+        quantise(model, mode)
+    assert [w.path for w in model.weights] == before
+    assert {w.dtype for w in model.trainable_weights} == {"float32"}
+
+
+def test_a_second_time_is_refused():
+    model = BY_NAME["DIN"].make()
+    quantise(model, "int8")
+    with pytest.raises(ValueError, match="already quantized"):
+        quantise(model, "int8")
