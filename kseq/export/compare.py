@@ -107,7 +107,9 @@ def check(
         model, path, example_inputs, format, batch_size, steps, tolerance
     )
     if not path.exists():
-        refuse("path", "an exported model", Words(f"{path}, which is not there"))
+        refuse(
+            "path", "an exported model", Words(f"{path}, which is not there")
+        )
     return task.compare(path)
 
 
@@ -198,9 +200,7 @@ class _Task:
     def _compute(self, arrays: Arrays) -> Arrays:
         tensors = [ops.convert_to_tensor(x) for x in arrays]
         outputs = self.model(self.inputs.packed(tensors), training=False)
-        return [
-            ops.convert_to_numpy(x) for x in keras.tree.flatten(outputs)
-        ]
+        return [ops.convert_to_numpy(x) for x in keras.tree.flatten(outputs)]
 
     def write(self, place: Path) -> None:
         signature = self.inputs.signature(self.batch_size, self.steps)
@@ -250,7 +250,9 @@ class _Task:
         try:
             outputs = runtime(trial.arrays)
         except Exception as error:
-            self._fail(f"the file does not take {trial}: {_short(error)}", error)
+            self._fail(
+                f"the file does not take {trial}: {_short(error)}", error
+            )
         wanted = trial.outputs
         shapes = [x.shape for x in outputs], [x.shape for x in wanted]
         if shapes[0] != shapes[1]:

@@ -139,7 +139,7 @@ class TorchExport:
 
 
 def free_sizes(signature: Any) -> Any:
-    """The sizes that are not known, for `torch.export`: of a model's `*args`."""
+    """The sizes that are not known, as `torch.export` takes a model's."""
     free = needed("torch", "torch", "to export a .pt2 file").export.Dim.DYNAMIC
     return [
         tuple(

@@ -12,7 +12,9 @@ class Kind:
     known_steps_only: bool = False
 
 
-ONE_SIZE = {"batch_size": 2}
+# Not 2: where batch_size * steps is the width of the histories, as of DIN here,
+# LiteRT (TensorFlow 2.21) computes something else, and is refused.
+ONE_SIZE = {"batch_size": 3}
 FORMATS = {
     "tensorflow": (
         Kind("tf_saved_model"),

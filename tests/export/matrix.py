@@ -21,9 +21,7 @@ from tests.export.kinds import BACKENDS, FORMATS
 ROOT = Path(__file__).parents[2]
 FOUND = ROOT / ".outputs" / "export"
 PAGE = ROOT / "docs" / "export.md"
-PLACE = re.compile(
-    r"(<!-- export: begin -->\n).*?(<!-- export: end -->)", re.S
-)
+PLACE = re.compile(r"(<!-- export: begin -->\n).*?(<!-- export: end -->)", re.S)
 
 
 def measure(path):
@@ -58,9 +56,11 @@ def measure(path):
                             )
                             row["difference"] = report.difference
                         except ExportError as error:
-                            row["refused"] = str(error).split(
-                                ". What works"
-                            )[0].partition(": ")[2]
+                            row["refused"] = (
+                                str(error)
+                                .split(". What works")[0]
+                                .partition(": ")[2]
+                            )
                     print(json.dumps(row), file=file, flush=True)
                     print(backend, row, file=sys.stderr)
 

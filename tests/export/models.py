@@ -57,4 +57,6 @@ def sessions(steps):
     outputs = BiasEncoding(2, max_steps=STEPS)(inputs)
     model = keras.Model(inputs, keras.layers.Concatenate()(outputs))
     seed_weights(model)
-    return model, {x.name: draw(4, STEPS, DIM + i)[..., :DIM] for i, x in enumerate(inputs)}
+    return model, {
+        x.name: draw(4, STEPS, DIM + i)[..., :DIM] for i, x in enumerate(inputs)
+    }

@@ -7,6 +7,7 @@ has everything, and skips nothing.
 import dataclasses
 import importlib.util
 import os
+import warnings
 from pathlib import Path
 
 import keras
@@ -24,12 +25,9 @@ from kseq.layers.sequence import DynamicGRU, SequencePoolingLayer
 from tests.layers.examples import draw
 
 BACKEND = keras.backend.backend()
-# The format that a backend and its own packages are enough for.
-NATIVE = {
-    "tensorflow": "tf_saved_model",
-    "torch": "torch",
-    "openvino": "openvino",
-}.get(BACKEND)
+# The format that a backend and its own packages are enough for. (Keras's OpenVINO
+# backend exports models of one input only.)
+NATIVE = {"tensorflow": "tf_saved_model", "torch": "torch"}.get(BACKEND)
 native = pytest.mark.skipif(
     NATIVE is None, reason=f"{BACKEND} exports to nothing of its own"
 )
@@ -107,6 +105,10 @@ def test_a_file_with_other_weights_is_refused(tmp_path):
 
 @native
 def test_a_file_that_knows_the_first_steps_only_is_refused(tmp_path):
+    if NATIVE == "torch":  # it does not write one
+        with pytest.raises(ExportError, match="Keras's exporter fails"):
+            export(model(cut=3), path(tmp_path), SHORT, format=NATIVE)
+        return
     export(model(cut=3), path(tmp_path), SHORT, format=NATIVE)
     with pytest.raises(ExportError, match="and histories of 6 steps the file"):
         check(model(), path(tmp_path), INPUTS, format=NATIVE)
@@ -220,7 +222,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_a_model_of_known_steps_has_no_others():
-    with pytest.raises(ValueError, match="^steps: expected None"):
+    with pytest.raises(ValueError, match=r"^steps: expected None"):
         check(model(steps=STEPS), "model.onnx", INPUTS, steps=3)
 
 
@@ -303,7 +305,9 @@ def test_onnx(tmp_path):
     # By Keras alone it is written, and nothing is said.
     alone = gru()
     alone([INPUTS["x"], INPUTS["lengths"]])
-    alone.export(place, format="onnx", verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PyTorch's, which say other things
+        alone.export(place, format="onnx", verbose=False)
     with pytest.raises(ExportError, match=r"the file .*steps=\)"):
         check(gru(), place, INPUTS)
 
