@@ -14,7 +14,6 @@ from kseq.checks import (
     check_items,
     check_nonnegative,
     check_positive_ints,
-    check_rank,
     check_rate,
     refuse,
 )
@@ -197,14 +196,21 @@ class Features:
         if column.transform_fn is None:
             return x
         argument = f"transform_fn of {column.name!r}"
-        y = check_instance(
-            argument,
-            column.transform_fn(x),
-            keras.KerasTensor,
-            "a tensor (batch, numbers)",
-        )
-        check_rank(argument, y.shape, (2,))
-        for layer in keras.Model(x, y).layers:
+        y = column.transform_fn(x)
+        expected = "a tensor (batch, numbers)"
+        check_instance(argument, y, keras.KerasTensor, expected)
+        if len(y.shape) != 2 or y.shape[0] is not None:
+            refuse(argument, expected, Words(f"shape {tuple(y.shape)}"))
+        try:
+            layers = keras.Model(x, y).layers
+        except ValueError as error:
+            # Two layers of one name, the input's too; or it is not connected.
+            refuse(
+                argument,
+                "what its input gives, by layers of different names",
+                Words(error),
+            )
+        for layer in layers:
             if taken.setdefault(layer.name, layer) is not layer:
                 refuse(
                     argument,

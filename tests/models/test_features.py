@@ -402,7 +402,14 @@ TRANSFORMED = "transform_fn of 'price': expected "
     ("transform_fn", "said"),
     [
         (lambda x: None, "a tensor (batch, numbers); received None"),
-        (lambda x: x[:, 0], "a tensor of rank 2; received shape (None,)"),
+        (
+            lambda x: x[:, 0],
+            "a tensor (batch, numbers); received shape (None,)",
+        ),
+        (
+            lambda x: keras.ops.mean(x, axis=0, keepdims=True),
+            "a tensor (batch, numbers); received shape (1, 2)",
+        ),
         (
             keras.layers.Dense(2, name="dense"),
             "layers whose names the model does not have, such as "
@@ -414,6 +421,14 @@ TRANSFORMED = "transform_fn of 'price': expected "
             "`Dense(..., name='price_dense')`; received "
             "'sparse_seq_emb_hist_item'",
         ),
+        (
+            keras.layers.Dense(2, name="price"),
+            "what its input gives, by layers of different names; received ",
+        ),
+        (
+            lambda x: keras.Input((2,)),
+            "what its input gives, by layers of different names; received ",
+        ),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(transform_fn, said):
@@ -424,6 +439,7 @@ def test_numbers_that_do_not_fit_are_refused(transform_fn, said):
 def test_a_layer_may_transform_numbers():
     scale = keras.layers.Rescaling(0.5, name="scale")
     assert price_by(scale).get_layer("scale") is scale
+    price_by(lambda x: x)
     # One layer, two columns.
     both = [DenseFeat(name, transform_fn=scale) for name in ("a", "b")]
     model = DIN([*both, ITEM, CATE, *over_time("hist_")], CANDIDATE)
