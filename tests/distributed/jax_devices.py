@@ -1,0 +1,93 @@
+"""JAX: `keras.distribution` over 4 devices."""
+
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+from keras import distribution
+
+from tests.distributed import problem
+from tests.distributed.problem import Result
+
+# One table by its rows, one by its columns, and a kernel.
+LAYOUT = {
+    "sparse_seq_emb_hist_item/embeddings": ("model", None),
+    "sparse_seq_emb_tags/embeddings": (None, "model"),
+    "dnn/kernel0": (None, "model"),
+}
+RUNS = [
+    *((name, name, o) for name, o in problem.BY_EXAMPLE.items()),
+    *((f"whole {name}", name, o) for name, o in problem.BY_BATCH.items()),
+]
+UNEVEN = 27  # rows; the last batch's 11 do not divide by 4
+
+
+def run_all() -> dict[str, Result]:
+    assert len(jax.devices()) == 4
+    found = {}
+    for key, name, options in RUNS:
+        found[f"{key} one"] = problem.fit(problem.make(name, **options))
+    # The mean over the rows that count, whatever else fills a batch.
+    loss = keras.losses.BinaryCrossentropy(reduction="mean_with_sample_weight")
+    plain = problem.BY_EXAMPLE["DIN"]
+    model = problem.make("DIN", loss, **plain)
+    found["uneven one"] = problem.fit(model, UNEVEN)
+
+    distribution.set_distribution(distribution.DataParallel())
+    for key, name, options in RUNS:
+        found[f"{key} several"] = on_all(problem.make(name, **options))
+    said = refusal(problem.make("DIN", **plain))
+    found["refused"] = {"error": np.array(said)}
+    model = problem.make("DIN", loss, **plain)
+    found["uneven several"] = filled_up(model)
+
+    mesh = distribution.DeviceMesh(
+        (2, 2), ["batch", "model"], distribution.list_devices()
+    )
+    layout = distribution.LayoutMap(mesh)
+    for path, axes in LAYOUT.items():
+        layout[path] = axes
+    distribution.set_distribution(
+        distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
+    )
+    model = problem.make("DIN", **plain)
+    found["split several"] = on_all(model)
+    found["parts"] = {
+        weight.path: np.array(weight.value.addressable_shards[0].data.shape)
+        for weight in model.weights
+    }
+    return found
+
+
+def on_all(model: Any) -> Result:
+    for weight in model.weights:
+        assert len(weight.value.sharding.device_set) == 4, weight.path
+    return problem.fit(model)
+
+
+def refusal(model: Any) -> str:
+    try:
+        problem.fit(model, UNEVEN)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
+
+
+def filled_up(model: Any) -> Result:
+    """With one row more, whose weight is 0."""
+    x, clicks = problem.inputs_of(model, UNEVEN)
+
+    def fill(rows: Any) -> Any:
+        return np.concatenate([rows, np.zeros_like(rows[:1])])
+
+    return problem.fit_to(
+        model,
+        {name: fill(rows) for name, rows in x.items()},
+        fill(clicks),
+        fill(np.ones(UNEVEN)),
+    )
+
+
+if __name__ == "__main__":
+    problem.main(run_all)

@@ -1,0 +1,128 @@
+"""Several devices give the losses and the weights of one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from kseq.agreement.tables import left_out, tolerance
+from tests.distributed import problem
+
+BACKEND = keras.backend.backend()
+WHY_NOT = left_out(BACKEND, "fit", "float32")
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+LIMIT = tolerance("fit", "float32").limit
+# How many devices there are is settled before a backend is imported.
+TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    file = tmp_path_factory.mktemp("devices") / "results.npz"
+    launcher = TORCHRUN if BACKEND == "torch" else []
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", *launcher),
+            *(f"tests.distributed.{BACKEND}_devices", file),
+        ],
+        cwd=Path(__file__).parents[2],
+        env={
+            **os.environ,
+            "JAX_NUM_CPU_DEVICES": "4",
+            "JAX_PLATFORMS": "cpu",
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "OMP_NUM_THREADS": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=540,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {}
+    with np.load(file) as arrays:
+        for key, value in arrays.items():
+            run, _, name = key.partition(":")
+            found.setdefault(run, {})[name] = value
+    return found
+
+
+def assert_equal(one, several):
+    assert one.keys() == several.keys()
+    for name, value in one.items():
+        difference = np.abs(value - several[name]).max()
+        assert difference <= LIMIT * np.abs(value).max(), name
+
+
+def differing(one, other):
+    return {
+        n for n, value in one.items() if not np.array_equal(value, other[n])
+    }
+
+
+def only(*backends):
+    return pytest.mark.skipif(
+        BACKEND not in backends, reason=f"of {' and '.join(backends)}"
+    )
+
+
+@pytest.mark.parametrize("name", problem.BY_EXAMPLE)
+def test_the_losses_and_weights_of_one_device(results, name):
+    one = results[f"{name} one"]
+    # Two at a time: PyTorch's are of steps, and of one batch and the other.
+    assert one["losses"][-2:].mean() < one["losses"][:2].mean()
+    assert_equal(one, results[f"{name} several"])
+
+
+@only("tensorflow", "torch")
+@pytest.mark.parametrize("name", problem.BY_EXAMPLE)
+def test_every_replica_ends_with_the_same_weights(results, name):
+    assert not differing(results[f"{name} first"], results[f"{name} second"])
+
+
+@only("tensorflow", "torch")
+def test_statistics_are_each_replicas_own(results):
+    first, second = results["statistics first"], results["statistics second"]
+    apart = differing(first, second)
+    assert apart
+    assert all("/moving_" in path for path in apart)
+    assert all(np.isfinite(value).all() for value in second.values())
+
+
+@only("jax")
+@pytest.mark.parametrize("name", problem.BY_BATCH)
+def test_statistics_are_of_the_whole_batch(results, name):
+    assert_equal(results[f"whole {name} one"], results[f"whole {name} several"])
+
+
+@only("jax")
+def test_split_tables_train_alike(results):
+    assert_equal(results["DIN one"], results["split several"])
+    parts = {path: tuple(shape) for path, shape in results["parts"].items()}
+    assert parts["sparse_seq_emb_hist_item/embeddings"] == (6, 5)  # of (12, 5)
+    assert parts["sparse_seq_emb_tags/embeddings"] == (7, 1)  # of (7, 2)
+    assert parts["sparse_emb_user/embeddings"] == (6, 3)  # whole
+
+
+@only("jax")
+def test_a_batch_that_does_not_divide_is_refused(results):
+    assert "IndivisibleError" in str(results["refused"]["error"])
+
+
+@only("jax")
+def test_rows_of_weight_0_fill_a_batch_up(results):
+    one, several = dict(results["uneven one"]), dict(results["uneven several"])
+    # Keras weighs each batch's loss by its rows, those of weight 0 among them.
+    del one["losses"], several["losses"]
+    assert_equal(one, several)
+
+
+@only("tensorflow")
+def test_a_replica_without_rows_spoils_nothing(results):
+    first, second = results["uneven first"], results["uneven second"]
+    assert not differing(first, second)
+    for value in results["uneven several"].values():
+        assert np.isfinite(value).all()
