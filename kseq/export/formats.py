@@ -49,8 +49,7 @@ FORMATS = (
         "litert",
         ".tflite",
         runtimes.LiteRT,
-        "under KERAS_BACKEND=torch with a number of steps and a batch size "
-        "(steps=, batch_size=)",
+        "under KERAS_BACKEND=tensorflow with a batch size (batch_size=)",
     ),
     Format(
         "torch",
