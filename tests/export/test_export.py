@@ -25,8 +25,8 @@ from kseq.layers.sequence import DynamicGRU, SequencePoolingLayer
 from tests.layers.examples import draw
 
 BACKEND = keras.backend.backend()
-# The format that a backend and its own packages are enough for. (Keras's OpenVINO
-# backend exports models of one input only.)
+# The format that a backend and its own packages are enough for. (Keras's
+# OpenVINO backend exports models of one input only.)
 NATIVE = {"tensorflow": "tf_saved_model", "torch": "torch"}.get(BACKEND)
 native = pytest.mark.skipif(
     NATIVE is None, reason=f"{BACKEND} exports to nothing of its own"
