@@ -128,8 +128,8 @@ REASONS = {
     "exporter follows one number of steps: `steps=` says which",
     r"STABLEHLO_SORT": "LiteRT has no operation for it",
     r"convert PyTorch model to LiteRT": "litert-torch fails to convert it",
-    r"Symbolic dim|Sentinel|sizes on axis 1|oncatena|shape \(batch": "JAX knows "
-    "too little of an unknown number of steps",
+    r"Symbolic dim|Sentinel|sizes on axis 1|oncatena|shape \(batch": "JAX "
+    "knows too little of an unknown number of steps",
     r"symbolic dim|arange": "jax2onnx knows too little of the batch size",
     r"TypeInferenceError": "ONNX Runtime refuses the loop that jax2onnx makes",
     r"Cannot deserialize": "TensorFlow cannot read what this JAX writes",
