@@ -1,0 +1,90 @@
+"""What is trained on one device and on several, and what is left of it."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from tests.arrays import to_numpy
+from tests.models import examples
+
+ROWS, BATCH, TRAINING_STEPS = 32, 16, 20
+# Whose rows do not depend on each other.
+BY_EXAMPLE = {
+    "DIN": {"att_activation": "sigmoid"},
+    "DIEN-AGRU": {"att_activation": "sigmoid"},
+    "DSIN": {},
+    "BST": {},
+}
+# Its auxiliary loss is a mean over the steps of all rows.
+BY_STEPS = "DIEN-AUGRU-negatives"
+# What depends on all of it.
+BY_BATCH = {"dnn_use_bn": True, "dnn_activation": "dice"}
+
+Result = dict[str, Any]
+
+
+def make(name: str, loss: Any = "binary_crossentropy", **options: Any) -> Any:
+    """A model, compiled, with the same start everywhere."""
+    model = examples.BY_NAME[name].make(
+        **{**BY_EXAMPLE.get(name, {}), **options}
+    )
+    if name == "DSIN":
+        # Chance would be another on each device.
+        for dropout in model.get_layer("bi_lstm").dropouts:
+            dropout.rate = 0
+    model.compile(keras.optimizers.SGD(2**-7, momentum=0.875), loss)
+    return model
+
+
+def samples(rows: int = ROWS) -> tuple[dict[str, Any], Any]:
+    """Histories of all lengths, and a part of a batch of empty ones alone."""
+    draw = np.random.default_rng(3)
+    chosen = draw.integers(examples.BATCH, size=rows)
+    chosen[:8] = examples.LENGTHS.argmin()
+    clicks = draw.integers(2, size=(rows, 1)).astype("float32")
+    return {n: x[chosen] for n, x in examples.arrays().items()}, clicks
+
+
+def inputs_of(model: Any, rows: int = ROWS) -> tuple[dict[str, Any], Any]:
+    x, clicks = samples(rows)
+    return {symbol.name: x[symbol.name] for symbol in model.inputs}, clicks
+
+
+def fit(model: Any, rows: int = ROWS) -> Result:
+    """The mean loss of each epoch, and the weights after 20 steps."""
+    return fit_to(model, *inputs_of(model, rows))
+
+
+def fit_to(model: Any, x: Any, clicks: Any, weights: Any = None) -> Result:
+    history = model.fit(
+        x,
+        clicks,
+        sample_weight=weights,
+        batch_size=BATCH,
+        epochs=TRAINING_STEPS // -(-len(clicks) // BATCH),
+        shuffle=False,
+        verbose=0,
+    )
+    return {"losses": np.array(history.history["loss"]), **weights_of(model)}
+
+
+def weights_of(model: Any) -> Result:
+    return {weight.path: to_numpy(weight.value) for weight in model.weights}
+
+
+def main(run_all: Callable[[], dict[str, Result] | None]) -> None:
+    """Leave in a file what came of it, each array by its run and its name."""
+    (file,) = sys.argv[1:]
+    results = run_all()
+    if results is not None:
+        np.savez(
+            file,
+            **{
+                f"{run}:{name}": value
+                for run, result in results.items()
+                for name, value in result.items()
+            },
+        )

@@ -1,0 +1,58 @@
+"""TensorFlow: `MirroredStrategy` over two logical CPUs."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tests.arrays import to_numpy
+from tests.distributed import problem
+from tests.distributed.problem import Result
+
+
+def run_all() -> dict[str, Result]:
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+    def replicas(model: Any) -> tuple[Result, Result]:
+        first, second = (
+            {
+                weight.path: to_numpy(
+                    strategy.experimental_local_results(weight.value)[i]
+                )
+                for weight in model.weights
+            }
+            for i in range(2)
+        )
+        return first, second
+
+    found = {}
+    # Two of them: TensorFlow compiles each for longer than it trains.
+    for name in ("DIN", "BST"):
+        found[f"{name} one"] = problem.fit(problem.make(name))
+        with strategy.scope():
+            model = problem.make(name)
+        found[f"{name} several"] = problem.fit(model)
+        found[f"{name} first"], found[f"{name} second"] = replicas(model)
+
+    # A last batch of one row: there is none for the second device.
+    found["uneven one"] = problem.fit(problem.make("DIN"), 17)
+    with strategy.scope():
+        model = problem.make("DIN")
+    found["uneven several"] = problem.fit(model, 17)
+    found["uneven first"], found["uneven second"] = replicas(model)
+
+    found["statistics one"] = problem.fit(
+        problem.make("DIN", att_activation="dice", **problem.BY_BATCH)
+    )
+    with strategy.scope():
+        model = problem.make("DIN", att_activation="dice", **problem.BY_BATCH)
+    found["statistics several"] = problem.fit(model)
+    found["statistics first"], found["statistics second"] = replicas(model)
+    return found
+
+
+if __name__ == "__main__":
+    problem.main(run_all)
