@@ -96,7 +96,7 @@ def compared(runs: Any) -> list[str]:
 
 
 def test_several_devices_train_as_one_does(runs: Any) -> None:
-    assert {"DIN", "BST"} <= set(compared(runs))
+    assert "DIN" in compared(runs)
     for name in compared(runs):
         one, several = runs[f"{name} one"], runs[f"{name} several"]
         assert_alike(several, one)
@@ -148,19 +148,17 @@ def test_statistics_are_of_the_whole_batch(runs: Any) -> None:
     assert_alike(runs["statistics several"], runs["statistics one"])
 
 
-@only("torch")
-def test_statistics_are_each_process_s_own(runs: Any) -> None:
-    first, second = runs["statistics first"], runs["statistics second"]
-    far = differences(first, second)
+@only("tensorflow", "torch")
+def test_statistics_are_each_device_s_own(runs: Any) -> None:
+    far = differences(runs["statistics first"], runs["statistics second"])
     own = {path for path, by in far.items() if by > 0}
     assert own == {path for path in far if path.endswith(STATISTICS)}
 
 
 @only("tensorflow")
-def test_statistics_are_means_over_the_devices(runs: Any) -> None:
-    first, second = runs["statistics first"], runs["statistics second"]
-    for path, x in first.items():
-        np.testing.assert_array_equal(x, second[path], err_msg=path)
-    far = differences(runs["statistics several"], runs["statistics one"])
-    print(far)
-    assert max(far.values()) > LIMIT
+def test_the_rows_of_an_uneven_batch_count_otherwise(runs: Any) -> None:
+    # A device without a row has a loss of 0 in the mean of the devices.
+    far = differences(runs["uneven first"], runs["uneven second"])
+    assert set(far.values()) == {0.0}
+    far = differences(runs["uneven several"], runs["uneven one"])
+    assert LIMIT < max(far.values()) < 0.5

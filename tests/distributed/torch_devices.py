@@ -33,9 +33,7 @@ def train(model: Any, net: Any, rank: int, rows: int, size: int) -> Result:
         model.zero_grad()
         loss.backward()
         with torch.no_grad():
-            optimizer.apply(
-                [w.grad for w in weights], model.trainable_variables
-            )
+            optimizer.apply([v.value.grad for v in variables], variables)
         losses[step] = loss.detach()
     return {"losses": losses.numpy()}
 
