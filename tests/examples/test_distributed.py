@@ -37,8 +37,13 @@ def test_it_trains() -> None:
     script = str(EXAMPLES / f"{BACKEND}_din.py")
     sizes = ["--samples", "640", "--batch", "64", "--epochs", "4"]
     done = subprocess.run(
-        [sys.executable, *LAUNCHER.get(BACKEND, []), script]
-        + [*VIRTUAL.get(BACKEND, []), *sizes],
+        [
+            sys.executable,
+            *LAUNCHER.get(BACKEND, []),
+            script,
+            *VIRTUAL.get(BACKEND, []),
+            *sizes,
+        ],
         env={
             **os.environ,
             "CUDA_VISIBLE_DEVICES": "-1",
