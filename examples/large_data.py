@@ -2,11 +2,11 @@
 
     KERAS_BACKEND=jax python examples/large_data.py
 
-The log lies in shards of flat files, which `numpy.memmap` reads as they are asked
-for: a history's items in a row, and where each history starts. A
-`keras.utils.PyDataset` puts histories of like length into a batch and pads them to
-the next of a few lengths. The script measures an epoch against padding all to the
-longest, in seconds of CPU time, in turns.
+The log lies in shards of flat files, which `numpy.memmap` reads as they are
+asked for: the histories' items in a row, and where each history starts. A
+`keras.utils.PyDataset` puts histories of like length into a batch and pads them
+to the next of a few lengths. The script measures an epoch against padding all to
+the longest, in seconds of CPU time, in turns.
 """
 
 import argparse
@@ -141,8 +141,8 @@ def main() -> None:
         seconds = measure(Path(folder), given.batch, given.epochs)
     bucketed, longest = map(statistics.median, seconds.values())
     print(
-        f"{keras.backend.backend()}: bucketed {longest / bucketed:.2f} times as "
-        f"fast ({1e6 * bucketed:.1f} and {1e6 * longest:.1f} us of CPU a row)"
+        f"{keras.backend.backend()}: bucketed {longest / bucketed:.2f} times "
+        f"as fast, {1e6 * bucketed:.1f} for {1e6 * longest:.1f} us a row"
     )
 
 
