@@ -1,6 +1,5 @@
 """How Sphinx makes the site: `tox run -e docs`."""
 
-import logging
 import os
 import re
 from pathlib import Path
@@ -70,12 +69,6 @@ if repository := os.environ.get("GITHUB_REPOSITORY"):
         "source_branch": "main",
         "source_directory": "docs/",
     }
-
-
-# Parts that have no page yet. Sphinx gives this warning no type to suppress.
-logging.getLogger("sphinx.sphinx.directives.other").addFilter(
-    lambda record: getattr(record, "subtype", None) != "empty_glob"
-)
 
 
 def restructured(text: str) -> str:

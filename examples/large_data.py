@@ -5,8 +5,8 @@
 The log lies in shards of flat files, which `numpy.memmap` reads as they are
 asked for: the histories' items in a row, and where each history starts. A
 `keras.utils.PyDataset` puts histories of like length into a batch and pads them
-to the next of a few lengths. The script measures an epoch against padding all to
-the longest, in seconds of CPU time, in turns.
+to the next of a few lengths. The script measures an epoch against padding all
+to the longest, in seconds of CPU time, in turns.
 """
 
 import argparse

@@ -52,15 +52,38 @@ def check_positive_int(name: str, value: Any) -> int:
 def check_positive_ints(name: str, values: Any) -> tuple[int, ...]:
     """A sequence of positive integers, which may be empty."""
     expected = "a sequence of positive integers"
-    if isinstance(values, (str, bytes)):
-        refuse(name, expected, values)
-    try:
-        values = tuple(values)
-    except TypeError:
-        refuse(name, expected, values)
+    values = _items(name, values, expected)
     if not all(map(_is_positive_int, values)):
         refuse(name, expected, values)
     return tuple(int(value) for value in values)
+
+
+def check_instance(name: str, value: Any, kind: Any, expected: str) -> Any:
+    """A value of a class, or of one of a union's."""
+    if not isinstance(value, kind):
+        refuse(name, expected, value)
+    return value
+
+
+def check_items(
+    name: str, values: Any, kind: Any, expected: str
+) -> tuple[Any, ...]:
+    """What an iterable gives, which is read once, each of a class."""
+    values = _items(name, values, expected)
+    for value in values:
+        if not isinstance(value, kind):
+            refuse(name, expected, Words(f"among them {value!r}"))
+    return values
+
+
+def _items(name: str, values: Any, expected: str) -> tuple[Any, ...]:
+    # A word is no sequence of its letters.
+    if isinstance(values, (str, bytes)):
+        refuse(name, expected, values)
+    try:
+        return tuple(values)
+    except TypeError:
+        refuse(name, expected, values)
 
 
 def _is_int(value: Any) -> bool:

@@ -9,6 +9,7 @@ import keras
 from kseq.checks import (
     Words,
     check_bool,
+    check_items,
     check_one_of,
     check_positive_int,
     refuse,
@@ -185,7 +186,8 @@ class DenseFeat:
         dimension: how many numbers there are for each example.
         dtype: the input's dtype.
         transform_fn: a function of the tensor `(batch, dimension)`, made of
-            operators and `keras.ops`, or a Keras layer; None: none.
+            operators and `keras.ops`, or a Keras layer, with a name that the
+            model does not have; it gives `(batch, numbers)`. None: none.
 
     Returns:
         A frozen dataclass that hashes by its name.
@@ -222,6 +224,7 @@ class DenseFeat:
 
 
 FeatureColumn: TypeAlias = SparseFeat | VarLenSparseFeat | DenseFeat
+COLUMNS = "a list of SparseFeat, VarLenSparseFeat and DenseFeat"
 
 
 def get_feature_names(feature_columns: Iterable[FeatureColumn]) -> list[str]:
@@ -280,6 +283,7 @@ def _inputs(
 ) -> dict[str, tuple[Shape, str]]:
     """Shape and dtype of each input by its name."""
     found: dict[str, tuple[Shape, str]] = {}
+    columns = check_items("feature_columns", columns, FeatureColumn, COLUMNS)
     for column in columns:
         for name, told in _inputs_of(column):
             if found.setdefault(name, told) != told:
@@ -305,12 +309,6 @@ def _inputs_of(
                 yield column.weight_name, ((column.maxlen, 1), "float32")
             if column.length_name is not None:
                 yield column.length_name, ((1,), "int32")
-        case _:
-            refuse(
-                "feature_columns",
-                "SparseFeat, VarLenSparseFeat and DenseFeat",
-                column,
-            )
 
 
 def _check_name(argument: str, name: Any) -> str:

@@ -98,6 +98,31 @@ def test_arrays_are_no_integers(check, expected, value):
         check("k", value)
 
 
+class TestItems:
+    @pytest.mark.parametrize("values", [["a", "b"], ("a", "b"), iter("ab")])
+    def test_accepts(self, values):
+        got = checks.check_items("names", values, str, "names")
+        assert got == ("a", "b")
+
+    @pytest.mark.parametrize(
+        ("values", "received"),
+        [
+            ("ab", "'ab'"),
+            (None, "None"),
+            (["a", ["b"]], "among them ['b']"),
+        ],
+    )
+    def test_refuses(self, values, received):
+        with says(f"names: expected names; received {received}"):
+            checks.check_items("names", values, str, "names")
+
+
+def test_an_instance_of_one_of_some_classes():
+    assert checks.check_instance("x", "a", str | bytes, "a word") == "a"
+    with says("x: expected a word; received 3"):
+        checks.check_instance("x", 3, str | bytes, "a word")
+
+
 class TestPositiveInts:
     @pytest.mark.parametrize(
         ("values", "expected"),

@@ -196,5 +196,9 @@ def test_what_is_wrong_is_refused(cls, wrong, said):
 def test_inputs_of_one_name_must_be_alike():
     with pytest.raises(ValueError, match="one shape and dtype for the input"):
         get_feature_names([ITEM, DenseFeat("item")])
-    with pytest.raises(ValueError, match="feature_columns: expected SparseF"):
-        build_input_features(["item"])
+
+
+@pytest.mark.parametrize("given", [None, ITEM, ["item"]])
+def test_columns_come_in_a_list(given):
+    with pytest.raises(ValueError, match=r"^feature_columns: expected a"):
+        build_input_features(given)

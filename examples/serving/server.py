@@ -22,8 +22,8 @@ def main() -> None:
 
     items = Items.load(arguments.folder / "items.json")
     score = onnx_scorer(arguments.folder / "model.onnx")
-    # TCP by name: without it asyncio leaves Nagle's algorithm on, and each answer
-    # waits 40 ms for the client's acknowledgement.
+    # TCP by name: without it asyncio leaves Nagle's algorithm on, and each
+    # answer waits 40 ms for the client's acknowledgement.
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         # As create_server does: a port is free at once after a restart.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -91,7 +91,12 @@ def make_model(argument: str) -> keras.Model:
     script = load_script("--model-script", Path(path), "kseq_convert")
     make = getattr(script, function, None)
     if not callable(make):
-        known = sorted(n for n, v in vars(script).items() if callable(v))
+        known = sorted(
+            name
+            for name, value in vars(script).items()
+            if callable(value)
+            and getattr(value, "__module__", None) == script.__name__
+        )
         refuse(
             "--model-script",
             f"the name of a function in {path}, of {known}",

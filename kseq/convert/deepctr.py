@@ -82,9 +82,10 @@ def load_h5(
     layers = pair_weights(model.layers, read_layers(filepath), layer_names)
     expected = f"an array for each weight of {model.name}, and no other"
     if missing := _never_saved(model, layer_names):
+        options = " ".join(f"--layer {name}=" for name in missing)
         expected += (
-            f" (of AGRU and AUGRU DeepCTR saves none: layer_names={missing} "
-            "loads all others)"
+            f" (of AGRU and AUGRU DeepCTR saves none: layer_names={missing}, "
+            f"on the command line {options}, loads all others)"
         )
     return place("filepath", expected, Words(filepath), layers)
 

@@ -57,8 +57,9 @@ def BST(
 
     Raises:
         ValueError: an argument is out of range, a column or the lengths are
-            missing, columns that share a table differ in it, ids are still to
-            be hashed, or `maxlen` is None without `max_steps`.
+            missing or there twice, histories differ in `maxlen`, columns that
+            share a table differ in it, ids are words or still to be hashed, or
+            `maxlen` is None without `max_steps`.
 
     Differences from DeepCTR:
         `max_steps`. The lengths' input has any name. (As in DeepCTR, and unlike

@@ -4,7 +4,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.checks import Words, refuse
+from kseq.checks import Words, check_instance, refuse
 from kseq.types import Shape
 
 
@@ -21,7 +21,8 @@ def score_candidates(
     Args:
         model: takes features by their names and gives `(batch, 1)`.
         user: the features of one user: a single value, or an array with a batch
-            of 1 or without one, `(1, maxlen)` or `(maxlen,)`.
+            of 1 or without one, `(1, maxlen)` or `(maxlen,)`; of numbers for
+            each step the last axis, of 1, may be left out, too.
         candidates: the features of K candidates, `(K,)` or `(K, dimension)`.
             What is no input of the model is passed over, here and there.
 
@@ -29,7 +30,8 @@ def score_candidates(
         A NumPy array `(K,)`.
 
     Raises:
-        ValueError: a feature is missing or there twice, or shapes do not fit.
+        ValueError: `model` is no such model, the features are no dicts, one is
+            missing or there twice, or shapes do not fit.
 
     Example:
 
@@ -43,7 +45,11 @@ def score_candidates(
     >>> score_candidates(model, user, {"item": [1, 2, 3, 4]}).shape
     (4,)
     """
-    shapes = {symbol.name: tuple(symbol.shape) for symbol in model.inputs}
+    shapes = _input_shapes(model)
+    for argument, features in (("user", user), ("candidates", candidates)):
+        check_instance(
+            argument, features, Mapping, "a dict of features by name"
+        )
     if twice := shapes.keys() & user.keys() & candidates.keys():
         refuse(
             "user and candidates",
@@ -61,28 +67,41 @@ def score_candidates(
     for name, shape in shapes.items():
         if name in candidates:
             x = np.asarray(candidates[name])
-            if x.ndim == 1 and shape == (None, 1):
-                x = x[:, None]
-            of_candidates[name] = _check_fits(name, x, shape, None)
+            of_candidates[name] = _fitted(name, x, (None, *shape[1:]))
         else:
             x = np.asarray(user[name])
-            x = x.reshape((*[1] * (len(shape) - x.ndim), *x.shape))
-            of_user[name] = _check_fits(name, x, shape, 1)
+            of_user[name] = _fitted(name, x, (1, *shape[1:]))
     counts = {name: len(x) for name, x in of_candidates.items()}
     if len({*counts.values()}) != 1:
         refuse("candidates", "features of one number of candidates", counts)
     (count,) = {*counts.values()}
     repeated = {n: np.repeat(x, count, axis=0) for n, x in of_user.items()}
-    scores = model.predict_on_batch(repeated | of_candidates)
+    (scores,) = keras.tree.flatten(
+        model.predict_on_batch(repeated | of_candidates)
+    )
     return np.asarray(scores)[:, 0]
 
 
-def _check_fits(name: str, x: Any, shape: Shape, batch: int | None) -> Any:
-    """Refuse an array that does not fit an input's shape."""
-    expected = (batch, *shape[1:])
-    if len(expected) != x.ndim or any(
-        size not in (None, got)
-        for size, got in zip(expected, x.shape, strict=True)
-    ):
-        refuse(name, f"shape {expected}", Words(f"shape {x.shape}"))
-    return x
+def _input_shapes(model: keras.Model) -> dict[str, Shape]:
+    """The shape of each input, of a model that gives one score."""
+    expected = "a Keras model of one output (batch, 1)"
+    check_instance("model", model, keras.Model, expected)
+    if not getattr(model, "inputs", None):  # a subclass, or not built
+        refuse("model", expected, model)
+    outputs = [tuple(symbol.shape) for symbol in model.outputs]
+    if [shape[1:] for shape in outputs] != [(1,)]:
+        refuse("model", expected, Words(f"outputs of shapes {outputs}"))
+    return {symbol.name: tuple(symbol.shape) for symbol in model.inputs}
+
+
+def _fitted(name: str, x: Any, expected: Shape) -> Any:
+    """An array with the axes of size 1 that it may come without."""
+    for first in [(), (1,)] if expected[0] == 1 else [()]:
+        for last in [(), (1,)] if expected[-1] == 1 else [()]:
+            shape = (*first, *x.shape, *last)
+            if len(shape) == len(expected) and all(
+                size in (None, got)
+                for size, got in zip(expected, shape, strict=True)
+            ):
+                return x.reshape(shape)
+    refuse(name, f"shape {expected}", Words(f"shape {x.shape}"))

@@ -3,7 +3,12 @@ from typing import Any
 
 import keras
 
-from kseq.checks import check_bool, check_one_of, check_positive_ints
+from kseq.checks import (
+    check_bool,
+    check_nonnegative,
+    check_one_of,
+    check_positive_ints,
+)
 from kseq.feature_column import FeatureColumn
 from kseq.layers.core import AuxiliaryLoss
 from kseq.layers.sequence import AttentionSequencePoolingLayer, DynamicGRU
@@ -71,8 +76,8 @@ def DIEN(
 
     Raises:
         ValueError: an argument is out of range, a column or the lengths are
-            missing, columns that share a table differ in it, or ids are still
-            to be hashed.
+            missing or there twice, histories differ in `maxlen`, columns that
+            share a table differ in it, or ids are words or still to be hashed.
 
     Differences from DeepCTR:
         The weights of 'AGRU' and 'AUGRU' are trained and saved. The auxiliary
@@ -100,6 +105,7 @@ def DIEN(
     (2, 1)
     """
     gru_type = check_one_of("gru_type", gru_type, GRU_TYPES)
+    alpha = check_nonnegative("alpha", alpha)
     features = Features(
         dnn_feature_columns, history_feature_list, l2_reg_embedding
     )

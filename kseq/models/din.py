@@ -56,8 +56,9 @@ def DIN(
         those of `get_feature_names` that it uses; a dict may hold more.
 
     Raises:
-        ValueError: an argument is out of range, a column is missing, columns
-            that share a table differ in it, or ids are still to be hashed.
+        ValueError: an argument is out of range, a column is missing or there
+            twice, histories differ in `maxlen`, columns that share a table
+            differ in it, or ids are words or still to be hashed.
 
     Differences from DeepCTR:
         `maxlen` may be None. The histories' lengths, of which DeepCTR makes an

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from kseq.checks import check_bool, check_positive_int, refuse
+from kseq.checks import check_bool, check_positive_int, check_rate, refuse
 from kseq.feature_column import FeatureColumn
 from kseq.layers.sequence import (
     AttentionSequencePoolingLayer,
@@ -31,6 +31,7 @@ def DSIN(
     seed: int | None = 1024,
     task: str = "binary",
     *,
+    lstm_dropout: float = 0.2,
     mask_padding: bool = False,
     pool_others: bool = False,
     max_steps: int | None = None,
@@ -38,9 +39,8 @@ def DSIN(
     r"""Deep Session Interest Network: a history of sessions.
 
     Self-attention makes one vector of each session, a bidirectional LSTM reads
-    these in their order (in training it drops a fifth of its inputs, as
-    DeepCTR's), and DIN's attention (with a softmax) sums up both as they matter
-    to the candidate.
+    these in their order, and DIN's attention (with a softmax) sums up both as
+    they matter to the candidate.
 
     Args:
         dnn_feature_columns: the columns of all features: each name of
@@ -63,6 +63,7 @@ def DSIN(
         l2_reg_embedding: the same on the embedding tables.
         seed: an integer, or None for another start each time.
         task: 'binary' for a probability, 'regression' for a number.
+        lstm_dropout: the fraction of the LSTM's inputs dropped in training.
         mask_padding: False: as in DeepCTR, a session's padding counts in its
             mean, and the LSTM that runs backwards begins with the sessions that
             are not there. True: neither has a part in the prediction.
@@ -76,16 +77,17 @@ def DSIN(
         A `keras.Model` as `DIN` returns it, with one more input, "sess_length".
 
     Raises:
-        ValueError: an argument is out of range, a column is missing, the heads
-            do not fit the width of a step, columns that share a table differ in
-            it, ids are still to be hashed, or `maxlen` is None without
-            `max_steps`.
+        ValueError: an argument is out of range, a column is missing or there
+            twice, sessions differ in `maxlen`, the heads do not fit the width
+            of a step, columns that share a table differ in it, ids are words or
+            still to be hashed, or `maxlen` is None without `max_steps`.
 
     Differences from DeepCTR:
-        Features may share tables. "sess_length" is of integers.
-        `mask_padding`, `max_steps`, and `pool_others`, without which a warning
-        says what is left out. In a session of one step, which has nothing to
-        look at but itself, attention gives 0; DeepCTR looks at the padding.
+        Features may share tables. "sess_length" is of integers. `lstm_dropout`
+        is always 0.2 there. `mask_padding`, `max_steps`, and `pool_others`,
+        without which a warning says what is left out. In a session of one step,
+        which has nothing to look at but itself, attention gives 0; DeepCTR
+        looks at the padding.
 
     Reference:
         Feng et al., Deep Session Interest Network, 2019.
@@ -119,6 +121,7 @@ def DSIN(
     check_positive_int("att_embedding_size", att_embedding_size)
     check_positive_int("att_head_num", att_head_num)
     check_bool("bias_encoding", bias_encoding)
+    lstm_dropout = check_rate("lstm_dropout", lstm_dropout)
     check_bool("mask_padding", mask_padding)
     check_bool("pool_others", pool_others)
     features = Features(
@@ -160,7 +163,7 @@ def DSIN(
     vectors = read[0]
     if sess_max_count > 1:
         vectors = keras.layers.Concatenate(axis=1)(read)
-    evolved = BiLSTM(dim, seed=seed, name="bi_lstm")(
+    evolved = BiLSTM(dim, dropout_rate=lstm_dropout, seed=seed, name="bi_lstm")(
         [vectors, lengths] if mask_padding else vectors
     )
     interests = [

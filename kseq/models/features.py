@@ -1,6 +1,7 @@
 """What all models share: columns to embeddings, and vectors to a click."""
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,12 +10,15 @@ from keras import ops
 
 from kseq.checks import (
     Words,
+    check_instance,
+    check_items,
     check_nonnegative,
     check_positive_ints,
     check_rate,
     refuse,
 )
 from kseq.feature_column import (
+    COLUMNS,
     DenseFeat,
     FeatureColumn,
     SparseFeat,
@@ -55,16 +59,22 @@ class Features:
         argument: str = "history_feature_list",
         numbered: bool = False,
     ) -> None:
-        columns = list(columns)
+        columns = check_items(
+            "dnn_feature_columns", columns, FeatureColumn, COLUMNS
+        )
         self._inputs = build_input_features(columns)
         self._used: set[str] = set()
         self.sparse = [c for c in columns if isinstance(c, SparseFeat)]
         self.varlen = [c for c in columns if isinstance(c, VarLenSparseFeat)]
         self.dense = [c for c in columns if isinstance(c, DenseFeat)]
         known = [c.name for c in self.sparse]
-        if isinstance(names, str) or not names or not set(names) <= {*known}:
-            refuse(argument, f"some of the SparseFeats' names, {known}", names)
+        expected = f"some of the SparseFeats' names, {known}"
+        names = check_items(argument, names, str, expected)
+        if not names or not {*names} <= {*known}:
+            refuse(argument, expected, list(names))
         self.candidate = [c for c in self.sparse if c.name in names]
+        _check_once(self.candidate, "SparseFeat", names)
+        self._over_time: list[VarLenSparseFeat] = []
         for column in self.sparse + self.varlen:
             _refuse_words(column, column in self.varlen + self.candidate)
         self.l2_reg = check_nonnegative("l2_reg_embedding", l2_reg)
@@ -103,12 +113,11 @@ class Features:
         """The columns of the candidate's features with a prefix."""
         wanted = [prefix + c.name for c in self.candidate]
         found = [c for c in self.varlen if c.name in wanted]
-        if missing := {*wanted} - {c.name for c in found}:
-            refuse(
-                "dnn_feature_columns",
-                f"a VarLenSparseFeat for each of {wanted}",
-                Words(f"none for {sorted(missing)}"),
-            )
+        _check_once(found, "VarLenSparseFeat", wanted)
+        self._over_time += found
+        known = {c.name: c.maxlen for c in self._over_time if c.maxlen}
+        if len({*known.values()}) > 1:
+            refuse("maxlen", "one for all histories or sessions", known)
         return found
 
     def history(self, prefix: str = "hist_") -> list[VarLenSparseFeat]:
@@ -170,14 +179,46 @@ class Features:
             )
         return SequencePoolingLayer(column.combiner)([x, *lengths], mask=mask)
 
-    def numbers(self) -> list[Tensor]:
-        """Each dense column's numbers `(batch, dimension)`."""
-        return [
-            self[c.name]
-            if c.transform_fn is None
-            else c.transform_fn(self[c.name])
-            for c in self.dense
-        ]
+    def numbers(self, others: Iterable[keras.Layer]) -> list[Tensor]:
+        """Each dense column's numbers `(batch, dimension)`, transformed.
+
+        Args:
+            others: all other layers of the model, whose names the layers of a
+                transform must not have.
+        """
+        taken = {layer.name: layer for layer in others}
+        return [self._transformed(column, taken) for column in self.dense]
+
+    def _transformed(
+        self, column: DenseFeat, taken: dict[str, keras.Layer]
+    ) -> Tensor:
+        x = self[column.name]
+        if column.transform_fn is None:
+            return x
+        argument = f"transform_fn of {column.name!r}"
+        y = column.transform_fn(x)
+        expected = "a tensor (batch, numbers)"
+        check_instance(argument, y, keras.KerasTensor, expected)
+        if len(y.shape) != 2 or y.shape[0] is not None:
+            refuse(argument, expected, Words(f"shape {tuple(y.shape)}"))
+        try:
+            layers = keras.Model(x, y).layers
+        except ValueError as error:
+            # Two layers of one name, the input's too; or it is not connected.
+            refuse(
+                argument,
+                "what its input gives, by layers of different names",
+                Words(error),
+            )
+        for layer in layers:
+            if taken.setdefault(layer.name, layer) is not layer:
+                refuse(
+                    argument,
+                    "layers whose names the model does not have, such as "
+                    f"`Dense(..., name='{column.name}_dense')`",
+                    layer.name,
+                )
+        return y
 
     def _table(self, column: Any) -> keras.layers.Embedding:
         key = column.embedding_name
@@ -246,48 +287,73 @@ def click_model(
         *interests,
     ]
     x = keras.layers.Flatten()(concatenate(vectors))
-    x = concatenate([x, *features.numbers()])
-    x = DNN(
-        check_positive_ints("dnn_hidden_units", dnn_hidden_units),
-        dnn_activation,
-        check_nonnegative("l2_reg_dnn", l2_reg_dnn),
-        check_rate("dnn_dropout", dnn_dropout),
-        dnn_use_bn,
-        seed=seed,
-        name="dnn",
-    )(x)
-    logit = keras.layers.Dense(
-        1,
-        use_bias=False,
-        kernel_initializer=keras.initializers.GlorotUniform(seed),
-        name="dense",
-    )(x)
-    # The weights' dtype: a probability of half precision would spoil the loss.
-    prediction = PredictionLayer(
-        task,
-        dtype=keras.config.dtype_policy().variable_dtype,
-        name="prediction_layer",
-    )(logit)
-    return ClickModel(features.inputs, prediction, name=name)
+    head = [
+        DNN(
+            check_positive_ints("dnn_hidden_units", dnn_hidden_units),
+            dnn_activation,
+            check_nonnegative("l2_reg_dnn", l2_reg_dnn),
+            check_rate("dnn_dropout", dnn_dropout),
+            dnn_use_bn,
+            seed=seed,
+            name="dnn",
+        ),
+        keras.layers.Dense(
+            1,
+            use_bias=False,
+            kernel_initializer=keras.initializers.GlorotUniform(seed),
+            name="dense",
+        ),
+        # The weights' dtype: a probability of half precision would spoil the
+        # loss.
+        PredictionLayer(
+            task,
+            dtype=keras.config.dtype_policy().variable_dtype,
+            name="prediction_layer",
+        ),
+    ]
+    others = [*keras.Model(features.inputs, x).layers, *head]
+    x = concatenate([x, *features.numbers(others)])
+    for layer in head:
+        x = layer(x)
+    return ClickModel(features.inputs, x, name=name)
+
+
+def _check_once(columns: list[Any], kind: str, names: Sequence[str]) -> None:
+    """Refuse columns that are not one for each name."""
+    counts = Counter(column.name for column in columns)
+    for said, wrong in (
+        ("none for", [name for name in names if not counts[name]]),
+        ("more than one for", [n for n in counts if counts[n] > 1]),
+    ):
+        if wrong:
+            refuse(
+                "dnn_feature_columns",
+                f"one {kind} for each of {list(names)}",
+                Words(f"{said} {sorted({*wrong})}"),
+            )
 
 
 def _refuse_words(column: Any, zero_is_padding: bool) -> None:
     """Refuse a column whose ids are no numbers yet."""
+    why = "since Keras has strings on TensorFlow only"
+    hash_before = (
+        f"{why}: hash before the model by kseq.hashing.hash_ids(ids, "
+        f"num_buckets={column.vocabulary_size}, mask_zero={zero_is_padding}) "
+        "and give dtype 'int32' (\"Hashed ids\" in docs/deepctr.md)"
+    )
     if column.use_hash:
-        refuse(
-            f"use_hash of {column.name!r}",
-            "False, since Keras has strings on TensorFlow only: hash before "
-            "the model, kseq.hashing.hash_ids(ids, num_buckets="
-            f"{column.vocabulary_size}, mask_zero={zero_is_padding}) gives "
-            "DeepCTR's ids",
-            True,
-        )
+        refuse(f"use_hash of {column.name!r}", f"False, {hash_before}", True)
     if column.vocabulary_path is not None:
         refuse(
             f"vocabulary_path of {column.name!r}",
-            "None, since Keras has strings on TensorFlow only: look ids up "
-            "before the model, with DeepCTR's file of lines 'id,word': "
+            f"None, {why}: look ids up before the model, with DeepCTR's file "
+            "of lines 'id,word': "
             "id_of = {word: int(id) for id, word in csv.reader(open(path))}; "
-            "ids = [id_of.get(word, 0) for word in words]",
+            "ids = [id_of.get(word, 0) for word in words]; and give dtype "
+            "'int32'",
             column.vocabulary_path,
+        )
+    if column.dtype == "string":
+        refuse(
+            f"dtype of {column.name!r}", f"a number's, {hash_before}", "string"
         )

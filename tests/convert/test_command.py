@@ -96,7 +96,7 @@ def test_layers_that_are_not_in_the_file(script, tmp_path, capsys):
     out = tmp_path / "dien.keras"
     make = script("dien_augru")
     assert run(file, make, out) == 2
-    assert "layer_names={'gru2': None}" in capsys.readouterr().err
+    assert "on the command line --layer gru2=, " in capsys.readouterr().err
     assert not out.exists()
     assert run(file, make, out, "--layer", "gru2=", "--layer", "gru1=gru1") == 0
     assert f"weights placed, gru2 as made: {out}" in capsys.readouterr().out
@@ -117,7 +117,10 @@ def test_layers_that_are_not_in_the_file(script, tmp_path, capsys):
             {"script": "build.py:none"},
             "error: --model-script: expected the name",
         ),
-        ({"script": "build.py:number"}, "of ['Path', 'broken', 'make', "),
+        (
+            {"script": "build.py:number"},
+            "of ['broken', 'make', 'other', 'wrong'];",
+        ),
         ({"script": "build.py:other"}, "a Keras model from other(); received"),
         ({"script": "build.py:wrong"}, "error: the user's own"),
         ({"out": "din.h5"}, "error: --out: expected a path that ends with"),

@@ -16,29 +16,31 @@ LAYOUT = {
     "sparse_seq_emb_tags/embeddings": (None, "model"),
     "dnn/kernel0": (None, "model"),
 }
+RUNS = [
+    *((name, name, o) for name, o in problem.BY_EXAMPLE.items()),
+    *((f"whole {name}", name, o) for name, o in problem.BY_BATCH.items()),
+]
 UNEVEN = 27  # rows; the last batch's 11 do not divide by 4
 
 
 def run_all() -> dict[str, Result]:
     assert len(jax.devices()) == 4
     found = {}
-    for name in (*problem.BY_EXAMPLE, problem.BY_STEPS):
-        found[f"{name} one"] = problem.fit(problem.make(name))
-    found["statistics one"] = problem.fit(
-        problem.make("DIN", att_activation="dice", **problem.BY_BATCH)
-    )
+    for key, name, options in RUNS:
+        found[f"{key} one"] = problem.fit(problem.make(name, **options))
     # The mean over the rows that count, whatever else fills a batch.
     loss = keras.losses.BinaryCrossentropy(reduction="mean_with_sample_weight")
-    found["uneven one"] = problem.fit(problem.make("DIN", loss), UNEVEN)
+    plain = problem.BY_EXAMPLE["DIN"]
+    model = problem.make("DIN", loss, **plain)
+    found["uneven one"] = problem.fit(model, UNEVEN)
 
     distribution.set_distribution(distribution.DataParallel())
-    for name in (*problem.BY_EXAMPLE, problem.BY_STEPS):
-        found[f"{name} several"] = on_all(problem.make(name))
-    found["statistics several"] = on_all(
-        problem.make("DIN", att_activation="dice", **problem.BY_BATCH)
-    )
-    found["refused"] = {"error": np.array(refusal())}
-    found["uneven several"] = filled_up(problem.make("DIN", loss))
+    for key, name, options in RUNS:
+        found[f"{key} several"] = on_all(problem.make(name, **options))
+    said = refusal(problem.make("DIN", **plain))
+    found["refused"] = {"error": np.array(said)}
+    model = problem.make("DIN", loss, **plain)
+    found["uneven several"] = filled_up(model)
 
     mesh = distribution.DeviceMesh(
         (2, 2), ["batch", "model"], distribution.list_devices()
@@ -49,7 +51,7 @@ def run_all() -> dict[str, Result]:
     distribution.set_distribution(
         distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
     )
-    model = problem.make("DIN")
+    model = problem.make("DIN", **plain)
     found["split several"] = on_all(model)
     found["parts"] = {
         weight.path: np.array(weight.value.addressable_shards[0].data.shape)
@@ -64,9 +66,9 @@ def on_all(model: Any) -> Result:
     return problem.fit(model)
 
 
-def refusal() -> str:
+def refusal(model: Any) -> str:
     try:
-        problem.fit(problem.make("DIN"), UNEVEN)
+        problem.fit(model, UNEVEN)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return "nothing"

@@ -29,23 +29,21 @@ def run_all() -> dict[str, Result]:
         return first, second
 
     found = {}
-    # Alone: TensorFlow compiles a model for longer than it trains here.
-    for name in ("DIN",):
-        found[f"{name} one"] = problem.fit(problem.make(name))
+    for name, options in problem.BY_EXAMPLE.items():
+        found[f"{name} one"] = problem.fit(problem.make(name, **options))
         with strategy.scope():
-            model = problem.make(name)
+            model = problem.make(name, **options)
         found[f"{name} several"] = problem.fit(model)
         found[f"{name} first"], found[f"{name} second"] = replicas(model)
 
     # A last batch of one row: there is none for the second device.
-    found["uneven one"] = problem.fit(problem.make("DIN"), 17)
     with strategy.scope():
-        model = problem.make("DIN")
+        model = problem.make("DIN", **problem.BY_EXAMPLE["DIN"])
     found["uneven several"] = problem.fit(model, 17)
     found["uneven first"], found["uneven second"] = replicas(model)
 
     with strategy.scope():
-        model = problem.make("DIN", att_activation="dice", **problem.BY_BATCH)
+        model = problem.make("DIN", **problem.BY_BATCH["DIN"])
     found["statistics several"] = problem.fit(model)
     found["statistics first"], found["statistics second"] = replicas(model)
     return found

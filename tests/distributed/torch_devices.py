@@ -18,8 +18,8 @@ def train(model: Any, net: Any, rank: int, rows: int, size: int) -> Result:
     x, clicks = problem.inputs_of(model, rows)
     loss_of = keras.losses.BinaryCrossentropy()
     optimizer = keras.optimizers.SGD(2**-7, momentum=0.875)
-    variables = model.trainable_variables
-    optimizer.build(variables)
+    optimizer.build(model.trainable_variables)
+    weights = [v.value for v in model.trainable_variables]
     starts = range(0, rows, problem.BATCH)
     losses = torch.zeros(problem.TRAINING_STEPS, dtype=torch.float64)
     for step in range(problem.TRAINING_STEPS):
@@ -33,7 +33,9 @@ def train(model: Any, net: Any, rank: int, rows: int, size: int) -> Result:
         model.zero_grad()
         loss.backward()
         with torch.no_grad():
-            optimizer.apply([v.value.grad for v in variables], variables)
+            optimizer.apply(
+                [w.grad for w in weights], model.trainable_variables
+            )
         losses[step] = loss.detach()
     return {"losses": losses.numpy()}
 
@@ -56,20 +58,14 @@ def run_all() -> dict[str, Result] | None:
     dist.init_process_group("gloo")
     assert dist.get_world_size() == 2
     found: dict[str, Result] = {}
-    for name in problem.BY_EXAMPLE:
-        on_both(name, found, name)
+    for name, options in problem.BY_EXAMPLE.items():
+        on_both(name, found, name, **options)
         if dist.get_rank() == 0:
-            model = problem.make(name)
+            model = problem.make(name, **options)
             rows, size = problem.ROWS, problem.BATCH
             losses = train(model, model, 0, rows, size)
             found[f"{name} one"] = losses | problem.weights_of(model)
-    on_both(
-        "DIN",
-        found,
-        "statistics",
-        att_activation="dice",
-        **problem.BY_BATCH,
-    )
+    on_both("DIN", found, "statistics", **problem.BY_BATCH["DIN"])
     rank = dist.get_rank()
     dist.destroy_process_group()
     return found if rank == 0 else None

@@ -10,6 +10,7 @@ import pytest
 import kseq
 import kseq.agreement
 import kseq.convert.deepctr
+import kseq.export
 import kseq.feature_column
 import kseq.layers
 import kseq.models
@@ -81,6 +82,7 @@ EXPORTED = {
         kseq.feature_column,
         kseq.models,
         kseq.convert.deepctr,
+        kseq.export,
         kseq.agreement,
     )
     for name, value in public(package).items()

@@ -42,6 +42,7 @@ SEES = {
     },
     "kseq.files": set(),
     "kseq.scripts": {"kseq.checks"},
+    "kseq.export": {"kseq.checks", "kseq.files", "kseq.types"},
     "kseq.convert": {"kseq.checks", "kseq.files", "kseq.scripts"},
     "kseq.agreement": {
         "kseq",  # only where it lies, to hash its sources

@@ -2,11 +2,22 @@
 
 import re
 
+import keras
 import numpy as np
 import pytest
 
-from kseq.models import score_candidates
-from tests.models.examples import BY_NAME, CANDIDATE, arrays, inputs_of
+from kseq.agreement.numbers import seed_weights
+from kseq.models import DIN, score_candidates
+from tests.models.examples import (
+    BY_NAME,
+    CANDIDATE,
+    CATE,
+    ITEM,
+    arrays,
+    inputs_of,
+    over_time,
+    tags,
+)
 
 COUNT = 3
 CANDIDATES = {"item": [1, 5, 7], "cate": np.array([[1], [4], [2]])}
@@ -58,7 +69,7 @@ REFUSED = [
     (
         {"user": [1, 2]},
         {},
-        "user: expected shape (1, 1); received shape (1, 2)",
+        "user: expected shape (1, 1); received shape (2,)",
     ),
     (
         {"hist_item": np.ones((2, 4))},
@@ -89,3 +100,54 @@ def test_candidates_are_needed():
     one = {"item": 1, "cate": 1}
     with pytest.raises(ValueError, match="candidates: expected features of"):
         score_candidates(model, user_of(model) | one, {})
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (3, 1), (1, 3, 1)])
+def test_a_user_s_weights_of_steps(shape):
+    hist = over_time("hist_")
+    column = tags(weight_name="w", weight_norm=False)
+    model = DIN([ITEM, CATE, column, *hist], CANDIDATE, dnn_hidden_units=(2,))
+    seed_weights(model)
+    user = {n: arrays()[n][0] for n in ("hist_item", "hist_cate", "tags")}
+    weights = np.array([1.0, -2.0, 3.0], "float32")
+    rows = {n: np.stack([x] * COUNT) for n, x in user.items()}
+    rows |= {n: np.reshape(x, (COUNT, 1)) for n, x in CANDIDATES.items()}
+    rows["w"] = np.stack([weights] * COUNT)[..., None]
+    expected = model.predict_on_batch(rows)[:, 0]
+    user["w"] = weights.reshape(shape)
+    np.testing.assert_array_equal(
+        score_candidates(model, user, CANDIDATES), expected
+    )
+
+
+def two_outputs():
+    model = BY_NAME["DIN"].make()
+    return keras.Model(model.inputs, [model.output, model.output])
+
+
+def two_numbers():
+    model = BY_NAME["DIN"].make()
+    return keras.Model(model.inputs, model.get_layer("dnn").output)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (two_outputs, "received outputs of shapes [(None, 1), (None, 1)]"),
+        (two_numbers, "received outputs of shapes [(None, 3)]"),
+        (lambda: "din.keras", "received 'din.keras'"),
+        (lambda: keras.Sequential(), "received <Sequential"),
+    ],
+)
+def test_a_model_of_one_score_is_needed(model, said):
+    expected = "model: expected a Keras model of one output (batch, 1); "
+    with pytest.raises(ValueError, match=re.escape(expected + said)):
+        score_candidates(model(), {}, {})
+
+
+@pytest.mark.parametrize("name", ["user", "candidates"])
+def test_features_have_names(name):
+    given = {"user": {}, "candidates": {}, name: [1, 2]}
+    said = f"{name}: expected a dict of features by name; received [1, 2]"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        score_candidates(BY_NAME["DIN"].make(), **given)

@@ -9,9 +9,11 @@ from tests.arrays import to_numpy
 from tests.models.examples import (
     BY_NAME,
     CANDIDATE,
+    ONE_OF_EACH,
     SESSIONS,
     SIZES,
     arrays,
+    over_time,
     predict,
     session_columns,
     tags,
@@ -80,3 +82,20 @@ def test_the_number_of_sessions_is_an_input():
     model = BY_NAME["DSIN"].make()
     assert model.inputs[-1].name == "sess_length"
     assert model.inputs[-1].dtype == "int32"
+
+
+def test_the_lstm_drops_what_it_is_told():
+    assert BY_NAME["DSIN"].make().get_layer("bi_lstm").dropout_rate == 0.2
+    model = BY_NAME["DSIN"].make(lstm_dropout=0)
+    assert model.get_layer("bi_lstm").dropout_rate == 0
+
+
+@pytest.mark.parametrize("bias_encoding", [False, True])
+@pytest.mark.parametrize("longer", range(SESSIONS))
+def test_sessions_have_equal_steps(bias_encoding, longer):
+    given = [*ONE_OF_EACH]
+    for i in range(SESSIONS):
+        given += over_time(f"sess_{i}_", 5 if i == longer else 4)
+    with pytest.raises(ValueError, match="maxlen: expected one") as error:
+        DSIN(given, CANDIDATE, SESSIONS, bias_encoding)
+    assert f"'sess_{longer}_item': 5" in str(error.value)

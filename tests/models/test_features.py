@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kseq.feature_column import (
+    DenseFeat,
     SparseFeat,
     VarLenSparseFeat,
     get_feature_names,
@@ -197,8 +198,18 @@ def test_a_step_counts_where_no_feature_is_0(name):
 
 
 HASHED = SparseFeat("item", 12, 5, use_hash=True, dtype="string")
+WORDS = SparseFeat("item", 12, 5, dtype="string")
 LISTED = SparseFeat("user", 6, 3, vocabulary_path="users.csv")
 SHORT = over_time("hist_")[1:]
+HASH_BEFORE = (
+    "since Keras has strings on TensorFlow only: hash before the model by "
+    "kseq.hashing.hash_ids(ids, num_buckets=12, mask_zero=True) and give dtype "
+    "'int32' (\"Hashed ids\" in docs/deepctr.md); received "
+)
+A_LIST = (
+    "dnn_feature_columns: expected a list of SparseFeat, VarLenSparseFeat and "
+    "DenseFeat; received "
+)
 OTHER_DIM = VarLenSparseFeat(
     SparseFeat("hist_item", 12, 7, embedding_name="item"), 4
 )
@@ -206,9 +217,12 @@ REFUSED = [
     (
         [HASHED, CATE, *over_time("hist_")],
         CANDIDATE,
-        "use_hash of 'item': expected False, since Keras has strings on "
-        "TensorFlow only: hash before the model, kseq.hashing.hash_ids(ids, "
-        "num_buckets=12, mask_zero=True) gives DeepCTR's ids; received True",
+        f"use_hash of 'item': expected False, {HASH_BEFORE}True",
+    ),
+    (
+        [WORDS, CATE, *over_time("hist_")],
+        CANDIDATE,
+        f"dtype of 'item': expected a number's, {HASH_BEFORE}'string'",
     ),
     (
         [LISTED, *columns()[1:]],
@@ -219,7 +233,7 @@ REFUSED = [
     (
         [ITEM, CATE, *SHORT],
         CANDIDATE,
-        "dnn_feature_columns: expected a VarLenSparseFeat for each of "
+        "dnn_feature_columns: expected one VarLenSparseFeat for each of "
         "['hist_item', 'hist_cate']; received none for ['hist_item']",
     ),
     (
@@ -235,11 +249,39 @@ REFUSED = [
         CANDIDATE,
         "embedding_dim: expected one for all columns of embedding_name 'item';",
     ),
+    ([*columns(), "age"], CANDIDATE, f"{A_LIST}among them 'age'"),
+    (None, CANDIDATE, f"{A_LIST}None"),
+    (ITEM, CANDIDATE, f"{A_LIST}SparseFeat("),
     (
-        [*columns(), "age"],
+        columns(),
+        None,
+        "history_feature_list: expected some of the SparseFeats' names, "
+        "['user', 'item', 'cate']; received None",
+    ),
+    (
+        columns(),
+        [["item"]],
+        "history_feature_list: expected some of the SparseFeats' names, "
+        "['user', 'item', 'cate']; received among them ['item']",
+    ),
+    (
+        [ITEM, *columns()],
         CANDIDATE,
-        "feature_columns: expected SparseFeat, VarLenSparseFeat and DenseFeat; "
-        "received 'age'",
+        "dnn_feature_columns: expected one SparseFeat for each of ['item', "
+        "'cate']; received more than one for ['item']",
+    ),
+    (
+        [*columns(), *over_time("hist_", length_name="seq_length")],
+        CANDIDATE,
+        "dnn_feature_columns: expected one VarLenSparseFeat for each of "
+        "['hist_item', 'hist_cate']; received more than one for ['hist_cate', "
+        "'hist_item']",
+    ),
+    (
+        [ITEM, CATE, over_time("hist_")[0], over_time("hist_", 3)[1]],
+        CANDIDATE,
+        "maxlen: expected one for all histories or sessions; received "
+        "{'hist_item': 4, 'hist_cate': 3}",
     ),
 ]
 
@@ -248,6 +290,12 @@ REFUSED = [
 def test_columns_that_do_not_fit_are_refused(given, listed, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         DIN(given, listed)
+
+
+def test_names_may_come_one_by_one():
+    model = DIN(columns(), (name for name in CANDIDATE))
+    again = DIN(columns(), CANDIDATE)
+    assert [w.shape for w in model.weights] == [w.shape for w in again.weights]
 
 
 def test_a_user_s_words_are_hashed_without_a_zero_of_their_own():
@@ -282,6 +330,8 @@ WRONG_ARGUMENTS = [
         {"use_negsampling": True},
         "received none for ['neg_hist_cate', 'neg_hist_item']",
     ),
+    (DIEN, {"alpha": -1}, f"alpha: {AT_LEAST_0}; received -1"),
+    (DIEN, {"alpha": "x"}, f"alpha: {AT_LEAST_0}; received 'x'"),
     (DIEN, {"augru_form": "other"}, "augru_form: expected one of"),
     (
         BST,
@@ -303,6 +353,11 @@ WRONG_ARGUMENTS = [
         "candidate's embedding_dim, 8; received 3",
     ),
     (DSIN, {"mask_padding": None}, "mask_padding: expected True or False"),
+    (
+        DSIN,
+        {"lstm_dropout": 1},
+        "lstm_dropout: expected a number in [0, 1); received 1",
+    ),
 ]
 
 
@@ -329,3 +384,63 @@ def test_numbers_go_into_the_net_as_they_are():
     concat = keras.Model(model.inputs, model.get_layer("dnn").input)
     got = predict(concat)[:, -2:]
     assert_close(got, (arrays()["price"].astype("float64") - 1) / 2)
+
+
+def price_by(transform_fn):
+    price = DenseFeat("price", 2, transform_fn=transform_fn)
+    return DIN(
+        [price, ITEM, CATE, *over_time("hist_")],
+        CANDIDATE,
+        dnn_hidden_units=(),
+    )
+
+
+TRANSFORMED = "transform_fn of 'price': expected "
+
+
+@pytest.mark.parametrize(
+    ("transform_fn", "said"),
+    [
+        (lambda x: None, "a tensor (batch, numbers); received None"),
+        (
+            lambda x: x[:, 0],
+            "a tensor (batch, numbers); received shape (None,)",
+        ),
+        (
+            lambda x: keras.ops.mean(x, axis=0, keepdims=True),
+            "a tensor (batch, numbers); received shape (1, 2)",
+        ),
+        (
+            keras.layers.Dense(2, name="dense"),
+            "layers whose names the model does not have, such as "
+            "`Dense(..., name='price_dense')`; received 'dense'",
+        ),
+        (
+            keras.layers.Dense(2, name="sparse_seq_emb_hist_item"),
+            "layers whose names the model does not have, such as "
+            "`Dense(..., name='price_dense')`; received "
+            "'sparse_seq_emb_hist_item'",
+        ),
+        (
+            keras.layers.Dense(2, name="price"),
+            "what its input gives, by layers of different names; received ",
+        ),
+        (
+            lambda x: keras.Input((2,)),
+            "what its input gives, by layers of different names; received ",
+        ),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(transform_fn, said):
+    with pytest.raises(ValueError, match=re.escape(TRANSFORMED + said)):
+        price_by(transform_fn)
+
+
+def test_a_layer_may_transform_numbers():
+    scale = keras.layers.Rescaling(0.5, name="scale")
+    assert price_by(scale).get_layer("scale") is scale
+    price_by(lambda x: x)
+    # One layer, two columns.
+    both = [DenseFeat(name, transform_fn=scale) for name in ("a", "b")]
+    model = DIN([*both, ITEM, CATE, *over_time("hist_")], CANDIDATE)
+    assert [symbol.name for symbol in model.inputs[:2]] == ["a", "b"]

@@ -1,0 +1,305 @@
+"""Exports, and what is asked of them: the numbers of the model."""
+
+import itertools
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import keras
+import numpy as np
+from keras import ops
+
+from kseq.checks import Words, check_number, check_positive_int, refuse
+from kseq.export.examples import (
+    inputs_of,
+    lengths_in,
+    read,
+    with_lengths,
+    with_rows,
+)
+from kseq.export.formats import Format, format_of
+from kseq.export.report import ExportError, Report
+from kseq.export.runtimes import Arrays, Runtime, free_sizes
+from kseq.files import replacing_all
+
+TOLERANCE = 1e-5
+
+
+def export(
+    model: keras.Model,
+    path: str | Path,
+    example_inputs: Any,
+    *,
+    format: str | None = None,
+    batch_size: int | None = None,
+    steps: int | None = None,
+    tolerance: float = TOLERANCE,
+) -> Report:
+    """Write a model for another runtime, if it computes the same there.
+
+    `model.export` writes to a place of its own; `check` runs what it wrote; and
+    only then it takes the place of what was at `path`.
+
+    Args:
+        model: functional or sequential.
+        path: ends with ".onnx", ".xml" (OpenVINO), ".tflite" (LiteRT) or ".pt2"
+            (torch.export); a folder for a SavedModel.
+        example_inputs: arrays as `model.predict` takes them, by their names or
+            in the model's order: histories with steps that count, as many as
+            will be served. The model is compared on these.
+        format: "onnx", "openvino", "litert", "torch" or "tf_saved_model"; None:
+            as the path ends.
+        batch_size: the only one that the file will take; None: any.
+        steps: the only number of steps that the file will take in histories of
+            which the model takes any number; None: any, as the model.
+        tolerance: the largest difference from the model, in units of the
+            output's largest value.
+
+    Returns:
+        What was run and compared.
+
+    Raises:
+        ExportError: a ValueError: Keras's exporter fails, a package is missing
+            or the file does not compute what the model does. What was at `path`
+            is still there. It says what works.
+        ValueError: an argument is not as it should be.
+
+    Example (what it prints, not run here: the packages are not kseq's):
+
+        from kseq.export import export
+
+        report = export(model, "model.onnx", features, steps=50)
+        print(report)
+    """
+    path = Path(path)
+    task = _Task(
+        model, path, example_inputs, format, batch_size, steps, tolerance
+    )
+    _check_place(path, task.format)
+    with replacing_all(path) as place:
+        task.write(place)
+        return task.compare(place)
+
+
+def check(
+    model: keras.Model,
+    path: str | Path,
+    example_inputs: Any,
+    *,
+    format: str | None = None,
+    batch_size: int | None = None,
+    steps: int | None = None,
+    tolerance: float = TOLERANCE,
+) -> Report:
+    """Run an exported model in its own runtime, and compare it with the model.
+
+    It is run with the rows of `example_inputs` and with another number of them,
+    with their histories and with histories of about half as many steps. So a
+    file that was made by following one example, and holds its number of rows or
+    steps without a word, is found out.
+
+    Args and errors are `export`'s. `batch_size` and `steps`: what the file was
+    made for, where it is not for any.
+    """
+    path = Path(path)
+    task = _Task(
+        model, path, example_inputs, format, batch_size, steps, tolerance
+    )
+    if not path.exists():
+        refuse(
+            "path", "an exported model", Words(f"{path}, which is not there")
+        )
+    return task.compare(path)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What the model and the file are both given, and the model's outputs."""
+
+    steps: dict[str, int]
+    arrays: Arrays
+    outputs: Arrays
+
+    def __str__(self) -> str:
+        rows = len(self.arrays[0])
+        words = f"{rows} row{'s' * (rows != 1)}"
+        lengths = sorted({*self.steps.values()})
+        if lengths:
+            words += f" and histories of {'/'.join(map(str, lengths))} steps"
+        return words
+
+
+class _Task:
+    """A model, its file, and how the two are compared."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        path: Path,
+        example_inputs: Any,
+        format: str | None,
+        batch_size: int | None,
+        steps: int | None,
+        tolerance: float,
+    ) -> None:
+        self.path = path
+        self.inputs = inputs_of(model)
+        self.format = format_of(path, format)
+        for name, size in {"batch_size": batch_size, "steps": steps}.items():
+            if size is not None:
+                check_positive_int(name, size)
+        if steps is not None and not self.inputs.any_steps:
+            refuse("steps", "None: the model takes one number of steps", steps)
+        self.batch_size, self.steps = batch_size, steps
+        self.tolerance = check_number(
+            "tolerance", tolerance, 0.0, 1.0, "a number in [0, 1)"
+        )
+        self.model = model
+        self.trials = self._make_trials(read(self.inputs, example_inputs))
+
+    def _make_trials(self, arrays: Arrays) -> list[_Trial]:
+        trials = []
+        found = {*lengths_in(self.inputs, arrays).values()}
+        if self.steps is not None:
+            changes = [dict.fromkeys(found, self.steps)]
+        elif found:
+            if max(found) < 2:
+                refuse("example_inputs", "histories of at least 2 steps", found)
+            changes = [{n: n for n in found}, {n: (n + 1) // 2 for n in found}]
+        else:
+            changes = [{}]
+        for lengths, rows in itertools.product(changes, self._rows(arrays)):
+            given = with_lengths(self.inputs, with_rows(arrays, rows), lengths)
+            steps = lengths_in(self.inputs, given)
+            trials.append(_Trial(steps, given, self._compute(given)))
+        if len(changes) == 2:
+            self._check_that_steps_matter(trials)
+        return trials
+
+    def _rows(self, arrays: Arrays) -> list[range]:
+        """The rows of each batch."""
+        rows, size = len(arrays[0]), self.batch_size
+        if size is None:
+            return [range(rows), range(1) if rows > 1 else range(2)]
+        return [range(i, i + size) for i in range(0, rows, size)]
+
+    def _check_that_steps_matter(self, trials: list[_Trial]) -> None:
+        half = len(trials) // 2
+        if all(
+            x.shape == y.shape and np.array_equal(x, y, equal_nan=True)
+            for long, short in zip(trials[:half], trials[half:], strict=True)
+            for x, y in zip(long.outputs, short.outputs, strict=True)
+        ):
+            refuse(
+                "example_inputs",
+                "histories whose later half matters to the model",
+                Words(f"the same outputs from {trials[0]} and {trials[half]}"),
+            )
+
+    def _compute(self, arrays: Arrays) -> Arrays:
+        tensors = [ops.convert_to_tensor(x) for x in arrays]
+        outputs = self.model(self.inputs.packed(tensors), training=False)
+        return [ops.convert_to_numpy(x) for x in keras.tree.flatten(outputs)]
+
+    def write(self, place: Path) -> None:
+        signature = self.inputs.signature(self.batch_size, self.steps)
+        options: dict[str, Any] = {}
+        if self.format.name == "torch":
+            # Any size that it is not told of it takes for a constant.
+            options["dynamic_shapes"] = free_sizes(signature)
+        if (keras.backend.backend(), self.format.name) == ("torch", "litert"):
+            # Keras leaves it on for the first conversion of a process alone,
+            # and ids of 64 bits fail in the second.
+            options["enable_x64"] = True
+        try:
+            with warnings.catch_warnings():
+                # What exporters may warn of is found out afterwards.
+                warnings.simplefilter("ignore")
+                self.model.export(
+                    str(place),
+                    format=self.format.name,
+                    verbose=False,
+                    input_signature=signature,
+                    **options,
+                )
+        except Exception as error:
+            self._fail(f"Keras's exporter fails: {_short(error)}", error)
+
+    def compare(self, place: Path) -> Report:
+        try:
+            runtime = self.format.runtime(
+                place, self.inputs.names, self.inputs.structure
+            )
+        except ExportError:
+            raise
+        except Exception as error:
+            self._fail(f"the file does not load: {_short(error)}", error)
+        worst = max(self._difference(runtime, t) for t in self.trials)
+        return Report(
+            self.path,
+            self.format.name,
+            tuple({len(t.arrays[0]): 0 for t in self.trials}),
+            tuple({max(t.steps.values()): 0 for t in self.trials if t.steps}),
+            self.batch_size is None,
+            self.inputs.any_steps and self.steps is None,
+            worst,
+        )
+
+    def _difference(self, runtime: Runtime, trial: _Trial) -> float:
+        try:
+            outputs = runtime(trial.arrays)
+        except Exception as error:
+            self._fail(
+                f"the file does not take {trial}: {_short(error)}", error
+            )
+        wanted = trial.outputs
+        shapes = [x.shape for x in outputs], [x.shape for x in wanted]
+        if shapes[0] != shapes[1]:
+            self._fail(
+                f"of {trial} the file's outputs have the shapes {shapes[0]}, "
+                f"the model's {shapes[1]}"
+            )
+        worst = max(map(distance, outputs, wanted))
+        if not worst <= self.tolerance:
+            self._fail(
+                f"of {trial} the file's outputs are {worst:.1e} from the "
+                f"model's, in units of the largest; at most "
+                f"{self.tolerance:.0e} was expected"
+            )
+        return worst
+
+    def _fail(self, what: str, error: Exception | None = None) -> NoReturn:
+        raise ExportError(
+            f"{self.path}: {what}. What works for every layer and model of "
+            f"kseq: save the model as .keras, load it "
+            f"{self.format.route}, and export it there"
+        ) from error
+
+
+def _check_place(path: Path, format: Format) -> None:
+    """Refuse what would take the place of something else."""
+    if not path.exists():
+        return
+    if format.suffix:
+        if path.is_dir():
+            refuse("path", "a file", Words(f"the folder {path}"))
+    elif not (path / "saved_model.pb").is_file():
+        refuse("path", "a new folder, or a SavedModel's", str(path))
+
+
+def distance(x: Any, y: Any) -> float:
+    """The largest difference, in units of y's largest value."""
+    if x.size == 0:
+        return 0.0
+    x, y = x.astype("float64"), y.astype("float64")
+    same = np.isnan(x) & np.isnan(y) | (x == y)
+    difference = np.where(same, 0.0, np.abs(x - y)).max()
+    if difference == 0.0:
+        return 0.0
+    return float(difference / max(np.nanmax(np.abs(y)), 1e-30))
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}{'...' * (len(text) > 300)}"

@@ -1,0 +1,320 @@
+"""Models leave Keras, and the files compute what the models do.
+
+Here: what each backend can export with what is installed. `tox run -e export`
+has everything, and skips nothing.
+"""
+
+import dataclasses
+import importlib.util
+import os
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import kseq.export.compare
+from kseq.agreement.numbers import seed_weights
+from kseq.export import ExportError, Report, check, export
+from kseq.export.compare import distance
+from kseq.export.examples import inputs_of, with_lengths, with_rows
+from kseq.export.formats import BY_NAME
+from kseq.export.runtimes import in_order, needed, places
+from kseq.layers.sequence import DynamicGRU, SequencePoolingLayer
+from tests.layers.examples import draw
+
+BACKEND = keras.backend.backend()
+# The format that a backend and its own packages are enough for. (Keras's
+# OpenVINO backend exports models of one input only.)
+NATIVE = {"tensorflow": "tf_saved_model", "torch": "torch"}.get(BACKEND)
+native = pytest.mark.skipif(
+    NATIVE is None, reason=f"{BACKEND} exports to nothing of its own"
+)
+if os.environ.get("KSEQ_EXPORT"):
+    # Everything is installed: what would be skipped is not there.
+    if BACKEND == "jax":
+        NATIVE = "tf_saved_model"
+
+    def native(test):
+        return test
+
+
+STEPS = 6
+INPUTS = {
+    "x": draw(3, STEPS, 2),
+    "lengths": np.array([STEPS, 2, 5]),
+}
+SHORT = {"x": draw(3, 4, 2), "lengths": np.array([4, 2, 3])}
+
+
+def needs(*packages):
+    """Skip where a package is not installed; fail where all should be."""
+    missing = [p for p in packages if importlib.util.find_spec(p) is None]
+    if missing and os.environ.get("KSEQ_EXPORT"):
+        pytest.fail(f"not installed: {missing}")
+    if missing:
+        pytest.skip(f"not installed: {missing}; tox run -e export has it")
+
+
+def model(layer=None, steps=None, cut=None, seed=0):
+    x = keras.Input((steps, 2), name="x")
+    lengths = keras.Input((), dtype="int32", name="lengths")
+    shown = x if cut is None else x[:, :cut]
+    made = keras.Model(
+        [x, lengths], (layer or SequencePoolingLayer("mean"))([shown, lengths])
+    )
+    seed_weights(made, seed)
+    return made
+
+
+def gru(**options):
+    return model(DynamicGRU(3, return_sequence=False), **options)
+
+
+def path(folder, format=None):
+    return folder / f"model{BY_NAME[format or NATIVE].suffix}"
+
+
+@native
+def test_a_file_is_run_with_other_batches_and_histories(tmp_path):
+    report = export(model(), path(tmp_path), INPUTS, format=NATIVE)
+    assert report == Report(
+        path(tmp_path), NATIVE, (3, 1), (6, 3), True, True, report.difference
+    )
+    assert report.difference < 1e-6
+    assert "batches of 3 and 1, histories of 6 and 3 steps;" in str(report)
+    again = check(model(), path(tmp_path), [*INPUTS.values()], format=NATIVE)
+    assert again == report
+
+
+@native
+def test_one_number_of_steps(tmp_path):
+    report = export(gru(), path(tmp_path), INPUTS, format=NATIVE, steps=4)
+    assert (report.steps, report.any_steps) == ((4,), False)
+    assert report.difference < 1e-6
+    assert ", histories of 4 steps only;" in str(report)
+
+
+@native
+def test_a_file_with_other_weights_is_refused(tmp_path):
+    export(gru(steps=STEPS), path(tmp_path), INPUTS, format=NATIVE)
+    with pytest.raises(ExportError, match="of 3 rows the file's outputs are"):
+        check(gru(steps=STEPS, seed=1), path(tmp_path), INPUTS, format=NATIVE)
+
+
+@native
+def test_a_file_that_knows_the_first_steps_only_is_refused(tmp_path):
+    if NATIVE == "torch":  # it does not write one
+        with pytest.raises(ExportError, match="Keras's exporter fails"):
+            export(model(cut=3), path(tmp_path), SHORT, format=NATIVE)
+        return
+    export(model(cut=3), path(tmp_path), SHORT, format=NATIVE)
+    with pytest.raises(ExportError, match="and histories of 6 steps the file"):
+        check(model(), path(tmp_path), INPUTS, format=NATIVE)
+
+
+class Follows:
+    """A runtime of a file that was made by following one example."""
+
+    def __init__(self, rows=None, steps=None):
+        self.rows, self.steps = rows, steps
+
+    def __call__(self, path, names, structure):
+        return self.run
+
+    def run(self, arrays):
+        x, lengths = arrays
+        x = x[:, : self.steps]
+        if self.rows:
+            x[self.rows :] = 0
+        return [keras.ops.convert_to_numpy(model()([x, lengths]))]
+
+
+def following(monkeypatch, *sizes, fails=False):
+    """ONNX, if its exporter and its runtime were these."""
+    format = dataclasses.replace(BY_NAME["onnx"], runtime=Follows(*sizes))
+    monkeypatch.setattr(kseq.export.compare, "format_of", lambda *_: format)
+
+    def write(self, path, **_):
+        Path(path).write_bytes(b"new")
+        Path(f"{path}.data").write_bytes(b"new weights")
+        if fails:
+            raise RuntimeError("too much for me")
+
+    monkeypatch.setattr(keras.Model, "export", write)
+
+
+def test_what_is_right_takes_its_place_with_all_that_belongs_to_it(
+    tmp_path, monkeypatch
+):
+    following(monkeypatch)
+    (tmp_path / "model.onnx").write_bytes(b"old")
+    report = export(model(), tmp_path / "model.onnx", INPUTS)
+    assert report.difference == 0.0
+    assert contents(tmp_path) == {
+        Path("model.onnx"): b"new",
+        Path("model.onnx.data"): b"new weights",
+    }
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fails", "says"),
+    [
+        ((2, None), False, "of 3 rows and histories of 6 steps the file's"),
+        ((None, 3), False, "of 3 rows and histories of 6 steps the file's"),
+        ((None, None), True, "exporter fails: RuntimeError: too much for me"),
+    ],
+)
+def test_what_is_wrong_leaves_the_old_file(
+    tmp_path, monkeypatch, sizes, fails, says
+):
+    following(monkeypatch, *sizes, fails=fails)
+    (tmp_path / "model.onnx").write_bytes(b"old")
+    with pytest.raises(ExportError, match=says) as caught:
+        export(model(), tmp_path / "model.onnx", INPUTS)
+    assert "KERAS_BACKEND=" in str(caught.value)
+    assert contents(tmp_path) == {Path("model.onnx"): b"old"}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"model": keras.layers.Dense(2)}, "^model: expected a functional"),
+        ({"path": "model.h5"}, "^path: expected a path that ends with"),
+        ({"format": "pmml"}, "^format: expected one of"),
+        ({"format": "litert"}, "^path: expected a path that ends with .tfl"),
+        ({"path": "."}, "^path: expected a new folder, or a SavedModel's"),
+        ({"steps": 0}, "^steps: expected a positive integer"),
+        ({"batch_size": True}, "^batch_size: expected a positive integer"),
+        ({"tolerance": -1.0}, "^tolerance: expected"),
+        ({"example_inputs": {"x": 1}}, "without .'lengths'"),
+        ({"example_inputs": [1]}, "an array for each of the inputs"),
+        (
+            {"example_inputs": INPUTS | {"x": np.ones((3, 6, 4))}},
+            r"^example_inputs, x: expected .*received shape \(3, 6, 4\)",
+        ),
+        (
+            {"example_inputs": INPUTS | {"lengths": np.ones(2)}},
+            "as many rows of each input",
+        ),
+        (
+            {"example_inputs": INPUTS | {"x": np.ones((3, 1, 2))}},
+            "histories of at least 2 steps",
+        ),
+        (
+            {"example_inputs": INPUTS | {"lengths": np.ones(3)}},
+            "histories whose later half matters",
+        ),
+    ],
+)
+def test_bad_arguments(change, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"model": model(), "path": "model.onnx", "example_inputs": INPUTS}
+    with pytest.raises(ValueError, match=says):
+        export(**given | change)
+    assert not contents(tmp_path)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ValueError, match=r"^path: .*which is not there"):
+        check(model(), tmp_path / "model.onnx", INPUTS)
+
+
+def test_a_model_of_known_steps_has_no_others():
+    with pytest.raises(ValueError, match=r"^steps: expected None"):
+        check(model(steps=STEPS), "model.onnx", INPUTS, steps=3)
+
+
+def test_lengths_are_not_beyond_the_new_end():
+    inputs = inputs_of(model())
+    x, lengths = with_lengths(
+        inputs, [INPUTS["x"], INPUTS["lengths"]], {STEPS: 3}
+    )
+    assert x.shape == (3, 3, 2)
+    np.testing.assert_array_equal(lengths, [3, 2, 3])
+    x, lengths = with_lengths(
+        inputs, [INPUTS["x"], INPUTS["lengths"]], {STEPS: 8}
+    )
+    assert x.shape == (3, 8, 2)
+    assert not x[:, 6:].any()
+    np.testing.assert_array_equal(lengths, INPUTS["lengths"])
+
+
+def test_rows_begin_again():
+    (found,) = with_rows([np.arange(3)], range(2, 6))
+    np.testing.assert_array_equal(found, [2, 0, 1, 2])
+
+
+def test_inputs_of_a_file_are_found_by_their_names_or_in_order():
+    assert places(["serving_default_b:0", "a"], ["a", "b"]) == [1, 0]
+    assert places(["args_10", "args_9"], ["a", "b"]) == [1, 0]
+    assert places(["input", "input"], ["a", "b"]) == [0, 1]
+    with pytest.raises(ExportError, match="the file has the inputs"):
+        places(["a", "b", "c"], ["a", "b"])
+    assert in_order(["output_10", "output_9"]) == ["output_9", "output_10"]
+
+
+def test_a_missing_package_is_named():
+    with pytest.raises(ExportError, match="to fly needs wings: pip install"):
+        needed("no_such_module", "wings", "to fly")
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "expected"),
+    [
+        ([1.0, 2.0], [1.0, 4.0], 0.5),
+        ([np.nan, 1.0], [np.nan, 1.0], 0.0),
+        ([np.nan, 1.0], [2.0, 1.0], np.nan),
+        ([], [], 0.0),
+    ],
+)
+def test_distance(x, y, expected):
+    found = distance(np.array(x), np.array(y))
+    np.testing.assert_equal(found, expected)
+
+
+@pytest.mark.skipif(
+    BACKEND not in ("tensorflow", "torch"), reason="nothing goes to LiteRT"
+)
+def test_litert(tmp_path):
+    needs("ai_edge_litert", *["litert_torch"] * (BACKEND == "torch"))
+    place = tmp_path / "model.tflite"
+    if BACKEND == "tensorflow":
+        export(gru(), place, INPUTS, batch_size=2)
+        return
+    # PyTorch's exporter holds one step of the unknown number, and LiteRT takes
+    # others without a word.
+    with pytest.raises(ExportError, match="the file's outputs are"):
+        export(model(), place, INPUTS, batch_size=2)
+    assert not place.exists()
+    export(model(), place, INPUTS, batch_size=2, steps=4)
+
+
+@pytest.mark.skipif(
+    BACKEND not in ("tensorflow", "torch", "jax"), reason="no ONNX"
+)
+def test_onnx(tmp_path):
+    exporter = {"tensorflow": "tf2onnx", "torch": "onnx", "jax": "jax2onnx"}
+    needs("onnxruntime", exporter[BACKEND])
+    place = tmp_path / "model.onnx"
+    assert export(model(), place, INPUTS).any_steps
+    assert export(gru(), place, INPUTS, steps=4).steps == (4,)
+    if BACKEND != "torch":
+        return
+    # By Keras alone it is written, and nothing is said.
+    alone = gru()
+    alone([INPUTS["x"], INPUTS["lengths"]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PyTorch's, which say other things
+        alone.export(place, format="onnx", verbose=False)
+    with pytest.raises(ExportError, match=r"the file .*steps=\)"):
+        check(gru(), place, INPUTS)
+
+
+def contents(folder):
+    return {
+        p.relative_to(folder): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file()
+    }
