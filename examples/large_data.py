@@ -81,6 +81,13 @@ class ClickLog(keras.utils.PyDataset):
                     part = rows[k * self.batch : (k + 1) * self.batch]
                     self.batches.append((number, int(steps), np.sort(part)))
         self.draw.shuffle(self.batches)
+        # On TensorFlow, Keras leaves open what differs in the first two.
+        lengths = [steps for _, steps, _ in self.batches]
+        for i, steps in enumerate(lengths):
+            if steps != lengths[0]:
+                first, other = self.batches[1], self.batches[i]
+                self.batches[1], self.batches[i] = other, first
+                break
 
     def __len__(self) -> int:
         return len(self.batches)
