@@ -1,0 +1,47 @@
+"""DIN on TensorFlow, a copy of it on each device.
+
+On this machine, with 2 virtual devices:
+
+    KERAS_BACKEND=tensorflow python examples/distributed/tensorflow_din.py \
+        --virtual 2
+
+On a machine with GPUs the same without `--virtual`: each GPU gets a copy.
+Keras 3 has no strategy for several machines on TensorFlow.
+"""
+
+import sys
+
+import tensorflow as tf
+from clicks import arguments, make_clicks, make_model
+
+
+def devices() -> list[str] | None:
+    """None for all GPUs."""
+    if "--virtual" not in sys.argv:
+        return None
+    at = sys.argv.index("--virtual")
+    number = int(sys.argv[at + 1])
+    del sys.argv[at : at + 2]
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * number
+    )
+    return [f"CPU:{i}" for i in range(number)]
+
+
+def main() -> None:
+    strategy = tf.distribute.MirroredStrategy(devices())
+    given = arguments()
+    with strategy.scope():
+        model = make_model()
+    # Each batch is divided between the devices. A smaller last one would count
+    # otherwise than on one device.
+    data = tf.data.Dataset.from_tensor_slices(make_clicks(given.samples))
+    data = data.shuffle(given.samples, seed=0)
+    data = data.batch(given.batch, drop_remainder=True).prefetch(2)
+    model.fit(data, epochs=given.epochs, verbose=2)
+    print(f"{strategy.num_replicas_in_sync} devices")
+
+
+if __name__ == "__main__":
+    main()
