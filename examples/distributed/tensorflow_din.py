@@ -6,7 +6,7 @@ On this machine, with 2 virtual devices:
         --virtual 2
 
 On a machine with GPUs the same without `--virtual`: each GPU gets a copy.
-Keras 3 has no strategy for several machines on TensorFlow.
+Several machines were not tried.
 """
 
 import sys

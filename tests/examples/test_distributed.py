@@ -1,5 +1,6 @@
 """The scripts for several devices, as their docstrings start them."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -32,18 +33,11 @@ SAYS = {
 }
 
 
-@pytest.mark.skipif(WHY is not None, reason=str(WHY))
-def test_it_trains() -> None:
-    script = str(EXAMPLES / f"{BACKEND}_din.py")
+def losses_of(arguments: list[str]) -> tuple[list[float], str]:
+    """The losses of 4 epochs, and what the script said."""
     sizes = ["--samples", "640", "--batch", "64", "--epochs", "4"]
     done = subprocess.run(
-        [
-            sys.executable,
-            *LAUNCHER.get(BACKEND, []),
-            script,
-            *VIRTUAL.get(BACKEND, []),
-            *sizes,
-        ],
+        [sys.executable, *arguments, *sizes],
         env={
             **os.environ,
             "CUDA_VISIBLE_DEVICES": "-1",
@@ -60,7 +54,29 @@ def test_it_trains() -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert SAYS[BACKEND] in done.stdout
     losses = [float(x) for x in re.findall(r"loss:? (\d[\d.e-]+)", done.stdout)]
     assert len(losses) == 4
+    return losses, done.stdout
+
+
+@pytest.mark.skipif(WHY is not None, reason=str(WHY))
+def test_it_trains() -> None:
+    losses, said = losses_of(
+        [
+            *LAUNCHER.get(BACKEND, []),
+            str(EXAMPLES / f"{BACKEND}_din.py"),
+            *VIRTUAL.get(BACKEND, []),
+        ]
+    )
+    assert SAYS[BACKEND] in said
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.skipif(
+    BACKEND not in ("jax", "tensorflow"), reason="keras-rs has them for these"
+)
+def test_large_tables_train() -> None:
+    if importlib.util.find_spec("keras_rs") is None:
+        pytest.skip("keras-rs is not installed")
+    losses, _ = losses_of([str(EXAMPLES / "large_tables.py")])
     assert losses[-1] < losses[0]
