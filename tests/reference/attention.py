@@ -6,7 +6,8 @@ from tests.reference.masks import select, softmax
 
 
 def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
+    z = np.exp(select(x.real > 0, -x, x))  # does not overflow
+    return select(x.real > 0, 1 / (1 + z), z / (1 + z))
 
 
 def relu(x):

@@ -1,0 +1,1 @@
+"""Layers with inputs that nobody chose: see `layers.py`."""

@@ -1,0 +1,65 @@
+"""Many examples on each backend: `python -m tests.fuzz --examples 1000`.
+
+A process for each backend and layer, one after the other; at the end a table of
+how many examples ran and what failed.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+
+from kseq.agreement.run import BACKENDS
+
+COUNTED = re.compile(r"- (\d+) passing, (\d+) failing")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--examples", type=int, default=300)
+    parser.add_argument(
+        "--backends", nargs="+", choices=BACKENDS, default=BACKENDS
+    )
+    parser.add_argument("tests", nargs="*", help="further options of pytest")
+    options = parser.parse_args()
+    rows = [run(backend, options) for backend in options.backends]
+    print(f"\n{'backend':12}{'examples':>10}{'failing':>9}{'minutes':>9}")
+    for backend, passing, failing, seconds, _ in rows:
+        print(f"{backend:12}{passing:10}{failing:9}{seconds / 60:9.1f}")
+    return max(code for *_, code in rows)
+
+
+def run(
+    backend: str, options: argparse.Namespace
+) -> tuple[str, int, int, float, int]:
+    """How many examples passed and failed, in how long, and the exit code."""
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "pytest", "tests/fuzz", "-q"),
+            *("-p", "no:cacheprovider", "--hypothesis-show-statistics"),
+            *options.tests,
+        ],
+        env=os.environ
+        | {
+            "KERAS_BACKEND": backend,
+            "KSEQ_FUZZ_EXAMPLES": str(options.examples),
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    passing = failing = 0
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        if found := COUNTED.search(line):
+            passing += int(found[1])
+            failing += int(found[2])
+    code = process.wait()
+    return backend, passing, failing, time.monotonic() - began, code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
