@@ -1,7 +1,4 @@
-"""What the layers promise, for inputs that nobody chose.
-
-A fixed few examples here; `tox run -e fuzz` takes as many as it is told.
-"""
+"""What the layers promise, for inputs that nobody chose: `tox run -e fuzz`."""
 
 import keras
 import numpy as np
