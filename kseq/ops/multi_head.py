@@ -1,5 +1,6 @@
 """The Transformer's attention, without all its scores in memory at once."""
 
+import functools
 from collections.abc import Callable
 
 from keras import ops
@@ -18,7 +19,7 @@ from kseq.ops.numerics import (
     tanh,
     upcast,
 )
-from kseq.types import Tensor
+from kseq.types import Tensor, Tensors
 
 ATTENTION_TYPES = ("scaled_dot_product", "cos", "ln", "additive")
 
@@ -126,36 +127,43 @@ def multi_head_attention(
         keys = ops.transpose(keys, (0, 1, 3, 2))
     at_key = step_numbers(values[:, 0])
 
-    def attend(
-        query: Tensor,
-        at_query: Tensor,
-        keys: Tensor,
-        values: Tensor,
-        allowed: Tensor,
-        at_key: Tensor,
-        *weights: Tensor,
-    ) -> Tensor:
-        if additive:
-            bias, vector = weights
-            both = query[:, :, :, None] + keys[:, :, None] + bias
-            scores = linear(tanh(both), vector[:, None])[..., 0]
-        else:
-            scores = query @ keys
-        penalty = _penalty(ops.logical_not(allowed))[:, None, None, :]
-        if blinding:
-            itself = at_query[:, :, None] == at_key[:, None, :]
-            penalty = penalty + _penalty(itself)[:, None]
-        scores = upcast(scores)
-        scores = scores + ops.cast(penalty, scores.dtype)
-        return _weigh(scores, values, dropout)
-
     used = (keys, values, valid, at_key, *weights)
     size = _group_size(query, values, additive, max_steps, most_scores)
     if size is None or dropout is not None:  # drawn anew, it would differ
-        found = attend(query, step_numbers(query[:, 0]), *used)
+        at_query = step_numbers(query[:, 0])
+        found = _attend(
+            query, at_query, *used, blinding=blinding, dropout=dropout
+        )
     else:
-        found = _by_groups(attend, query, size, used)
+        found = _by_groups(query, size, used, blinding)
     return ops.where(query_valid[:, None, :, None], found, 0.0)
+
+
+def _attend(
+    query: Tensor,
+    at_query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    allowed: Tensor,
+    at_key: Tensor,
+    *weights: Tensor,
+    blinding: bool,
+    dropout: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """What some queries find; keys are transposed, but for "additive"."""
+    if weights:
+        bias, vector = weights
+        both = query[:, :, :, None] + keys[:, :, None] + bias
+        scores = linear(tanh(both), vector[:, None])[..., 0]
+    else:
+        scores = query @ keys
+    penalty = _penalty(ops.logical_not(allowed))[:, None, None, :]
+    if blinding:
+        itself = at_query[:, :, None] == at_key[:, None, :]
+        penalty = penalty + _penalty(itself)[:, None]
+    scores = upcast(scores)
+    scores = scores + ops.cast(penalty, scores.dtype)
+    return _weigh(scores, values, dropout)
 
 
 def _penalty(hidden: Tensor) -> Tensor:
@@ -185,10 +193,7 @@ def _weigh(
 
 
 def _by_groups(
-    attend: Callable[..., Tensor],
-    query: Tensor,
-    size: int,
-    used: tuple[Tensor, ...],
+    query: Tensor, size: int, used: Tensors, blinding: bool
 ) -> Tensor:
     """Attention of `size` queries after the other, as steps of the one loop."""
     batch, heads, queries, dim = ops.shape(query)
@@ -201,13 +206,9 @@ def _by_groups(
     grouped = ops.transpose(grouped, (0, 2, 1, 3, 4))
     at_query = ops.reshape(step_numbers(padded[:, 0]), (1, groups, size))
 
-    def step(inputs, states, used):  # type: ignore[no-untyped-def]
-        keys, values, valid, *others = used
-        return (attend(*inputs, keys, values, valid > 0, *others),)
-
     keys, values, valid, *others = used
     outputs, _ = loop(
-        step,
+        _blinded_group if blinding else _group,
         (grouped, at_query),
         (ops.zeros_like(grouped[:, 0]),),
         (keys, values, ops.cast(valid, query.dtype), *others),
@@ -216,6 +217,20 @@ def _by_groups(
     outputs = ops.transpose(outputs, (0, 2, 1, 3, 4))
     outputs = ops.reshape(outputs, (-1, heads, groups * size, dim))
     return outputs[:, :, :queries]
+
+
+def _group(
+    inputs: Tensors, states: Tensors, used: Tensors, blinding: bool = False
+) -> Tensors:
+    keys, values, valid, *others = used
+    found = _attend(
+        *inputs, keys, values, valid > 0, *others, blinding=blinding
+    )
+    return (found,)
+
+
+# A function that stays: what a backend made of it is found again.
+_blinded_group = functools.partial(_group, blinding=True)
 
 
 def _group_size(

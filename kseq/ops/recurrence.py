@@ -14,7 +14,7 @@ from kseq.ops.backends import (
     tanh,
 )
 from kseq.ops.masks import check_mask, zero_padding
-from kseq.types import Tensor
+from kseq.types import Tensor, Tensors
 
 GRU_TYPES = ("GRU", "AIGRU", "AGRU", "AUGRU")
 AUGRU_FORMS = ("deepctr", "paper")
@@ -102,20 +102,10 @@ def gru(
         else:
             slope = counts * (scores - 1.0)
 
-    def step(inputs, states, weights):  # type: ignore[no-untyped-def]
-        from_inputs, shift, slope = inputs
-        (h,) = states
-        of_gates, of_candidate = weights
-        to_gates, to_candidate = split(from_inputs, (2 * units, units))
-        r_u = sigmoid(to_gates + h @ of_gates)
-        r, u = split(r_u, (units, units))
-        c = tanh(to_candidate + (r * h) @ of_candidate)
-        return (h + (shift + slope * u) * (c - h),)
-
     if initial_state is None:
         initial_state = _zeros(x, units)
     outputs, (state,) = loop(
-        step,
+        _gru_step,
         (x, shift, slope),
         (ops.cast(initial_state, x.dtype),),
         (kernel[dim:], candidate_kernel[dim:]),
@@ -126,6 +116,18 @@ def gru(
         ),
     )
     return zero_padding(outputs, valid), state
+
+
+def _gru_step(inputs: Tensors, states: Tensors, weights: Tensors) -> Tensors:
+    from_inputs, shift, slope = inputs
+    (h,) = states
+    of_gates, of_candidate = weights
+    units = of_candidate.shape[-1]
+    to_gates, to_candidate = split(from_inputs, (2 * units, units))
+    r_u = sigmoid(to_gates + h @ of_gates)
+    r, u = split(r_u, (units, units))
+    c = tanh(to_candidate + (r * h) @ of_candidate)
+    return (h + (shift + slope * u) * (c - h),)
 
 
 def lstm(
@@ -198,20 +200,9 @@ def _lstm(
         x, valid = ops.flip(x, axis=1), ops.flip(valid, axis=1)
     counts = ops.expand_dims(ops.cast(valid, x.dtype), -1)
 
-    def step(inputs, states, weights):  # type: ignore[no-untyped-def]
-        from_inputs, count = inputs
-        h, c = states
-        z = from_inputs + h @ weights[0]
-        i, f, g, o = split(z, (units,) * 4)
-        new_c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        new_h = sigmoid(o) * tanh(new_c)
-        # Not c + count (new_c - c): see tensorflow_loop.
-        keep = 1.0 - count
-        return keep * h + count * new_h, keep * c + count * new_c
-
     start = _zeros(x, units)
     outputs, _ = loop(
-        step,
+        _lstm_step,
         (x, counts),
         (start, start),
         (recurrent_kernel,),
@@ -219,6 +210,19 @@ def _lstm(
         projection=(kernel, bias),
     )
     return ops.flip(outputs, axis=1) if reverse else outputs
+
+
+def _lstm_step(inputs: Tensors, states: Tensors, weights: Tensors) -> Tensors:
+    from_inputs, count = inputs
+    h, c = states
+    (recurrent_kernel,) = weights
+    z = from_inputs + h @ recurrent_kernel
+    i, f, g, o = split(z, (recurrent_kernel.shape[0],) * 4)
+    new_c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+    new_h = sigmoid(o) * tanh(new_c)
+    # Not c + count (new_c - c): see tensorflow_loop.
+    keep = 1.0 - count
+    return keep * h + count * new_h, keep * c + count * new_c
 
 
 def _sequence(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
