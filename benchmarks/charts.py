@@ -22,6 +22,9 @@ KINDS = {
     "transformer": "Transformer",
     "pooling": "pooling",
     "weighted": "pooling",
+    "k_max": "k-max",
+    "positions": "positions",
+    "bias": "bias",
 }
 PEERS = 0.35  # opacity of those that are not kseq
 STYLE = {
