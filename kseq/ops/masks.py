@@ -151,7 +151,8 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
 
     Returns:
         As `scores`. An entry that does not count is exactly 0, and a row in
-        which none counts is all 0, with gradient 0.
+        which none counts is all 0, with gradient 0. A score of -infinity does
+        not count either.
 
     Raises:
         ValueError: `scores` are not floats.
@@ -170,7 +171,10 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     if 0 in scores.shape:  # no backend has a largest of nothing
         return scores
     wide = upcast(scores)
-    shown = ops.where(valid, wide, LOWEST[dtype_of(wide)])
+    lowest = LOWEST[dtype_of(wide)]
+    # NaN is not lower: it counts.
+    valid = ops.logical_and(valid, ops.logical_not(wide <= lowest))
+    shown = ops.where(valid, wide, lowest)
     # Not ops.softmax: it warns of an axis of one, which one step is.
     weights = ops.exp(ops.log_softmax(shown, axis=axis))
     weights = ops.where(valid, weights, 0.0)

@@ -25,6 +25,9 @@ ATTENTION_TYPES = ("scaled_dot_product", "cos", "ln", "additive")
 # How many weights those take that have some.
 WEIGHTS = {"ln": 4, "additive": 2}
 
+# What a score may be: a float16, or one that NEVER outweighs.
+HIGHEST_SCORE = {"float16": 3e4, "float32": 1e29}
+
 # Of one head and one example: 1024 queries and as many keys.
 MOST_SCORES = 1 << 20
 
@@ -117,6 +120,8 @@ def multi_head_attention(
     additive = attention_type == "additive"
     if not additive:
         query, weights = query * factor, ()
+        if attention_type == "scaled_dot_product":  # others have bounds
+            query, weights = _shrunk(query, keys)
         if dropout is None:
             found = fused_attention(
                 query, keys, values, query_valid, valid, blinding
@@ -140,7 +145,9 @@ def multi_head_attention(
             both = query[:, :, :, None] + keys[:, :, None] + bias
             scores = linear(tanh(both), vector[:, None])[..., 0]
         else:
-            scores = query @ keys
+            scores = upcast(query @ keys)
+            for excess in weights:
+                scores = scores * excess
         penalty = _penalty(ops.logical_not(allowed))[:, None, None, :]
         if blinding:
             itself = at_query[:, :, None] == at_key[:, None, :]
@@ -156,6 +163,29 @@ def multi_head_attention(
     else:
         found = _by_groups(attend, query, size, used)
     return ops.where(query_valid[:, None, :, None], found, 0.0)
+
+
+def _shrunk(query: Tensor, keys: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The query, and what to multiply scores by; mostly as it is, and nothing.
+
+    Where a score of an example's head could overflow, its queries are smaller.
+    A float16 holds no more than 65504; its scores are made as large again, in
+    float32. Others would outweigh NEVER, and stay smaller than they are.
+    """
+    if 0 in query.shape or 0 in keys.shape:  # no largest of nothing
+        return query, ()
+    half = dtype_of(query) == "float16"
+    # Not all at once: the product could overflow itself.
+    unit = HIGHEST_SCORE["float16" if half else "float32"] ** -0.5
+
+    def largest(x: Tensor) -> Tensor:
+        x = upcast(ops.stop_gradient(x))
+        return ops.amax(ops.abs(x), axis=(2, 3), keepdims=True) * unit
+
+    excess = largest(query) * largest(keys) * query.shape[-1]
+    excess = ops.where(excess > 1.0, excess, 1.0)
+    query = ops.cast(upcast(query) / excess, query.dtype)
+    return query, (excess,) if half else ()
 
 
 def _penalty(hidden: Tensor) -> Tensor:
@@ -181,7 +211,8 @@ def _weigh(
         shown, total = ops.cast(shown / total, values.dtype), 1.0
     if dropout is not None:
         shown = dropout(shown)
-    return ops.where(highest > NEVER / 2, shown @ values / total, 0.0)
+    # In this order: NaN is no lower, and stays.
+    return ops.where(highest < NEVER / 2, 0.0, shown @ values / total)
 
 
 def _by_groups(
