@@ -34,14 +34,14 @@ def lengths_to_mask(lengths: Tensor, x: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(valid).tolist()
     [[True, True, True, False], [False, False, False, False]]
     """
-    lengths, x = ops.convert_to_tensor(lengths), ops.convert_to_tensor(x)
+    # At once as floats: int32, which JAX makes of longer ones, would wrap.
+    lengths = ops.convert_to_tensor(lengths, "float32")
+    x = ops.convert_to_tensor(x)
     check_rank("lengths", lengths.shape, (1, 2))
     check_same_dim(0, lengths=lengths.shape, sequence=x.shape)
     if tuple(lengths.shape[1:]) not in ((), (1,), (None,)):
         refuse("lengths", "shape (batch,) or (batch, 1)", tuple(lengths.shape))
-    # As floats: an unsigned length that int32 cannot hold would wrap.
-    lengths = ops.reshape(ops.cast(lengths, "float32"), (-1, 1))
-    return step_numbers(x) <= lengths
+    return step_numbers(x) <= ops.reshape(lengths, (-1, 1))
 
 
 def resolve_mask(

@@ -25,8 +25,8 @@ ATTENTION_TYPES = ("scaled_dot_product", "cos", "ln", "additive")
 # How many weights those take that have some.
 WEIGHTS = {"ln": 4, "additive": 2}
 
-# What a score may be: a float16, or one that NEVER outweighs.
-HIGHEST_SCORE = {"float16": 3e4, "float32": 1e29}
+# What a score may be: a float16, or one that NEVER far outweighs.
+HIGHEST_SCORE = {"float16": 3e4, "float32": 1e24}
 
 # Of one head and one example: 1024 queries and as many keys.
 MOST_SCORES = 1 << 20
@@ -121,7 +121,7 @@ def multi_head_attention(
     if not additive:
         query, weights = query * factor, ()
         if attention_type == "scaled_dot_product":  # others have bounds
-            query, weights = _shrunk(query, keys)
+            query, keys, weights = _shrunk(query, keys)
         if dropout is None:
             found = fused_attention(
                 query, keys, values, query_valid, valid, blinding
@@ -165,15 +165,17 @@ def multi_head_attention(
     return ops.where(query_valid[:, None, :, None], found, 0.0)
 
 
-def _shrunk(query: Tensor, keys: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The query, and what to multiply scores by; mostly as it is, and nothing.
+def _shrunk(
+    query: Tensor, keys: Tensor
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Query and keys, and what to multiply scores by; mostly as they are.
 
-    Where a score of an example's head could overflow, its queries are smaller.
-    A float16 holds no more than 65504; its scores are made as large again, in
+    Where a score of an example's head could overflow, both are smaller. A
+    float16 holds no more than 65504; its scores are made as large again, in
     float32. Others would outweigh NEVER, and stay smaller than they are.
     """
     if 0 in query.shape or 0 in keys.shape:  # no largest of nothing
-        return query, ()
+        return query, keys, ()
     half = dtype_of(query) == "float16"
     # Not all at once: the product could overflow itself.
     unit = HIGHEST_SCORE["float16" if half else "float32"] ** -0.5
@@ -184,8 +186,10 @@ def _shrunk(query: Tensor, keys: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
 
     excess = largest(query) * largest(keys) * query.shape[-1]
     excess = ops.where(excess > 1.0, excess, 1.0)
-    query = ops.cast(upcast(query) / excess, query.dtype)
-    return query, (excess,) if half else ()
+    # Half of it each: a large key would multiply the query's gradient.
+    each = ops.sqrt(excess)
+    query, keys = (ops.cast(upcast(x) / each, x.dtype) for x in (query, keys))
+    return query, keys, (excess,) if half else ()
 
 
 def _penalty(hidden: Tensor) -> Tensor:
