@@ -34,14 +34,14 @@ def lengths_to_mask(lengths: Tensor, x: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(valid).tolist()
     [[True, True, True, False], [False, False, False, False]]
     """
-    lengths, x = ops.convert_to_tensor(lengths), ops.convert_to_tensor(x)
+    # At once as floats: int32, which JAX makes of longer ones, would wrap.
+    lengths = ops.convert_to_tensor(lengths, "float32")
+    x = ops.convert_to_tensor(x)
     check_rank("lengths", lengths.shape, (1, 2))
     check_same_dim(0, lengths=lengths.shape, sequence=x.shape)
     if tuple(lengths.shape[1:]) not in ((), (1,), (None,)):
         refuse("lengths", "shape (batch,) or (batch, 1)", tuple(lengths.shape))
-    # As floats: an unsigned length that int32 cannot hold would wrap.
-    lengths = ops.reshape(ops.cast(lengths, "float32"), (-1, 1))
-    return step_numbers(x) <= lengths
+    return step_numbers(x) <= ops.reshape(lengths, (-1, 1))
 
 
 def resolve_mask(
@@ -151,7 +151,8 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
 
     Returns:
         As `scores`. An entry that does not count is exactly 0, and a row in
-        which none counts is all 0, with gradient 0.
+        which none counts is all 0, with gradient 0. A score of -infinity does
+        not count either.
 
     Raises:
         ValueError: `scores` are not floats.
@@ -170,7 +171,10 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     if 0 in scores.shape:  # no backend has a largest of nothing
         return scores
     wide = upcast(scores)
-    shown = ops.where(valid, wide, LOWEST[dtype_of(wide)])
+    lowest = LOWEST[dtype_of(wide)]
+    # NaN is not lower: it counts.
+    valid = ops.logical_and(valid, ops.logical_not(wide <= lowest))
+    shown = ops.where(valid, wide, lowest)
     # Not ops.softmax: it warns of an axis of one, which one step is.
     weights = ops.exp(ops.log_softmax(shown, axis=axis))
     weights = ops.where(valid, weights, 0.0)

@@ -26,6 +26,9 @@ ATTENTION_TYPES = ("scaled_dot_product", "cos", "ln", "additive")
 # How many weights those take that have some.
 WEIGHTS = {"ln": 4, "additive": 2}
 
+# What a score may be: a float16, or one that NEVER far outweighs.
+HIGHEST_SCORE = {"float16": 3e4, "float32": 1e24}
+
 # Of one head and one example: 1024 queries and as many keys.
 MOST_SCORES = 1 << 20
 
@@ -115,9 +118,11 @@ def multi_head_attention(
     elif attention_type == "ln":
         query = layer_normalize(query, *weights[:2])
         keys = layer_normalize(keys, *weights[2:])
-    additive = attention_type == "additive"
-    if not additive:
+    score = _additive if attention_type == "additive" else _product
+    if score is _product:
         query, weights = query * factor, ()
+        if attention_type == "scaled_dot_product":  # others have bounds
+            query, keys, weights = _shrunk(query, keys)
         if dropout is None:
             found = fused_attention(
                 query, keys, values, query_valid, valid, blinding
@@ -128,15 +133,48 @@ def multi_head_attention(
     at_key = step_numbers(values[:, 0])
 
     used = (keys, values, valid, at_key, *weights)
+    additive = score is _additive
     size = _group_size(query, values, additive, max_steps, most_scores)
     if size is None or dropout is not None:  # drawn anew, it would differ
         at_query = step_numbers(query[:, 0])
         found = _attend(
-            query, at_query, *used, blinding=blinding, dropout=dropout
+            query,
+            at_query,
+            *used,
+            score=score,
+            blinding=blinding,
+            dropout=dropout,
         )
     else:
-        found = _by_groups(query, size, used, blinding)
+        found = _by_groups(query, size, used, _group(score, blinding))
     return ops.where(query_valid[:, None, :, None], found, 0.0)
+
+
+def _shrunk(
+    query: Tensor, keys: Tensor
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Query and keys, and what to multiply scores by; mostly as they are.
+
+    Where a score of an example's head could overflow, both are smaller. A
+    float16 holds no more than 65504; its scores are made as large again, in
+    float32. Others would outweigh NEVER, and stay smaller than they are.
+    """
+    if 0 in query.shape or 0 in keys.shape:  # no largest of nothing
+        return query, keys, ()
+    half = dtype_of(query) == "float16"
+    # Not all at once: the product could overflow itself.
+    unit = HIGHEST_SCORE["float16" if half else "float32"] ** -0.5
+
+    def largest(x: Tensor) -> Tensor:
+        x = upcast(ops.stop_gradient(x))
+        return ops.amax(ops.abs(x), axis=(2, 3), keepdims=True) * unit
+
+    excess = largest(query) * largest(keys) * query.shape[-1]
+    excess = ops.where(excess > 1.0, excess, 1.0)
+    # Half of it each: a large key would multiply the query's gradient.
+    each = ops.sqrt(excess)
+    query, keys = (ops.cast(upcast(x) / each, x.dtype) for x in (query, keys))
+    return query, keys, (excess,) if half else ()
 
 
 def _attend(
@@ -147,23 +185,33 @@ def _attend(
     allowed: Tensor,
     at_key: Tensor,
     *weights: Tensor,
+    score: Callable[..., Tensor],
     blinding: bool,
     dropout: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """What some queries find; keys are transposed, but for "additive"."""
-    if weights:
-        bias, vector = weights
-        both = query[:, :, :, None] + keys[:, :, None] + bias
-        scores = linear(tanh(both), vector[:, None])[..., 0]
-    else:
-        scores = query @ keys
+    """What some queries find, by `score(query, keys, *weights)`."""
+    scores = upcast(score(query, keys, *weights))
     penalty = _penalty(ops.logical_not(allowed))[:, None, None, :]
     if blinding:
         itself = at_query[:, :, None] == at_key[:, None, :]
         penalty = penalty + _penalty(itself)[:, None]
-    scores = upcast(scores)
     scores = scores + ops.cast(penalty, scores.dtype)
     return _weigh(scores, values, dropout)
+
+
+def _product(query: Tensor, keys: Tensor, *excess: Tensor) -> Tensor:
+    """Scores of keys that are transposed; larger by an excess, if any."""
+    scores = query @ keys
+    for factor in excess:
+        scores = upcast(scores) * factor
+    return scores
+
+
+def _additive(
+    query: Tensor, keys: Tensor, bias: Tensor, vector: Tensor
+) -> Tensor:
+    both = query[:, :, :, None] + keys[:, :, None] + bias
+    return linear(tanh(both), vector[:, None])[..., 0]
 
 
 def _penalty(hidden: Tensor) -> Tensor:
@@ -189,11 +237,12 @@ def _weigh(
         shown, total = ops.cast(shown / total, values.dtype), 1.0
     if dropout is not None:
         shown = dropout(shown)
-    return ops.where(highest > NEVER / 2, shown @ values / total, 0.0)
+    # In this order: NaN is no lower, and stays.
+    return ops.where(highest < NEVER / 2, 0.0, shown @ values / total)
 
 
 def _by_groups(
-    query: Tensor, size: int, used: Tensors, blinding: bool
+    query: Tensor, size: int, used: Tensors, step: Callable[..., Tensors]
 ) -> Tensor:
     """Attention of `size` queries after the other, as steps of the one loop."""
     batch, heads, queries, dim = ops.shape(query)
@@ -208,7 +257,7 @@ def _by_groups(
 
     keys, values, valid, *others = used
     outputs, _ = loop(
-        _blinded_group if blinding else _group,
+        step,
         (grouped, at_query),
         (ops.zeros_like(grouped[:, 0]),),
         (keys, values, ops.cast(valid, query.dtype), *others),
@@ -219,18 +268,18 @@ def _by_groups(
     return outputs[:, :, :queries]
 
 
+@functools.cache  # one function: what a backend made of it is found again
 def _group(
-    inputs: Tensors, states: Tensors, used: Tensors, blinding: bool = False
-) -> Tensors:
-    keys, values, valid, *others = used
-    found = _attend(
-        *inputs, keys, values, valid > 0, *others, blinding=blinding
-    )
-    return (found,)
+    score: Callable[..., Tensor], blinding: bool
+) -> Callable[..., Tensors]:
+    """The loop's step: a group of queries."""
 
+    def step(inputs: Tensors, states: Tensors, used: Tensors) -> Tensors:
+        keys, values, valid, *weights = used
+        attend = functools.partial(_attend, score=score, blinding=blinding)
+        return (attend(*inputs, keys, values, valid > 0, *weights),)
 
-# A function that stays: what a backend made of it is found again.
-_blinded_group = functools.partial(_group, blinding=True)
+    return step
 
 
 def _group_size(

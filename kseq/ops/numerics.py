@@ -27,6 +27,9 @@ LOWEST = {
 # Added to a score, it leaves nothing of it, and twice it is still finite.
 NEVER = -1e30
 
+# Up to this a float32 has a square, and sums of squares do not overflow.
+LARGE = 1e15
+
 
 def dtype_of(x: Tensor) -> str:
     """The name of a tensor's dtype: ``x.dtype`` is of another type everywhere.
@@ -172,19 +175,56 @@ def moments(
     (2.0, 1.0, 2.0)
     """
     x = ops.convert_to_tensor(x)
-
-    def counting(values: Tensor) -> Tensor:
-        return values if valid is None else ops.where(valid, values, 0.0)
-
-    def total(values: Tensor) -> Tensor:
-        return ops.sum(values, axis=tuple(axes), keepdims=True)
-
-    count = total(counting(ops.ones_like(x)))
+    count = _count(x, axes, valid)
     divisor = ops.where(count > 0, count, 1.0)
-    mean = total(counting(x)) / divisor
+    mean, centred = _centre(x, axes, divisor, valid)
+    return mean, _total(centred * centred, axes) / divisor, count
+
+
+def _total(x: Tensor, axes: Sequence[int]) -> Tensor:
+    return ops.sum(x, axis=tuple(axes), keepdims=True)
+
+
+def _count(x: Tensor, axes: Sequence[int], valid: Tensor | None) -> Tensor:
+    """How many entries of `axes` are valid: as the sum over x has it."""
+    if valid is None:
+        return _total(ops.ones_like(x), axes)
+    count = _total(ops.cast(valid, x.dtype), axes)
+    for axis in axes:
+        if valid.shape[axis] == 1:  # it is spread
+            count = count * ops.cast(ops.shape(x)[axis], x.dtype)
+    return count + ops.zeros_like(_total(x, axes))
+
+
+def _counting(x: Tensor, valid: Tensor | None) -> Tensor:
+    return x if valid is None else ops.where(valid, x, 0.0)
+
+
+def _centre(
+    x: Tensor,
+    axes: Sequence[int],
+    count: Tensor | int,
+    valid: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The mean of `count` valid entries, and x without it; 0 where not valid.
+
+    The mean of equal numbers may be off by a rounding of theirs, and beside
+    that of 1e4 an epsilon of 1e-9 is nothing. So what is left is centred again.
+    """
+    mean = ops.stop_gradient(_total(_counting(x, valid), axes) / count)
     # Selected before it is squared: the gradient of what is left out is 0.
-    centred = counting(x - mean)
-    return mean, total(centred * centred) / divisor, count
+    centred = _counting(x - mean, valid)
+    rest = _total(centred, axes) / count
+    return mean + rest, _counting(centred - rest, valid)
+
+
+def _size(x: Tensor) -> Tensor:
+    """What to divide by before the last axis is squared: mostly 1.
+
+    The square of 1e30 is beyond float32.
+    """
+    size = ops.sum(ops.abs(x), axis=-1, keepdims=True)
+    return ops.stop_gradient(ops.where(size > LARGE, size, 1.0))
 
 
 def layer_normalize(
@@ -214,8 +254,12 @@ def layer_normalize(
     """
     x = ops.convert_to_tensor(x)
     wide = upcast(x)
-    mean, variance, _ = moments(wide, (-1,))
-    y = (wide - mean) / ops.sqrt(variance + epsilon)
+    dim = wide.shape[-1]
+    _, centred = _centre(wide, (-1,), dim)
+    size = _size(centred)
+    centred = centred / size
+    variance = _total(centred * centred, (-1,)) / dim
+    y = centred / ops.sqrt(variance + epsilon / size / size)
     gamma, beta = ops.cast(gamma, wide.dtype), ops.cast(beta, wide.dtype)
     return ops.cast(y * gamma + beta, x.dtype)
 
@@ -239,6 +283,7 @@ def l2_normalize(x: Tensor) -> Tensor:
     """
     x = ops.convert_to_tensor(x)
     wide = upcast(x)
+    wide = wide / _size(wide)
     squares = ops.sum(wide * wide, axis=-1, keepdims=True)
     # A select and not ops.maximum, which rounds 64 bits on PyTorch.
     squares = ops.where(squares > 1e-12, squares, 1e-12)

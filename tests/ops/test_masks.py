@@ -112,6 +112,10 @@ def test_what_stands_in_the_sequence_does_not_count():
 
 def test_lengths_beyond_32_bits_count_as_all_steps():
     assert of(np.array([2**31], "uint32"), 3).all()
+    # JAX and NumPy's backend know no int64, PyTorch no uint64.
+    assert of(np.array([2**63 - 1, 2**33 + 1]), 3).all()
+    assert of(np.array([2**64 - 1], "uint64"), 3).all()
+    assert not of(np.array([-(2**63), -(2**33) + 1]), 3).any()
 
 
 def test_no_mask_and_no_lengths_keep_every_step():
