@@ -1,0 +1,58 @@
+"""What is mutated, and which tests must see it.
+
+A room's mutants run on the backend of its first stage; what survives there goes
+on to the next one, whose backend or tests see what the first cannot.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A backend and what pytest is given."""
+
+    backend: str
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Room:
+    """Files, as patterns below the project's folder, and their tests."""
+
+    name: str
+    files: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    without: tuple[str, ...] = ()
+
+
+# Minutes long, and what they compute is computed by other tests.
+AGREEMENT = ("tests/agreement", "--ignore=tests/agreement/test_cases.py")
+
+ROOMS = (
+    Room(
+        "ops",
+        ("kseq/ops/*.py",),
+        (Stage("torch", ("tests/ops",)),),
+        without=("kseq/ops/backends/*",),
+    ),
+    Room(
+        "ops-torch",
+        ("kseq/ops/backends/torch_*.py", "kseq/ops/backends/unrolled_loop.py"),
+        (Stage("torch", ("tests/ops",)),),
+    ),
+    Room(
+        "agreement",
+        ("kseq/agreement/*.py",),
+        (Stage("torch", AGREEMENT),),
+        without=(
+            "kseq/agreement/probes/tensorflow.py",
+            "kseq/agreement/probes/jax.py",
+            "kseq/agreement/probes/inference.py",
+        ),
+    ),
+    Room(
+        "layers",
+        ("kseq/layers/*.py",),
+        (Stage("torch", ("tests/layers", "tests/parity")),),
+    ),
+)
