@@ -10,9 +10,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.mutation.results import NOT_RUN, Mutant, explained, mutants, table
+from tests.mutation.results import Mutant, explained, mutants, table
 from tests.mutation.rooms import ROOMS, Room, Stage
 
 ROOT = Path(__file__).parents[2]
@@ -42,58 +43,54 @@ def main() -> int:
 
 
 def folder_of(room: Room, stage: Stage, out: Path) -> Path:
-    return out / room.name / stage.backend
+    return out / room.name / str(room.stages.index(stage))
 
 
 def outcomes(room: Room, out: Path) -> dict[str, Mutant]:
-    """All mutants of a room, each with what the last stage made of it."""
+    """All mutants of a room, each with what the stages made of it."""
     found: dict[str, Mutant] = {}
     for stage in room.stages:
         for name, mutant in mutants(folder_of(room, stage, out)).items():
-            if name not in found or not found[name].killed:
+            if name not in found or (found[name].alive and mutant.tried):
                 found[name] = mutant
     return found
 
 
 def run(room: Room, out: Path, processes: int) -> None:
     left: list[str] = []
-    for stage in room.stages:
+    for number, stage in enumerate(room.stages):
         folder = folder_of(room, stage, out)
         copy(folder, configuration(room, stage))
-        before = alive(folder)
-        mutate(folder, stage.backend, processes, left)
-        # mutmut lets results stand; but the tests may be new.
-        again = before & alive(folder)
-        if again and not left:
-            mutate(folder, stage.backend, processes, sorted(again))
-        left = sorted(alive(folder) & set(left or alive(folder)))
+        if number:
+            mutate(folder, stage.backend, processes, left)
+        else:
+            before = alive(folder)
+            mutate(folder, stage.backend, processes, room.sample)
+            # mutmut lets results stand; but the tests may be new.
+            again = sorted(before & alive(folder))
+            if again and not room.sample:
+                mutate(folder, stage.backend, processes, again)
+        found = outcomes(room, out)
+        left = [name for name, mutant in found.items() if mutant.alive]
         if not left:
             break
 
 
 def alive(folder: Path) -> set[str]:
-    """What earlier ran and survived."""
-    return {
-        name
-        for name, mutant in mutants(folder).items()
-        if not mutant.killed and mutant.outcome != NOT_RUN
-    }
+    return {name for name, mutant in mutants(folder).items() if mutant.alive}
 
 
 def mutate(
-    folder: Path, backend: str, processes: int, names: list[str]
+    folder: Path, backend: str, processes: int, names: Sequence[str]
 ) -> None:
+    """Run mutmut; it goes on where it was stopped, if it is given no names."""
     subprocess.run(
         [
-            *(sys.executable, "-c", "from mutmut.__main__ import cli; cli()"),
-            *("run", "--max-children", str(processes), *names),
+            *(sys.executable, "tests/mutation/mutmut_for_keras.py", "run"),
+            *("--max-children", str(processes), *names),
         ],
         cwd=folder,
-        env=os.environ
-        | {
-            "KERAS_BACKEND": backend,
-            "OMP_NUM_THREADS": "1",
-        },
+        env=os.environ | {"KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"},
         check=True,
     )
 

@@ -31,8 +31,12 @@ class Mutant:
     outcome: str
 
     @property
-    def killed(self) -> bool:
-        return self.outcome in (KILLED, TIMED_OUT)
+    def tried(self) -> bool:
+        return self.outcome != NOT_RUN
+
+    @property
+    def alive(self) -> bool:
+        return self.tried and self.outcome not in (KILLED, TIMED_OUT)
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -116,24 +120,27 @@ def table(
     rooms: dict[str, Iterable[Mutant]], equivalent: dict[tuple[str, ...], str]
 ) -> str:
     """A row for each room; survivors; what is listed and is no survivor."""
-    columns = (KILLED, TIMED_OUT, SURVIVED, NO_TESTS, NOT_RUN)
-    head = ["room", "mutants", *columns, "equivalent", "score", "without them"]
+    columns = (KILLED, TIMED_OUT, SURVIVED, NO_TESTS)
+    head = [
+        *("room", "mutants", "tried", *columns),
+        *("equivalent", "score", "without equivalent"),
+    ]
     rows = [head]
     lines: list[str] = []
     for name, found in rooms.items():
         found = list(found)
         counts = Counter(mutant.outcome for mutant in found)
-        alive = [m for m in found if not m.killed]
+        tried = len(found) - counts[NOT_RUN]
+        alive = [m for m in found if m.alive]
         same = [m for m in alive if m.key in equivalent]
-        killed = len(found) - len(alive)
+        killed = tried - len(alive)
         rows.append(
             [
-                name,
-                str(len(found)),
+                *(name, str(len(found)), str(tried)),
                 *(str(counts[column]) for column in columns),
                 str(len(same)),
-                percent(killed, len(found)),
-                percent(killed, len(found) - len(same)),
+                percent(killed, tried),
+                percent(killed, tried - len(same)),
             ]
         )
         lines += [

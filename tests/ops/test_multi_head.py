@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kseq.ops import multi_head_attention
+from kseq.ops import multi_head, multi_head_attention
+from kseq.ops.backends.plain import no_form
 from kseq.ops.multi_head import ATTENTION_TYPES, _group_size
 from tests.ops.compute import (
     assert_close,
@@ -87,6 +88,39 @@ def test_groups_of_queries_give_the_same(kind, blinding, most):
     got = compute(function, "float32", *given(kind))
     expected = expected_of(kind, blinding, QUERY_VALID)
     assert_close(got, expected, "float32")
+
+
+@each_dtype
+def test_groups_have_the_dtype_of_the_query(dtype):
+    function = attend("scaled_dot_product", most_scores=5)
+    got = compute(function, dtype, *given("scaled_dot_product"))
+    assert_close(got, expected_of("scaled_dot_product"), dtype)
+
+
+def test_one_head_is_taken_in_groups():
+    one = [x[:, :1] for x in (QUERY, KEYS, VALUES)]
+    got = compute(
+        attend("additive", most_scores=1), "float32", *one, *WEIGHTS["additive"]
+    )
+    assert_close(got, expected_of("additive")[:, :1], "float32")
+
+
+@pytest.mark.parametrize(("size", "groups"), [(1, 3), (2, 2)])
+def test_groups_are_few_and_computed_again(monkeypatch, size, groups):
+    """To spare memory: nothing else would show it."""
+    told = []
+    loop = multi_head.loop
+
+    def watched(step, sequences, *arguments, recompute=False):
+        told.append((recompute, [tuple(x.shape)[1] for x in sequences]))
+        return loop(step, sequences, *arguments, recompute=recompute)
+
+    monkeypatch.setattr(multi_head, "loop", watched)
+    monkeypatch.setattr(multi_head, "fused_attention", no_form)
+    monkeypatch.setattr(multi_head, "_group_size", lambda *sizes: size)
+    got = compute(attend("cos"), "float32", *given("cos"))
+    assert_close(got, expected_of("cos"), "float32")
+    assert told == [(True, [groups, groups])]
 
 
 def test_the_defaults():

@@ -4,8 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from keras import ops
 
-from kseq.ops import gru, lstm
+from kseq.ops import gru, lstm, recurrence
+from kseq.ops.backends.plain import no_form
+from tests.arrays import to_numpy
 from tests.ops.compute import (
     assert_close,
     compute,
@@ -261,3 +264,49 @@ def test_what_does_not_fit_an_lstm_is_refused():
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         lstm(single(X), MASK, kernel, recurrent[:, :11], bias)
+
+
+def test_the_loop_is_told_which_steps_count(monkeypatch):
+    """It need not compute the others: nothing else would show that it does."""
+    told = []
+    loop = recurrence.loop
+
+    def watched(*arguments, valid=None, **options):
+        told.append(valid)
+        return loop(*arguments, valid=valid, **options)
+
+    monkeypatch.setattr("kseq.ops.recurrence.loop", watched)
+    monkeypatch.setattr("kseq.ops.recurrence.fused_lstm", no_form)
+    gru(
+        single(X),
+        MASK,
+        tuple(map(single, GATES)),
+        tuple(map(single, CANDIDATE)),
+    )
+    for reverse in (False, True):
+        lstm(single(X), MASK, *map(single, LSTM), reverse=reverse)
+    for got, expected in zip(told, (MASK, MASK, MASK[:, ::-1]), strict=True):
+        np.testing.assert_array_equal(to_numpy(got), expected)
+
+
+def test_an_lstm_of_the_backend_s_own_is_taken(monkeypatch):
+    told = []
+
+    def own(x, valid, kernel, recurrent_kernel, bias, reverse):
+        told.append(reverse)
+        return ops.ones((6, 5, 3))
+
+    monkeypatch.setattr("kseq.ops.recurrence.fused_lstm", own)
+    got = lstm(single(X), MASK, *map(single, LSTM), reverse=True)
+    np.testing.assert_array_equal(
+        to_numpy(got), np.repeat(MASK[..., None], 3, axis=2)
+    )
+    assert told == [True]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_an_lstm_as_a_loop(reverse, monkeypatch):
+    monkeypatch.setattr("kseq.ops.recurrence.fused_lstm", no_form)
+    got = compute(backwards(reverse), "float32", X, *LSTM)
+    expected = reference.lstm(X, MASK, *LSTM, reverse=reverse)
+    assert_close(got, expected, "float32")
