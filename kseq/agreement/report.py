@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kseq.agreement.compare import (
     REFERENCE,
@@ -64,11 +65,13 @@ def print_report(comparison: Comparison, console: Console) -> None:
         runs.add_column(column)
     for run in comparison.runs:
         runs.add_row(
-            run.name,
-            _backend(run),
-            run.device,
-            run.made,
-            run.versions.get("keras", ""),
+            *_plain(
+                run.name,
+                _backend(run),
+                run.device,
+                run.made,
+                run.versions.get("keras", ""),
+            )
         )
     console.print(runs)
     table = Table(title="Largest differences, in units of the largest value")
@@ -80,19 +83,23 @@ def print_report(comparison: Comparison, console: Console) -> None:
         farthest = worst(found)
         assert farthest is not None
         table.add_row(
-            f"{dtype} {kind.replace('_', ' ')}",
-            str(len({d.case for d in found})),
-            number(worst(between_runs(found))),
-            number(worst(to_reference(found))),
-            f"{farthest.limit:.0e}",
-            f"{farthest.case}, {' and '.join(farthest.runs)}",
+            *_plain(
+                f"{dtype} {kind.replace('_', ' ')}",
+                str(len({d.case for d in found})),
+                number(worst(between_runs(found))),
+                number(worst(to_reference(found))),
+                f"{farthest.limit:.0e}",
+                f"{farthest.case}, {' and '.join(farthest.runs)}",
+            ),
             style=None if farthest.within else "red",
         )
     console.print(table)
     for failure, more in grouped(comparison.failures):
         where = f" {failure.where}" if failure.where else ""
         console.print(
-            f"[red]{failure.kind}[/red]{where}: {failure.what}{more}",
+            Text.assemble(
+                (failure.kind, "red"), f"{where}: {failure.what}{more}"
+            ),
             soft_wrap=True,
         )
     verdict = (
@@ -102,6 +109,11 @@ def print_report(comparison: Comparison, console: Console) -> None:
         f"{counted(comparison.failures)}.[/red]"
     )
     console.print(verdict)
+
+
+def _plain(*cells: str) -> list[Text]:
+    """As they are: rich would take "[mean]" in a name for a style."""
+    return [Text(cell) for cell in cells]
 
 
 def grouped(failures: Iterable[Failure]) -> Iterator[tuple[Failure, str]]:

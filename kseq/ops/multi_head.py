@@ -108,6 +108,7 @@ def multi_head_attention(
             f"{needed} of them for {attention_type!r}",
             Words(f"{len(weights)}"),
         )
+    weights = tuple(map(ops.convert_to_tensor, weights))
     valid = check_mask(valid, keys[:, 0])
     if query_valid is None:
         query_valid = ops.ones_like(query[:, 0, :, 0], "bool")

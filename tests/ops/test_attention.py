@@ -123,6 +123,7 @@ def test_both_forms_have_the_gradient_of_the_concatenation(form):
         ((None, 1, 1), "fold"),
         ((None, None, 8), "fold"),
         ((None, 4, None), "fold"),
+        ((None, 0, None), "fold"),
         ((None, None, None), "fold"),
     ],
 )

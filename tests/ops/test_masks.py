@@ -263,3 +263,9 @@ def test_lengths_are_the_mask_of_as_many_steps(lengths, steps):
     for row, length in zip(got.tolist(), lengths, strict=True):
         kept = min(max(length, 0), steps)
         assert row == [True] * kept + [False] * (steps - kept)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 1), (2, 3), (2, 3, 1, 1)])
+def test_of_what_is_not_told_all_counts(shape):
+    got = to_numpy(resolve_mask(np.zeros(shape, "float32")))
+    np.testing.assert_array_equal(got, np.ones((2, 3), bool))

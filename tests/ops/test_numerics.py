@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kseq.ops import linear, moments, tanh, upcast
+from kseq.ops import l2_normalize, linear, moments, tanh, upcast
 from kseq.ops.numerics import HALF_DTYPES, LOWEST, dtype_of
 from tests.arrays import to_numpy
 from tests.cases import MASK
@@ -218,3 +218,9 @@ def test_no_gradient_goes_through_entries_that_do_not_count(filling):
 def test_moments_take_numpy_arrays():
     mean, _, _ = moments(np.array([[[1.0], [3.0]]], "float32"), (0, 1))
     assert to_numpy(mean).tolist() == [[[2.0]]]
+
+
+def test_what_is_shorter_than_a_millionth_is_not_made_longer():
+    x = np.array([[6e-8, 8e-8], [3.0, -4.0]], "float32")
+    got = to_numpy(l2_normalize(x))
+    np.testing.assert_allclose(got, [[0.06, 0.08], [0.6, -0.8]], rtol=1e-6)

@@ -262,3 +262,11 @@ def test_lengths_do_what_their_mask_does(op, lengths):
     np.testing.assert_allclose(
         to_numpy(by_lengths), to_numpy(by_mask), rtol=1e-6, atol=1e-7
     )
+
+
+@each_dtype
+@each_pool
+@pytest.mark.parametrize("shape", [(2, 0, 3), (0, 4, 3), (0, 0, 3)])
+def test_nothing_pools_to_zeros(mode, dtype, shape):
+    got = pooled(mode, dtype, np.zeros(shape), np.zeros(shape[:2], bool))
+    np.testing.assert_array_equal(got, np.zeros((shape[0], 3)))

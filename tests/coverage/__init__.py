@@ -1,0 +1,1 @@
+"""What of kseq the tests of all backends together ran."""

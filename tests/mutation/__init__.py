@@ -1,0 +1,1 @@
+"""Whether the tests see a fault: code is changed, and some test must fail."""
