@@ -21,7 +21,7 @@ from kseq.export.examples import (
 from kseq.export.formats import Format, format_of
 from kseq.export.report import ExportError, Report
 from kseq.export.runtimes import Arrays, Runtime, free_sizes
-from kseq.files import replacing_all
+from kseq.files import replacing_path
 
 TOLERANCE = 1e-5
 
@@ -77,7 +77,7 @@ def export(
         model, path, example_inputs, format, batch_size, steps, tolerance
     )
     _check_place(path, task.format)
-    with replacing_all(path) as place:
+    with replacing_path(path) as place:
         task.write(place)
         return task.compare(place)
 
