@@ -18,7 +18,7 @@ from kseq.checks import check_one_of, refuse
 from kseq.files import replacing
 from kseq.installed import versions
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass
@@ -97,6 +97,7 @@ class Record:
             "format": FORMAT,
             "run": asdict(self.run),
             "dtypes": self.dtypes,
+            "references": [*self.references],
             "left_out": self.left_out,
             "errors": self.errors,
         }
@@ -182,8 +183,10 @@ def _record_of(header: dict[str, Any], arrays: dict[str, Any]) -> Record:
             refuse(key, "an array of numbers", array.dtype.name)
         held = {"value": record.values, "reference": record.references}[group]
         held[f"{case}/{dtype}/{kind}/{name}"] = array
-    if record.values.keys() != record.dtypes.keys():
-        refuse("arrays", "all that the header tells of", len(record.values))
+    # A damaged file may lack some without a word.
+    told_of = record.dtypes.keys(), {*header["references"]}
+    if (record.values.keys(), record.references.keys()) != told_of:
+        refuse("arrays", "all that the header tells of", [*arrays])
     run = asdict(record.run)
     finished = run.pop("finished")
     told = (record.dtypes, record.left_out, record.errors, run.pop("versions"))
