@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from kseq.checks import Words, refuse
+
 
 @contextlib.contextmanager
 def replacing_path(path: Path) -> Iterator[Path]:
@@ -34,13 +36,20 @@ def replacing_path(path: Path) -> Iterator[Path]:
             _reach_disk(file)
         with contextlib.ExitStack() as undo:
             for made in sorted(new.iterdir()):
-                place = path.parent / made.name
+                place, kept = path.parent / made.name, old / made.name
+                undo.callback(_undo, made, place, kept)
                 if place.exists():
-                    _set_aside(place, old / made.name, made)
-                    undo.callback((old / made.name).replace, place)
+                    _set_aside(place, kept, made)
                 made.replace(place)
-                undo.callback(place.replace, made)
             undo.pop_all()
+
+
+def _undo(made: Path, place: Path, kept: Path) -> None:
+    """Whatever was done of a move: Ctrl-C may come between any two steps."""
+    if not made.exists():
+        place.replace(made)
+    if kept.exists():
+        kept.replace(place)
 
 
 def _set_aside(place: Path, kept: Path, made: Path) -> None:
@@ -74,3 +83,26 @@ def replace_text(path: Path, text: str) -> None:
     """Write a text, whole or not at all."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+@contextlib.contextmanager
+def writing(argument: str, path: Path) -> Iterator[None]:
+    """A block that writes to a path which the user named, as `argument`.
+
+    Raises:
+        ValueError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        refuse(argument, "a file to write", Words(f"{path}: {error}"))
+
+
+def check_writable(argument: str, path: Path) -> None:
+    """Refuse at once what could not be written after a long computation."""
+    with writing(argument, path):
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass

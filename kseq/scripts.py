@@ -1,11 +1,9 @@
-"""What command lines share: files of users, errors as exit codes."""
+"""What command lines share: Python files of users, errors as exit codes."""
 
-import contextlib
 import importlib.util
 import sys
-import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -37,29 +35,6 @@ def load_script(argument: str, path: Path, prefix: str) -> ModuleType:
     sys.path.append(str(path.resolve().parent))
     spec.loader.exec_module(loaded)
     return loaded
-
-
-@contextlib.contextmanager
-def writing(argument: str, path: Path) -> Iterator[None]:
-    """A block that writes to a path which the user named, as `argument`.
-
-    Raises:
-        ValueError: it cannot be written.
-    """
-    try:
-        yield
-    except OSError as error:
-        refuse(argument, "a file to write", Words(f"{path}: {error}"))
-
-
-def check_writable(argument: str, path: Path) -> None:
-    """Refuse at once what could not be written after a long computation."""
-    with writing(argument, path):
-        if path.is_dir():
-            raise IsADirectoryError("it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
 
 
 def exit_code(command: Callable[[], int]) -> int:

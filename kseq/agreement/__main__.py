@@ -8,12 +8,8 @@ from pathlib import Path
 from kseq.agreement.compare import Comparison, compare
 from kseq.agreement.files import REPORTS, delete_reports
 from kseq.agreement.run import check_backends, record_module, run_backends
-from kseq.scripts import (
-    check_parses,
-    check_writable,
-    exit_code,
-    writing,
-)
+from kseq.files import check_writable, writing
+from kseq.scripts import check_parses, exit_code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -184,8 +184,8 @@ def _record_of(header: dict[str, Any], arrays: dict[str, Any]) -> Record:
         held = {"value": record.values, "reference": record.references}[group]
         held[f"{case}/{dtype}/{kind}/{name}"] = array
     # A damaged file may lack some without a word.
-    told_of = record.dtypes.keys(), {*header["references"]}
-    if (record.values.keys(), record.references.keys()) != told_of:
+    told_of = [{*record.dtypes}, {*header["references"]}]
+    if [{*record.values}, {*record.references}] != told_of:
         refuse("arrays", "all that the header tells of", [*arrays])
     run = asdict(record.run)
     finished = run.pop("finished")

@@ -15,7 +15,7 @@ from kseq.agreement.measure import measure, reference_values
 from kseq.agreement.record import Record, fingerprint, new_record
 from kseq.agreement.tables import left_out
 from kseq.checks import check_one_of, refuse
-from kseq.scripts import check_writable, writing
+from kseq.files import check_writable, writing
 
 BACKENDS = ("tensorflow", "torch", "jax", "numpy", "openvino")
 

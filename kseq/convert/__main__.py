@@ -11,8 +11,8 @@ import keras
 from kseq.checks import refuse
 from kseq.convert.deepctr import load_h5
 from kseq.convert.placing import Placement
-from kseq.files import replacing_path
-from kseq.scripts import check_writable, exit_code, load_script, writing
+from kseq.files import check_writable, replacing_path, writing
+from kseq.scripts import exit_code, load_script
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
