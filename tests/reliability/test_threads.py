@@ -32,7 +32,7 @@ from tests.layers.examples import (
 )
 
 BACKEND = keras.backend.backend()
-THREADS = 6
+THREADS = 4
 # One of each kind: JAX compiles each operation for each number of steps.
 SHARED = [
     BY_NAME[name]
@@ -40,7 +40,6 @@ SHARED = [
         "k-max",
         "attention-dice",
         "augru-last",
-        "bilstm",
         "position-encoding",
         "transformer-sequence",
     )
@@ -140,9 +139,8 @@ def test_one_model_predicts_from_threads(alone):
             with lock or contextlib.nullcontext():
                 got = ways[n >= ROUNDS](given[at])
             got = {name: wide(x) for name, x in got.items()}
-            assert_same(
-                got, expected[at], 1e-5
-            )  # compiled, it rounds elsewhere
+            # Compiled, it rounds elsewhere.
+            assert_same(got, expected[at], 1e-5)
 
     at_once(work)
 
@@ -233,7 +231,7 @@ def test_cases_measured_in_threads():
     x = np.linspace(-1.0, 1.0, 24).reshape(2, 4, 3)
     lengths = np.array([4, 2])
     case = Case("pool", lambda: (SequencePoolingLayer("mean"), [x, lengths]))
-    dtypes = ("float32", "float64", "float16") * 2
+    dtypes = ("float32", "float64", "float16", "float32")
     alone = {d: measure(case, d, "forward")["output 0"] for d in dtypes}
 
     def work(i):
