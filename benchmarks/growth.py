@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.lineup import LINEUP, Contender
 from benchmarks.measure import KEEP_MEMORY, Remote
+from benchmarks.text import write_text
 from benchmarks.works import Work
 
 NAME = "growth.json"
@@ -122,14 +123,13 @@ def slope(points: list[tuple[float, float]]) -> float | None:
 
 def save(folder: Path, about: dict[str, Any], points: list[Any]) -> None:
     """The points, and older ones of kinds that were not measured now."""
-    folder.mkdir(parents=True, exist_ok=True)
     points = [{**point, "revision": about["revision"]} for point in points]
     measured = {point["kind"] for point in points}
     if old := load(folder):
         points += [p for p in old["points"] if p["kind"] not in measured]
     rows = ",\n".join(json.dumps(point) for point in points)
     text = f'{{\n"about": {json.dumps(about)},\n"points": [\n{rows}\n]\n}}\n'
-    (folder / NAME).write_text(text, encoding="utf-8")
+    write_text(folder / NAME, text)
 
 
 def load(folder: Path) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from benchmarks.claims import CLAIMS, WHAT, Claim
 from benchmarks.growth_page import growth_section
 from benchmarks.lineup import LINEUP
 from benchmarks.results import TOLERANCE, Results, numbers, repeats
-from benchmarks.text import digits, markdown
+from benchmarks.text import digits, markdown, write_text
 
 PASSES = ("forward", "train")
 WIDTH = 110
@@ -113,7 +113,7 @@ def write(results: Results, folder: Path) -> None:
         f"### {work}\n\n{_times(results, work)}" for work in results.works()
     )
     page = "\n".join(parts)
-    (folder / "README.md").write_text(page, encoding="utf-8")
+    write_text(folder / "README.md", page)
 
 
 INTRODUCTION = f"""\

@@ -26,16 +26,13 @@ def export(model: keras.Model, items: Items, folder: Path) -> dict[int, float]:
     """
     ranker = Ranker(items, model.predict_on_batch)
     model(ranker.features([], np.array([1])))  # Keras asks for a model in use
-    with (
-        replacing_path(folder / "items.json") as items_file,
-        replacing_path(folder / "model.onnx") as model_file,
-    ):
+    with replacing_path(folder / "model.onnx") as model_file:
         with warnings.catch_warnings():
             # PyTorch tells of each number that its tracer takes for a
             # constant. Whether that was right is seen below.
             warnings.simplefilter("ignore")
             model.export(model_file, format="onnx", verbose=False)
-        items.save(items_file)
+        items.save(model_file.with_name("items.json"))
         return differences(ranker, items, onnx_scorer(model_file))
 
 

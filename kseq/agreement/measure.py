@@ -1,6 +1,7 @@
 """Computes a case on the backend in use."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,11 +83,19 @@ def reference_values(case: Case, dtype: str, kind: str) -> dict[str, Any]:
     )
 
 
+# Keras's floatx is the whole process's; a dtype policy is its thread's.
+_one_dtype_at_a_time = threading.RLock()
+
+
 @contextlib.contextmanager
 def dtype_scope(dtype: str) -> Iterator[None]:
-    """Keras's defaults set to a dtype, and put back afterwards."""
-    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
-    with contextlib.ExitStack() as stack:
+    """Keras's defaults set to a dtype, and put back afterwards.
+
+    Other threads wait for their turn. What reads `keras.config.floatx()` in a
+    thread without a scope of its own sees this one's.
+    """
+    with _one_dtype_at_a_time, contextlib.ExitStack() as stack:
+        policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
         if dtype == "float64":
             stack.enter_context(probes.float64())
             keras.config.set_floatx("float64")

@@ -21,7 +21,7 @@ from kseq.export.examples import (
 from kseq.export.formats import Format, format_of
 from kseq.export.report import ExportError, Report
 from kseq.export.runtimes import Arrays, Runtime, free_sizes
-from kseq.files import replacing_all
+from kseq.files import check_writable, replacing_path
 
 TOLERANCE = 1e-5
 
@@ -77,7 +77,7 @@ def export(
         model, path, example_inputs, format, batch_size, steps, tolerance
     )
     _check_place(path, task.format)
-    with replacing_all(path) as place:
+    with replacing_path(path) as place:
         task.write(place)
         return task.compare(place)
 
@@ -278,7 +278,9 @@ class _Task:
 
 
 def _check_place(path: Path, format: Format) -> None:
-    """Refuse what would take the place of something else."""
+    """Refuse what cannot be written, or would be in place of another thing."""
+    if not path.is_dir():
+        check_writable("path", path)
     if not path.exists():
         return
     if format.suffix:

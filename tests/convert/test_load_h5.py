@@ -139,6 +139,59 @@ def lacking_a_layer_it_names(file):
     return "filepath: expected a whole HDF5 file; received .*din"
 
 
+def with_array(file, make):
+    """Of the layer "dense", made anew in its group."""
+    group = layers(file)["dense"]
+    del group["dense/kernel:0"]
+    make(group, "dense/kernel:0")
+    return "filepath: expected a whole HDF5 file; received .*din"
+
+
+def larger_than_any_memory(file):
+    return with_array(
+        file, lambda group, name: group.create_dataset(name, (10**15, 1), "f4")
+    )
+
+
+def of_another_file_by_a_link(file):
+    def link(group, name):
+        group[name] = h5py.ExternalLink(beside(file), "x")
+
+    return with_array(file, link) + ".*lie in another file"
+
+
+def of_another_file_s_bytes(file):
+    """Of any file at all, such as one of passwords."""
+
+    def link(group, name):
+        group.create_dataset(
+            name, (16, 1), "f4", external=[(beside(file), 0, 64)]
+        )
+
+    return with_array(file, link) + ".*lie in another file"
+
+
+def of_another_file_s_array(file):
+    def link(group, name):
+        layout = h5py.VirtualLayout((16, 1), "f4")
+        layout[:] = h5py.VirtualSource(beside(file), "x", (16, 1))
+        group.create_virtual_dataset(name, layout)
+
+    return with_array(file, link) + ".*lie in another file"
+
+
+def beside(file):
+    """Another file, with the array "x"."""
+    path = f"{file.filename}.other"
+    with h5py.File(path, "w") as other:
+        other["x"] = np.zeros((16, 1), "f4")
+    return path
+
+
+def a_group_for_an_array(file):
+    return with_array(file, lambda group, name: group.create_group(name))
+
+
 def without_names(file):
     del layers(file).attrs["layer_names"]
     return "filepath: expected a file that Keras 2 wrote .*which holds"
@@ -158,6 +211,11 @@ def without_names(file):
         of_words,
         lacking_what_it_names,
         lacking_a_layer_it_names,
+        larger_than_any_memory,
+        of_another_file_by_a_link,
+        of_another_file_s_bytes,
+        of_another_file_s_array,
+        a_group_for_an_array,
         without_names,
     ],
     ids=lambda change: change.__name__,
@@ -227,6 +285,8 @@ def test_other_files_are_refused(model, tmp_path):
     refused(model, tmp_path / "words.h5", "a whole HDF5 file")
     np.savez(tmp_path / "arrays.npz", a=1)
     refused(model, tmp_path / "arrays.npz", "a whole HDF5 file")
+    model.save(tmp_path / "kseq.keras")
+    refused(model, tmp_path / "kseq.keras", "a whole HDF5 file")
     model.save_weights(tmp_path / "kseq.weights.h5")
     refused(model, tmp_path / "kseq.weights.h5", "that Keras 2 wrote")
 
@@ -255,6 +315,50 @@ def test_a_weight_of_no_layer_is_refused(path):
     own = Own()
     own(np.ones((1, 1), "float32"))
     refused(own, path, "model: expected a model whose weights are all in its")
+
+
+# How arrays lie in a file, and what fails on the way.
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f8", "longdouble", "f2", ">i8"])
+def test_numbers_of_any_kind(dtype, model, path):
+    """A machine's of another byte order, or longer than a backend takes."""
+    numbers = np.arange(16).reshape(16, 1)
+    with h5py.File(path, "r+") as file:
+        with_array(
+            file,
+            lambda group, name: group.create_dataset(
+                name, data=numbers.astype(dtype)
+            ),
+        )
+    load_h5(model, path)
+    np.testing.assert_array_equal(
+        recorded.numbers(model)["dense/kernel"], numbers
+    )
+
+
+@pytest.mark.parametrize("at", [0, 1, 9])
+def test_what_fails_in_the_middle_changes_nothing(at, path, monkeypatch):
+    model = recorded.make(recorded.case("din"))
+    before = recorded.numbers(model)
+    assign = keras.Variable.assign
+    assigned = []
+
+    def fail(self, value):
+        assigned.append(self.path)
+        if len(assigned) == at + 1:
+            raise MemoryError("the device is full")
+        return assign(self, value)
+
+    monkeypatch.setattr(keras.Variable, "assign", fail)
+    with pytest.raises(MemoryError, match="the device is full"):
+        load_h5(model, path)
+    assert len(assigned) > at
+    for name, now in recorded.numbers(model).items():
+        np.testing.assert_array_equal(now, before[name], err_msg=name)
+    load_h5(model, path)
+    now = recorded.numbers(model)
+    assert any(np.any(now[name] != before[name]) for name in now)
 
 
 # Names.

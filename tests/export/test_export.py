@@ -23,6 +23,7 @@ from kseq.export.formats import BY_NAME
 from kseq.export.runtimes import in_order, needed, places
 from kseq.layers.sequence import DynamicGRU, SequencePoolingLayer
 from tests.layers.examples import draw
+from tests.reliability.disk import contents, full_after, needs_limits
 
 BACKEND = keras.backend.backend()
 # The format that a backend and its own packages are enough for. (Keras's
@@ -153,8 +154,8 @@ def test_what_is_right_takes_its_place_with_all_that_belongs_to_it(
     report = export(model(), tmp_path / "model.onnx", INPUTS)
     assert report.difference == 0.0
     assert contents(tmp_path) == {
-        Path("model.onnx"): b"new",
-        Path("model.onnx.data"): b"new weights",
+        "model.onnx": b"new",
+        "model.onnx.data": b"new weights",
     }
 
 
@@ -174,7 +175,58 @@ def test_what_is_wrong_leaves_the_old_file(
     with pytest.raises(ExportError, match=says) as caught:
         export(model(), tmp_path / "model.onnx", INPUTS)
     assert "KERAS_BACKEND=" in str(caught.value)
-    assert contents(tmp_path) == {Path("model.onnx"): b"old"}
+    assert contents(tmp_path) == {"model.onnx": b"old"}
+
+
+@needs_limits
+@pytest.mark.parametrize("size", [0, 3])
+def test_a_full_disk_leaves_the_old_files(tmp_path, monkeypatch, size):
+    """Before the first file of an export, and in the middle of the second."""
+    following(monkeypatch)
+    before = {"model.onnx": b"old", "model.onnx.data": b"old weights"}
+    for name, content in before.items():
+        (tmp_path / name).write_bytes(content)
+    with (
+        full_after(size),
+        pytest.raises(
+            ExportError, match=r"exporter fails: OSError: .* too larg"
+        ),
+    ):
+        export(model(), tmp_path / "model.onnx", INPUTS)
+    assert contents(tmp_path) == before
+
+
+@native
+@needs_limits
+@pytest.mark.skipif(
+    BACKEND == "torch",
+    reason="PyTorch ends the process (docs/upstream/torch_export_full_disk.py)",
+)
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_full_disk_and_an_exporter(tmp_path, monkeypatch, size):
+    place = path(tmp_path)
+    export(model(), place, INPUTS, format=NATIVE)
+    before = contents(tmp_path)
+    write = keras.Model.export
+
+    def on_a_full_disk(self, *arguments, **options):
+        with full_after(size):
+            write(self, *arguments, **options)
+
+    monkeypatch.setattr(keras.Model, "export", on_a_full_disk)
+    with pytest.raises(ExportError, match="Keras's exporter fails: "):
+        export(model(seed=1), place, INPUTS, format=NATIVE)
+    assert contents(tmp_path) == before
+    assert [p.name for p in tmp_path.iterdir()] == [place.name]
+
+
+def test_a_place_that_cannot_be_written_is_refused_first(tmp_path, monkeypatch):
+    following(monkeypatch, fails=True)
+    (tmp_path / "file").write_bytes(b"old")
+    below = tmp_path / "file" / "model.onnx"
+    with pytest.raises(ValueError, match=r"^path: expected a file to write"):
+        export(model(), below, INPUTS)
+    assert contents(tmp_path) == {"file": b"old"}
 
 
 @pytest.mark.parametrize(
@@ -315,11 +367,3 @@ def test_onnx(tmp_path):
         alone.export(place, format="onnx", verbose=False)
     with pytest.raises(ExportError, match=r"the file .*steps=\)"):
         check(gru(), place, INPUTS)
-
-
-def contents(folder):
-    return {
-        p.relative_to(folder): p.read_bytes()
-        for p in folder.rglob("*")
-        if p.is_file()
-    }

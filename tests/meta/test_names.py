@@ -40,7 +40,7 @@ SEES = {
         "kseq.layers",
         "kseq.types",
     },
-    "kseq.files": set(),
+    "kseq.files": {"kseq.checks"},
     "kseq.scripts": {"kseq.checks"},
     "kseq.export": {"kseq.checks", "kseq.files", "kseq.types"},
     "kseq.convert": {"kseq.checks", "kseq.files", "kseq.scripts"},
