@@ -165,7 +165,9 @@ class Drawn:
             # What a length counted beyond the end would be there now.
             lengths=self.lengths
             and {
-                n: np.minimum(x, self.valid[n].shape[1]).astype(x.dtype)
+                n: np.minimum(x.astype("int64"), self.valid[n].shape[1]).astype(
+                    x.dtype
+                )
                 for n, x in self.lengths.items()
             },
         )

@@ -3,13 +3,16 @@
 Sizes come from short lists: XLA compiles each shape once.
 """
 
+import keras
 import numpy as np
 from hypothesis import strategies as st
 
 from kseq.ops.numerics import HALF_DTYPES
 from tests.fuzz.drawn import Drawn
 
-BATCHES = (0, 1, 3, 4)
+# OpenVINO stops the process in products of tensors without elements.
+EMPTY = () if keras.backend.backend() == "openvino" else (0,)
+BATCHES = (*EMPTY, 1, 3, 4)
 STEPS = (1, 2, 5, 7)
 DIMS = (1, 3, 4)
 LENGTH_DTYPES = ("int8", "uint8", "int32", "int64", "float32")
@@ -95,11 +98,11 @@ class Draws:
     def trains(self):
         """Whether statistics are a batch's.
 
-        Of nothing at all they are no numbers to compare, and what rounding
-        leaves of tiny differences is divided by them.
+        Of nothing at all they are no numbers to compare; what rounding leaves
+        of tiny differences is divided by them, and huge ones are squared.
         """
         some = all(valid.any() for valid in self.valid.values())
-        return self.flag() and some and self.batch > 0 and self.size >= 1.0
+        return self.flag() and some and self.batch > 0 and self.size == 1.0
 
     def drawn(self, make, features, reference, places=(), **rest):
         if self.integers and places is not None:
