@@ -36,9 +36,9 @@ class Case:
     kinds: Sequence[str] = KINDS
 
     def __post_init__(self) -> None:
-        # Keys of a record are made of names.
-        if not self.name or "/" in self.name:
-            refuse("name", 'a text without "/"', self.name)
+        # Keys of a record are made of names, and in its file a "\0" ends them.
+        if not self.name or "/" in self.name or not self.name.isprintable():
+            refuse("name", 'a printable text without "/"', self.name)
         for dtype in self.dtypes:
             check_one_of(f"dtypes of case {self.name!r}", dtype, DTYPES)
         for kind in self.kinds:

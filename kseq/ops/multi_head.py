@@ -230,7 +230,7 @@ def _weigh(
     Divided by the softmax's sum at last: there are fewer sums than scores.
     """
     if 0 in scores.shape:  # no backend has a largest of nothing
-        return scores @ values
+        return ops.cast(scores, values.dtype) @ values
     highest = ops.stop_gradient(ops.amax(scores, axis=-1, keepdims=True))
     shown = ops.exp(scores - highest)
     total = ops.sum(shown, axis=-1, keepdims=True)

@@ -207,7 +207,15 @@ def test_a_run_without_results_says_why(module, capsys):
             from kseq.agreement import Case
             one = Case("a/b", lambda: (abs, np.ones(2)))
             """,
-            "name: expected a text without",
+            "name: expected a printable text without",
+        ),
+        (
+            """
+            import numpy as np
+            from kseq.agreement import Case
+            one = Case("a\\0b", lambda: (abs, np.ones(2)))
+            """,
+            "name: expected a printable text without",
         ),
     ],
 )

@@ -25,10 +25,12 @@ def test_pools_to_zeros(example):
     assert np.all(out == 0)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("example", EXAMPLES, ids=names(EXAMPLES))
-def test_an_empty_batch_gives_one(example):
-    layer = example.built()
+def test_an_empty_batch_gives_one(example, dtype):
+    layer = example.built(dtype=dtype)
     usual = example.call(layer, ARRAYS, LENGTHS)
     nobody = {name: x[:0] for name, x in ARRAYS.items()}
     out = example.call(layer, nobody, LENGTHS[:0])
     assert out.shape == (0, *usual.shape[1:])
+    assert out.dtype == usual.dtype == dtype

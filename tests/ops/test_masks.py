@@ -154,6 +154,16 @@ def test_padding_becomes_zero(dtype, filling, shape):
     np.testing.assert_array_equal(got, select(valid, x))
 
 
+@each_dtype
+@pytest.mark.parametrize("rank", [1, 2, 3, 4])
+def test_a_mask_may_have_any_of_the_first_axes(dtype, rank):
+    x = draw("x", 4, 6, 2, 3)
+    valid = draw("mask of some axes", *x.shape[:rank]) > 0
+    got = compute(zero_padding, dtype, x, valid)
+    valid = valid.reshape(valid.shape + (1,) * (4 - rank))
+    np.testing.assert_array_equal(got, select(valid, x))
+
+
 @needs_gradients
 @pytest.mark.parametrize("filling", FILLINGS)
 def test_no_gradient_goes_through_padding(filling):

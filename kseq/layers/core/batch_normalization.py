@@ -113,7 +113,7 @@ class BatchNormalization(keras.layers.Layer):
         mask: Tensor | None = None,
         training: bool | None = None,
     ) -> Tensor:
-        x = upcast(inputs)
+        x = upcast(ops.cast(inputs, self.compute_dtype))
         valid = None
         if mask is not None:
             x = zero_padding(x, mask)

@@ -87,7 +87,9 @@ class Dice(keras.layers.Layer):
         mask: Tensor | None = None,
         training: bool | None = None,
     ) -> Tensor:
-        x = inputs if mask is None else zero_padding(inputs, mask)
+        x = ops.cast(inputs, self.compute_dtype)
+        if mask is not None:
+            x = zero_padding(x, mask)
         p = ops.sigmoid(self.bn(x, mask=mask, training=training))
         return x * (p + ops.convert_to_tensor(self.alphas) * (1.0 - p))
 
