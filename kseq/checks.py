@@ -95,10 +95,10 @@ def _is_positive_int(value: Any) -> bool:
     return _is_int(value) and int(value) > 0
 
 
-def check_axis(name: str, axis: Any, rank: int) -> int:
-    """An axis other than the batch, as a number from 1 to `rank` - 1."""
-    if not _is_int(axis) or not -rank < axis < rank or axis % rank == 0:
-        refuse(name, f"1 to {rank - 1}, or {1 - rank} to -1", axis)
+def check_axis(name: str, axis: Any, rank: int, first: int = 1) -> int:
+    """An axis, as a number from `first` (the batch is 0) to `rank` - 1."""
+    if not _is_int(axis) or not -rank <= axis < rank or axis % rank < first:
+        refuse(name, f"{first} to {rank - 1}, or {first - rank} to -1", axis)
     return int(axis) % rank
 
 
@@ -151,6 +151,16 @@ def check_rank(name: str, shape: Shape, ranks: tuple[int, ...]) -> Shape:
         refuse(
             name,
             "a tensor of rank " + " or ".join(map(str, ranks)),
+            Words(f"shape {tuple(shape)}"),
+        )
+    return shape
+
+
+def check_least_rank(name: str, shape: Shape, rank: int) -> Shape:
+    if len(shape) < rank:
+        refuse(
+            name,
+            f"a tensor of rank {rank} or more",
             Words(f"shape {tuple(shape)}"),
         )
     return shape

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from kseq.agreement.tables import BITS
-from kseq.ops.numerics import dtype_of
+from kseq.ops.dtypes import dtype_of
 
 
 def rounded(x: Any, dtype: str) -> Any:

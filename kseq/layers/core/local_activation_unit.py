@@ -12,7 +12,7 @@ from kseq.checks import (
 )
 from kseq.layers.core.activation import serialize_activation
 from kseq.layers.core.dnn import DNN
-from kseq.ops.attention import add_keys, cut_kernel, din_form
+from kseq.ops.attention import add_keys, cut_kernel, faster_form
 from kseq.ops.masks import zero_padding
 from kseq.ops.numerics import linear
 from kseq.types import Shape, Tensor
@@ -152,7 +152,7 @@ class LocalActivationUnit(keras.layers.Layer):
             The queries' part of the first layer, and a function of some
             queries, their part, their keys and `valid`, that gives `scores`.
         """
-        form = din_form(keys.shape)
+        form = faster_form(*keys.shape[1:])
         outer = ops.cast(self.kernel, self.compute_dtype)
         outer_bias = ops.cast(self.bias, self.compute_dtype)
         hidden = bool(self.dnn.hidden_units)
