@@ -5,7 +5,7 @@ argument, says what was expected and shows what came.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from numbers import Integral, Real
 from typing import Any, NoReturn
 
@@ -24,6 +24,15 @@ def refuse(name: str, expected: str, received: object) -> NoReturn:
     raise ValueError(f"{name}: expected {expected}; received {received!r}")
 
 
+def in_words(inputs: Any) -> Any:
+    """What a layer was called with, tensors shown by their shapes."""
+    if hasattr(inputs, "shape"):
+        return Words(f"shape {tuple(inputs.shape)}")
+    if isinstance(inputs, (list, tuple)):
+        return [in_words(x) for x in inputs]
+    return inputs
+
+
 def check_one_of(name: str, value: Any, options: Sequence[Any]) -> Any:
     # `in` alone would take True for 1, and fail on an array.
     if not any(type(value) is type(o) and value == o for o in options):
@@ -40,6 +49,12 @@ def check_bool(name: str, value: Any) -> bool:
 def check_int(name: str, value: Any) -> int:
     if not _is_int(value):
         refuse(name, "an integer", value)
+    return int(value)
+
+
+def check_int_below(name: str, value: Any, end: int) -> int:
+    if not _is_int(value) or not 0 <= int(value) < end:
+        refuse(name, f"an integer from 0 to {end - 1}", value)
     return int(value)
 
 
@@ -77,8 +92,8 @@ def check_items(
 
 
 def _items(name: str, values: Any, expected: str) -> tuple[Any, ...]:
-    # A word is no sequence of its letters.
-    if isinstance(values, (str, bytes)):
+    # A word is no sequence of its letters, and a set has no order.
+    if isinstance(values, (str, bytes, Mapping, Set)):
         refuse(name, expected, values)
     try:
         return tuple(values)
@@ -182,6 +197,16 @@ def check_same_dim(axis: int, **shapes: Shape) -> int | None:
             {name: tuple(shape) for name, shape in shapes.items()},
         )
     return first
+
+
+def check_width(name: str, shape: Shape, axis: int, width: int | None) -> None:
+    """Refuse what has another size on an axis than a layer was built for."""
+    if None not in (width, shape[axis]) and shape[axis] != width:
+        refuse(
+            name,
+            f"size {width} on axis {axis}, for which the layer was built",
+            Words(f"shape {tuple(shape)}"),
+        )
 
 
 def check_steps(steps: int | None, rows: int) -> None:

@@ -185,11 +185,6 @@ def says(message):
     return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
 
 
-@pytest.mark.parametrize("op", RIGHT)
-def test_the_right_arguments_are_taken(op):
-    getattr(kseq.ops, op)(**RIGHT[op])
-
-
 @pytest.mark.parametrize(
     ("op", "argument", "wrong"),
     [
