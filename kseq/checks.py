@@ -4,9 +4,11 @@ Each check returns the accepted value or raises a ValueError that names the
 argument, says what was expected and shows what came.
 """
 
+import os
 import sys
 from collections.abc import Mapping, Sequence, Set
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, NoReturn
 
 from kseq.types import Shape
@@ -78,6 +80,11 @@ def check_instance(name: str, value: Any, kind: Any, expected: str) -> Any:
     if not isinstance(value, kind):
         refuse(name, expected, value)
     return value
+
+
+def check_path(name: str, value: Any) -> Path:
+    # Not an integer either, which `open` takes for a file that is open.
+    return Path(check_instance(name, value, str | os.PathLike, "a path"))
 
 
 def check_items(

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.checks import refuse
+from kseq.checks import check_path, refuse
 from kseq.files import replacing
 from kseq.installed import versions
 
@@ -131,6 +131,7 @@ def load_record(path: str | Path) -> Record:
         ValueError: the file is no record, is damaged, or was written by
             another version of kseq.
     """
+    path = check_path("path", path)
     try:
         # Opened here: of a damaged file np.load leaves its handle open.
         with open(path, "rb") as opened, np.load(opened) as file:
