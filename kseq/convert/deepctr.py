@@ -78,8 +78,9 @@ def load_h5(
     if layer_names is not None:
         expected = "a dict of layers' names, or None"
         check_instance("layer_names", layer_names, Mapping, expected)
-        check_items("layer_names", layer_names, str, expected)
-        check_items("layer_names", layer_names.values(), str | None, expected)
+        check_items("layer_names", [*layer_names], str, expected)
+        given = [*layer_names.values()]
+        check_items("layer_names", given, str | None, expected)
     layer_names = dict(layer_names or {})
     in_layers = {id(w) for layer in model.layers for w in layer.weights}
     if others := [w.path for w in model.weights if id(w) not in in_layers]:
