@@ -8,7 +8,7 @@ from keras import ops
 
 from kseq.agreement.numbers import cotangents_of, seed_weights
 from kseq.agreement.reference import flatten
-from kseq.ops.numerics import dtype_of
+from kseq.ops.dtypes import dtype_of
 from kseq.types import Tensor
 
 FIT_STEPS = 20

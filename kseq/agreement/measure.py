@@ -14,6 +14,8 @@ from kseq.agreement.cases import Case
 from kseq.agreement.fit import fit
 from kseq.agreement.numbers import cotangents_of, rounded, seed_weights
 from kseq.agreement.reference import complex_step_gradients, flatten
+from kseq.agreement.tables import DTYPES, KINDS
+from kseq.checks import check_instance, check_one_of
 
 
 def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
@@ -29,7 +31,12 @@ def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
 
     Returns:
         Tensors of the backend by name.
+
+    Raises:
+        ValueError: `case` is no case, `dtype` no dtype or `kind` no kind of
+            those that are compared.
     """
+    _check(case, dtype, kind)
     with dtype_scope(dtype):
         layer, inputs, kwargs = built(case, dtype)
         compiled = kind.endswith("_compiled")
@@ -57,7 +64,10 @@ def reference_values(case: Case, dtype: str, kind: str) -> dict[str, Any]:
 
     It is given what a dtype can hold of the case's numbers. Only the shapes
     and the order of its weights are the backend's.
+
+    Args and errors are `measure`'s.
     """
+    _check(case, dtype, kind)
     if case.reference is None or kind == "fit":
         return {}
     with dtype_scope(dtype):
@@ -81,6 +91,12 @@ def reference_values(case: Case, dtype: str, kind: str) -> dict[str, Any]:
     return name_gradients(
         layer, [g for g in of_inputs if g is not None], trainable
     )
+
+
+def _check(case: Case, dtype: str, kind: str) -> None:
+    check_instance("case", case, Case, "a Case")
+    check_one_of("dtype", dtype, DTYPES)
+    check_one_of("kind", kind, KINDS)
 
 
 # Keras's floatx is the whole process's; a dtype policy is its thread's.

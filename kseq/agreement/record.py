@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from kseq.agreement.tables import DTYPES, KINDS
-from kseq.checks import check_one_of, refuse
+from kseq.checks import check_one_of, check_path, refuse
 from kseq.files import replacing
 from kseq.installed import versions
 
@@ -133,6 +133,7 @@ def load_record(path: str | Path) -> Record:
         ValueError: the file is no record, is damaged, or was written by
             another version of kseq.
     """
+    path = check_path("path", path)
     try:
         header, arrays = _read(path)
         written = header["format"]

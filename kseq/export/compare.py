@@ -10,7 +10,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from kseq.checks import Words, check_number, check_positive_int, refuse
+from kseq.checks import (
+    Words,
+    check_number,
+    check_path,
+    check_positive_int,
+    refuse,
+)
 from kseq.export.examples import (
     inputs_of,
     lengths_in,
@@ -72,7 +78,7 @@ def export(
         report = export(model, "model.onnx", features, steps=50)
         print(report)
     """
-    path = Path(path)
+    path = check_path("path", path)
     task = _Task(
         model, path, example_inputs, format, batch_size, steps, tolerance
     )
@@ -102,7 +108,7 @@ def check(
     Args and errors are `export`'s. `batch_size` and `steps`: what the file was
     made for, where it is not for any.
     """
-    path = Path(path)
+    path = check_path("path", path)
     task = _Task(
         model, path, example_inputs, format, batch_size, steps, tolerance
     )

@@ -26,6 +26,7 @@ from kseq.feature_column import (
     build_input_features,
 )
 from kseq.layers.core import DNN, PredictionLayer
+from kseq.layers.core.activation import check_activation
 from kseq.layers.seeds import check_seed
 from kseq.layers.sequence import SequencePoolingLayer, WeightedSequenceLayer
 from kseq.models.click_model import ClickModel
@@ -290,7 +291,7 @@ def click_model(
     head = [
         DNN(
             check_positive_ints("dnn_hidden_units", dnn_hidden_units),
-            dnn_activation,
+            check_activation("dnn_activation", dnn_activation),
             check_nonnegative("l2_reg_dnn", l2_reg_dnn),
             check_rate("dnn_dropout", dnn_dropout),
             dnn_use_bn,

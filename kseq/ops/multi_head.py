@@ -5,13 +5,24 @@ from collections.abc import Callable
 
 from keras import ops
 
-from kseq.checks import Words, check_one_of, check_rank, refuse
+from kseq.checks import (
+    check_bool,
+    check_one_of,
+    check_positive_int,
+    refuse,
+)
+from kseq.ops.arguments import (
+    Sizes,
+    check_axes,
+    check_function,
+    to_bools,
+    to_floats,
+    to_floats_each,
+)
 from kseq.ops.backends import fused_attention, loop
-from kseq.ops.masks import check_mask
+from kseq.ops.dtypes import HALF_DTYPES, dtype_of
 from kseq.ops.numerics import (
-    HALF_DTYPES,
     NEVER,
-    dtype_of,
     l2_normalize,
     layer_normalize,
     linear,
@@ -58,17 +69,17 @@ def multi_head_attention(
     - "additive": $v \cdot \tanh(q + k + b)$.
 
     Args:
-        query: `(batch, heads, queries, dim)`.
-        keys: `(batch, heads, steps, dim)`.
-        values: `(batch, heads, steps, dim)`.
+        query: float `(batch, heads, queries, dim)`.
+        keys: float `(batch, heads, steps, dim)`, taken in the dtype of `query`.
+        values: as `keys`.
         valid: bool `(batch, steps)` of the keys.
         attention_type: one of those above.
         weights: "ln": gamma and beta of the queries, then of the keys;
-            "additive": $b$ and $v$; each `(dim,)`.
+            "additive": $b$ and $v$; each float `(dim,)`.
         blinding: True: step $i$ does not look at step $i$.
         dropout: applied to the softmax, or None. With it all scores are kept.
-        max_steps: where the number of queries or keys is not known: the most
-            there can be.
+        max_steps: where the number of queries or keys is not known (else it is
+            not looked at): the most there can be.
         most_scores: where one head of one example has more scores than this,
             queries are taken in groups, one after the other, and again for the
             gradient: so many scores are never in memory at once.
@@ -80,8 +91,9 @@ def multi_head_attention(
         finds no key that does.
 
     Raises:
-        ValueError: `attention_type` is none of those above, or ranks, sizes or
-            the number of weights do not fit.
+        ValueError: `attention_type` is none of those above, a tensor is not of
+            floats or a mask none, ranks, sizes or the number of weights do not
+            fit, or another argument is out of range.
 
     Reference:
         Vaswani et al., Attention Is All You Need, 2017, equation 1; Bahdanau et
@@ -97,22 +109,27 @@ def multi_head_attention(
     (2, 1, 3, 4)
     """
     check_one_of("attention_type", attention_type, ATTENTION_TYPES)
-    query, keys = ops.convert_to_tensor(query), ops.convert_to_tensor(keys)
-    values = ops.convert_to_tensor(values)
-    for name, x in (("query", query), ("keys", keys), ("values", values)):
-        check_rank(name, x.shape, (4,))
+    check_bool("blinding", blinding)
+    check_function("dropout", dropout)
+    check_positive_int("most_scores", most_scores)
+    sizes: Sizes = {}
+    axes = ("batch", "heads", "queries", "dim")
+    query = to_floats("query", query, axes, sizes)
+    axes = ("batch", "heads", "steps", "dim")
+    keys = ops.cast(to_floats("keys", keys, axes, sizes), query.dtype)
+    values = ops.cast(to_floats("values", values, axes, sizes), query.dtype)
+    if max_steps is not None and None in (sizes["queries"], sizes["steps"]):
+        check_positive_int("max_steps", max_steps)
     needed = WEIGHTS.get(attention_type, 0)
-    if len(weights) != needed:
-        refuse(
-            "weights",
-            f"{needed} of them for {attention_type!r}",
-            Words(f"{len(weights)}"),
-        )
-    weights = tuple(map(ops.convert_to_tensor, weights))
-    valid = check_mask(valid, keys[:, 0])
+    if not isinstance(weights, (list, tuple)) or len(weights) != needed:
+        refuse("weights", f"{needed} of them for {attention_type!r}", weights)
+    weights = to_floats_each("weights", weights, [("dim",)] * needed, sizes)
+    valid = to_bools("valid", valid)
+    check_axes("valid", valid.shape, ("batch", "steps"), sizes)
     if query_valid is None:
         query_valid = ops.ones_like(query[:, 0, :, 0], "bool")
-    query_valid = check_mask(query_valid, query[:, 0])
+    query_valid = to_bools("query_valid", query_valid)
+    check_axes("query_valid", query_valid.shape, ("batch", "queries"), sizes)
     factor = keys.shape[-1] ** -0.5
     if attention_type == "cos":
         query, keys, factor = l2_normalize(query), l2_normalize(keys), 20.0
@@ -131,6 +148,8 @@ def multi_head_attention(
             if found is not None:
                 return found
         keys = ops.transpose(keys, (0, 1, 3, 2))
+    else:
+        weights = tuple(ops.cast(w, query.dtype) for w in weights)
     at_key = step_numbers(values[:, 0])
 
     used = (keys, values, valid, at_key, *weights)

@@ -8,45 +8,29 @@ own mathematics goes through the forms below instead.
 
 from collections.abc import Sequence
 
-import keras
 from keras import ops
 
+from kseq.checks import (
+    check_axis,
+    check_items,
+    check_least_rank,
+    check_nonnegative,
+)
+from kseq.ops.arguments import (
+    Sizes,
+    check_axes,
+    check_spreads,
+    to_bools,
+    to_floats,
+)
+from kseq.ops.dtypes import HALF_DTYPES, dtype_of
 from kseq.types import Tensor
-
-HALF_DTYPES = ("float16", "bfloat16")
-
-# The least finite number of each float dtype, to fill what a softmax must not
-# see. Not -inf: -inf - -inf is NaN.
-LOWEST = {
-    "float16": -65504.0,
-    "bfloat16": -3.3895313892515355e38,
-    "float32": -3.4028234663852886e38,
-    "float64": -1.7976931348623157e308,
-}
 
 # Added to a score, it leaves nothing of it, and twice it is still finite.
 NEVER = -1e30
 
 # Up to this a float32 has a square, and sums of squares do not overflow.
 LARGE = 1e15
-
-
-def dtype_of(x: Tensor) -> str:
-    """The name of a tensor's dtype: ``x.dtype`` is of another type everywhere.
-
-    Args:
-        x: any tensor.
-
-    Returns:
-        Such as "float32".
-
-    Example:
-
-    >>> from keras import ops
-    >>> dtype_of(ops.ones((2, 3), "float16"))
-    'float16'
-    """
-    return keras.backend.standardize_dtype(x.dtype)
 
 
 def upcast(x: Tensor) -> Tensor:
@@ -60,6 +44,9 @@ def upcast(x: Tensor) -> Tensor:
     Returns:
         `x` in float32 or wider.
 
+    Raises:
+        ValueError: `x` is no tensor of floats.
+
     Example:
 
     >>> import numpy as np
@@ -68,7 +55,7 @@ def upcast(x: Tensor) -> Tensor:
     >>> float(x.sum(dtype="float16")), float(ops.sum(upcast(x)))
     (2048.0, 2049.0)
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
     return ops.cast(x, "float32") if dtype_of(x) in HALF_DTYPES else x
 
 
@@ -95,12 +82,15 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     PyTorch, and a product of higher rank is slower on JAX.
 
     Args:
-        x: `(..., dim)`.
-        kernel: `(dim, units)`, in the dtype of `x`.
-        bias: `(units,)`, or None for none.
+        x: float `(..., dim)`.
+        kernel: float `(dim, units)`, taken in the dtype of `x`.
+        bias: float `(units,)`, as `kernel`, or None for none.
 
     Returns:
         `(..., units)`, in the dtype of `x`.
+
+    Raises:
+        ValueError: an argument is not of floats, or shapes do not fit.
 
     Example:
 
@@ -112,11 +102,15 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> ops.convert_to_numpy(y).tolist()
     [[[21.5]]]
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
+    check_least_rank("x", x.shape, 1)
+    sizes: Sizes = {"dim": x.shape[-1]}
+    kernel = to_floats("kernel", kernel, ("dim", "units"), sizes)
     flat = ops.reshape(x, (-1, x.shape[-1]))
-    out = flat @ ops.convert_to_tensor(kernel)
+    out = flat @ ops.cast(kernel, x.dtype)
     if bias is not None:
-        out = out + ops.convert_to_tensor(bias)
+        bias = to_floats("bias", bias, ("units",), sizes)
+        out = out + ops.cast(bias, x.dtype)
     return ops.reshape(out, (*ops.shape(x)[:-1], kernel.shape[-1]))
 
 
@@ -129,6 +123,9 @@ def tanh(x: Tensor) -> Tensor:
     Returns:
         The hyperbolic tangent, in the dtype of `x`.
 
+    Raises:
+        ValueError: `x` is no tensor of floats.
+
     Example:
 
     >>> import numpy as np
@@ -137,7 +134,7 @@ def tanh(x: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(y).tolist()
     [-1.0, 0.0, 1.0]
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
     if dtype_of(x) != "float64":
         return ops.tanh(x)
     # Beyond 20 the result is 1 to the last bit, and expm1 would overflow.
@@ -157,12 +154,16 @@ def moments(
     Args:
         x: `(batch, ..., dim)`, float32 or float64.
         axes: the axes that are averaged over.
-        valid: bool, of the rank of `x` and broadcastable to it: True where an
-            entry counts. None: all count.
+        valid: bool, broadcastable to `x`: True where an entry counts. None: all
+            count.
 
     Returns:
         `(mean, variance, count)`, each with size 1 on `axes`; `count` is the
         number of entries behind a mean. Where nothing counts all three are 0.
+
+    Raises:
+        ValueError: `x` is no tensor of floats, one of `axes` is none of its
+            axes, or `valid` is no mask or does not spread to `x`.
 
     Example:
 
@@ -174,7 +175,16 @@ def moments(
     >>> float(mean[0, 0, 0]), float(variance[0, 0, 0]), float(count[0, 0, 0])
     (2.0, 1.0, 2.0)
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
+    rank = len(x.shape)
+    axes = [
+        check_axis("axes", axis, rank, first=0)
+        for axis in check_items("axes", axes, object, "a sequence of axes")
+    ]
+    if valid is not None:
+        valid = to_bools("valid", valid)
+        check_spreads("valid", valid.shape, x.shape)
+
     count = _count(x, axes, valid)
     divisor = ops.where(count > 0, count, 1.0)
     mean, centred = _centre(x, axes, divisor, valid)
@@ -236,13 +246,17 @@ def layer_normalize(
     ``keras.layers.LayerNormalization`` rounds 64 bits to 32.
 
     Args:
-        x: `(..., dim)`.
-        gamma: `(dim,)`.
-        beta: `(dim,)`.
-        epsilon: keeps constant entries from a division by 0.
+        x: float `(..., dim)`.
+        gamma: float `(dim,)`, or one number.
+        beta: as `gamma`.
+        epsilon: at least 0; keeps constant entries from a division by 0.
 
     Returns:
         As `x`.
+
+    Raises:
+        ValueError: an argument is not of floats, `gamma` or `beta` does not fit
+            `x`, or `epsilon` is negative.
 
     Example:
 
@@ -252,7 +266,13 @@ def layer_normalize(
     >>> ops.convert_to_numpy(y).round(4).tolist()
     [-1.0, 1.0]
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
+    check_least_rank("x", x.shape, 1)
+    check_nonnegative("epsilon", epsilon)
+    gamma, beta = to_floats("gamma", gamma), to_floats("beta", beta)
+    for name, weight in (("gamma", gamma), ("beta", beta)):
+        if len(weight.shape):
+            check_axes(name, weight.shape, ("dim",), {"dim": x.shape[-1]})
     wide = upcast(x)
     dim = wide.shape[-1]
     _, centred = _centre(wide, (-1,), dim)
@@ -268,10 +288,13 @@ def l2_normalize(x: Tensor) -> Tensor:
     r"""$x / \lVert x \rVert_2$ over the last axis; 0 for 0, gradient too.
 
     Args:
-        x: `(..., dim)`; summed in float32 where it is half.
+        x: float `(..., dim)`; summed in float32 where it is half.
 
     Returns:
         As `x`.
+
+    Raises:
+        ValueError: `x` is no tensor of floats, or has no axis.
 
     Example:
 
@@ -281,7 +304,8 @@ def l2_normalize(x: Tensor) -> Tensor:
     >>> [round(float(v), 4) for v in ops.convert_to_numpy(y)]
     [0.6, 0.8]
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
+    check_least_rank("x", x.shape, 1)
     wide = upcast(x)
     wide = wide / _size(wide)
     squares = ops.sum(wide * wide, axis=-1, keepdims=True)

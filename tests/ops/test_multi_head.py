@@ -266,21 +266,22 @@ def test_how_many_queries_are_taken_at_once(sizes, options, expected):
         ),
         (
             {"attention_type": "additive"},
-            "weights: expected 2 of them for 'additive'; received 0",
+            "weights: expected 2 of them for 'additive'; received ()",
         ),
         (
             {"weights": (1, 2)},
-            "weights: expected 0 of them for 'scaled_dot_product'; received 2",
+            "weights: expected 0 of them for 'scaled_dot_product'; received "
+            "(1, 2)",
         ),
         (
             {"valid": VALID[:, :4]},
-            "mask and sequence: expected equal sizes on axis 1; received "
-            "{'mask': (4, 4), 'sequence': (4, 5, 4)}",
+            "valid: expected shape (batch, steps) with steps = 5; received "
+            "(4, 4)",
         ),
         (
             {"query_valid": QUERY_VALID[:, :2]},
-            "mask and sequence: expected equal sizes on axis 1; received "
-            "{'mask': (4, 2), 'sequence': (4, 3, 4)}",
+            "query_valid: expected shape (batch, queries) with queries = 3; "
+            "received (4, 2)",
         ),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from kseq.ops import l2_normalize, linear, moments, tanh, upcast
-from kseq.ops.numerics import HALF_DTYPES, LOWEST, dtype_of
+from kseq.ops.dtypes import HALF_DTYPES, LOWEST, dtype_of
 from tests.arrays import to_numpy
 from tests.cases import MASK
 from tests.ops.compute import (

@@ -112,6 +112,7 @@ class BiLSTM(SequenceLayer):
         (x,) = shapes
         check_rank("x", x, (3,))
         dim = check_known_dim("x", x, -1)
+        self.check_width("x", x)
         if self.res_layers == self.layers and dim != self.units:
             refuse(
                 "res_layers",
