@@ -87,6 +87,17 @@ def test_any_byte_changed(path):
     assert refusals + harmless == tried > 2 * harmless
 
 
+def test_a_size_changed(path):
+    """NumPy would give the array's first numbers, and never see the rest."""
+    header, arrays = parts(path)
+    write(path, header, {**arrays, REFERENCE: np.zeros(100_000)})
+    load_record(path)
+    whole = path.read_bytes()
+    assert whole.count(b"(100000,)") == 1
+    path.write_bytes(whole.replace(b"(100000,)", b"( 10000,)"))
+    refused(path, "a record written by kseq.agreement; received .*damaged")
+
+
 def parts(path):
     """The header and the arrays, to be written anew."""
     with np.load(path) as file:

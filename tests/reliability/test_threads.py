@@ -6,6 +6,7 @@ What Keras promises here is little: docs/serving.md says what was found.
 import ast
 import contextlib
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -224,6 +225,21 @@ def test_settings_of_a_thread():
     with dtype_scope("float16"):
         assert keras.config.dtype_policy().name == "float16"
         assert at_once(work, 1) == [("float32", "float32")]
+
+
+def test_a_dtype_s_scope_is_one_thread_s():
+    before = keras.config.floatx()
+
+    def work(i):
+        dtype = ("float64", "float32")[i % 2]
+        for _ in range(5):
+            with dtype_scope(dtype):
+                time.sleep(0.001)  # the others would like to
+                assert keras.config.floatx() == dtype
+                assert keras.config.dtype_policy().name == dtype
+
+    at_once(work)
+    assert keras.config.floatx() == before
 
 
 def test_cases_measured_in_threads():
