@@ -87,6 +87,7 @@ def test_run_compares_what_its_backends_left(
     record("older").save(tmp_path / "report" / "older.npz")
 
     def start(command, **_):
+        assert command[-3] == str(module)
         out = Path(command[-1])
         record(out.stem).save(out)
         return subprocess.CompletedProcess(command, 0)
@@ -105,7 +106,7 @@ def test_run_compares_what_its_backends_left(
     assert "older" not in (out / "agreement.md").read_text()
 
 
-def test_compare_writes_where_it_is_told(tmp_path, capsys):
+def test_compare_writes_where_it_is_told(tmp_path):
     for name in ("a", "b", "c"):
         record(name).save(tmp_path / "in" / f"{name}.npz")
     arguments = ["compare", str(tmp_path / "in"), "--runs", "a,b"]
@@ -115,13 +116,22 @@ def test_compare_writes_where_it_is_told(tmp_path, capsys):
     assert main(arguments) == 0
     assert len([*(tmp_path / "in").iterdir()]) == 6
     assert main(["compare", str(tmp_path / "in"), "--runs", "a,d"]) == 1
-    # A log is wide enough for a long line.
-    row = next(
-        line
-        for line in capsys.readouterr().out.splitlines()
-        if "where most of the limit is used" in line
-    )
-    assert len(row) <= 120
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_log_is_wide_and_a_path_is_not_broken(
+    tmp_path, capsys, monkeypatch, terminal
+):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    for name in ("a" * 90, "b" * 90):
+        record(name).save(tmp_path / f"{name}.npz")
+    out = tmp_path / ("c" * 130)
+    assert main(["compare", str(tmp_path), "--out", str(out)]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert last == f"Report: {out / 'index.html'}"
+    assert max(map(len, lines)) == (80 if terminal else 120)
 
 
 def test_record_writes_where_it_is_told(module, tmp_path):

@@ -5,9 +5,15 @@ import numpy as np
 import pytest
 from keras import ops
 
+from kseq.agreement import probes
 from kseq.agreement.cases import Case
 from kseq.agreement.fit import FIT_STEPS
-from kseq.agreement.measure import dtype_scope, measure, reference_values
+from kseq.agreement.measure import (
+    dtype_scope,
+    measure,
+    name_gradients,
+    reference_values,
+)
 from kseq.agreement.numbers import cotangents_of, rounded, seed_weights
 from kseq.agreement.record import to_numpy
 from kseq.agreement.reference import complex_step_gradients
@@ -128,6 +134,22 @@ def test_what_has_no_reference():
     assert reference_values(TWICE, "float32", "fit") == {}
 
 
+def test_a_gradient_is_of_all_outputs_and_weights():
+    with pytest.raises(ValueError, match="zip"):
+        complex_step_gradients(lambda x, w: [x[0], x[0]], [X], [], [X])
+    layer = keras.layers.Dense(2)
+    layer.build((None, 3))
+    with pytest.raises(ValueError, match="zip"):
+        name_gradients(layer, [], [X])
+
+
+def test_devices_have_names():
+    names = probes.devices()
+    assert all(isinstance(name, str) for name in names)
+    if probes.device() == "cpu":
+        assert names[0] == "cpu"
+
+
 @pytest.mark.parametrize("kind", ["forward", "gradients"])
 def test_a_function_has_no_weights(kind):
     case = Case("f", lambda: (lambda x: x * x, X), lambda x, w: x[0] ** 2)
@@ -140,6 +162,29 @@ def test_a_function_has_no_weights(kind):
     assert_equal(reference_values(case, "float32", kind), expected, 1e-15)
     if left_out(BACKEND, kind, "float32") is None:
         assert_equal(measure(case, "float32", kind), expected)
+
+
+@needs("gradients")
+def test_what_plays_no_part_has_a_gradient_of_zeros():
+    class Ignores(keras.layers.Layer):
+        def build(self, input_shape):
+            self.unused = self.add_weight(shape=(2,), name="unused")
+            self.built = True
+
+        def call(self, inputs):
+            return 2 * inputs[0]
+
+    case = Case("ignores", lambda: (Ignores(), [X, Y]))
+    found = measure(case, "float32", "gradients")
+    (cotangent,) = cotangents_of([X], "float32")
+    assert_equal(
+        found,
+        {
+            "input 0": 2 * cotangent,
+            "input 1": np.zeros((2, 1)),
+            "weight 0 unused": np.zeros(2),
+        },
+    )
 
 
 @needs("fit")

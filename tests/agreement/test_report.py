@@ -257,6 +257,12 @@ def test_html():
     assert page.endswith(f"\n{FLOAT64}{FLOAT32}\n</html>\n")
 
 
+def test_the_reference_stands_behind_the_runs():
+    pairs = [("a", "reference"), ("a", "z"), ("s", "z")]
+    page = to_html(Comparison([], [difference(p, 0.0) for p in pairs]))
+    assert "<th>a<br>z</th><th>s<br>z</th><th>a<br>reference</th></tr>" in page
+
+
 def test_html_of_failures():
     where = "pool/float32/gradients_compiled/input"
     told = (

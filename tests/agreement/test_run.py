@@ -12,7 +12,12 @@ import kseq
 from kseq.agreement.__main__ import main
 from kseq.agreement.cases import load_cases
 from kseq.agreement.record import fingerprint, load_record
-from kseq.agreement.run import loaded_from, record_module, sources
+from kseq.agreement.run import (
+    installed,
+    loaded_from,
+    record_module,
+    sources,
+)
 
 # Two backends in one environment: the JAX one can compute on NumPy's, which
 # imports it, and the NumPy one on both.
@@ -143,8 +148,8 @@ def test_a_file_that_is_no_python_is_refused_before_backends_start(
     ("backends", "message"),
     [
         ("jax", "two or more different backends; received ['jax']"),
-        ("jax,jax", "two or more different backends"),
-        ("", "two or more different backends"),
+        ("jax,jax", "two or more different backends; received ['jax', 'jax']"),
+        ("", "two or more different backends; received []"),
     ],
 )
 def test_backends_of_which_no_two_can_be_compared(
@@ -152,16 +157,25 @@ def test_backends_of_which_no_two_can_be_compared(
 ):
     monkeypatch.setattr("kseq.agreement.run.installed", lambda name: True)
     assert main(["run", str(module(AGREES)), "--backends", backends]) == 2
-    assert message in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told == f"error: --backends: expected {message}\n"
 
 
 def test_a_backend_that_is_not_installed_is_told_at_once(
     module, capsys, monkeypatch
 ):
-    monkeypatch.setattr("kseq.agreement.run.installed", lambda name: False)
+    monkeypatch.setattr("kseq.agreement.run.installed", "jax".__eq__)
     assert main(["run", str(module(AGREES)), "--backends", "jax,torch"]) == 2
     told = capsys.readouterr().err
-    assert "--backends: expected backends that are installed" in told
+    assert told == (
+        "error: --backends: expected backends that are installed; received "
+        "'torch'\n"
+    )
+
+
+def test_what_is_installed():
+    assert installed("numpy")
+    assert not installed("no_such_backend")
 
 
 @needs_two_backends

@@ -8,6 +8,7 @@ from kseq.ops import (
     attention_weights,
     din_form,
     din_hidden,
+    linear,
     zero_padding,
 )
 from tests.arrays import to_numpy
@@ -64,6 +65,7 @@ def test_both_forms_are_the_concatenation(dtype, form):
     [
         {"batch": 1, "candidates": 1, "steps": 1, "dim": 1, "units": 1},
         {"steps": 2, "dim": 7},
+        {"candidates": 1},
     ],
     ids=str,
 )
@@ -129,6 +131,20 @@ def test_both_forms_have_the_gradient_of_the_concatenation(form):
 )
 def test_the_longer_of_steps_and_dim_decides_the_form(shape, form):
     assert din_form(shape) == form
+
+
+@pytest.mark.parametrize(("form", "products"), [("fold", 1), ("split", 3)])
+def test_a_form_is_the_one_that_is_asked_for(monkeypatch, form, products):
+    """They give the same numbers; what differs is how many products."""
+    calls = []
+
+    def watched(*arguments):
+        calls.append(arguments)
+        return linear(*arguments)
+
+    monkeypatch.setattr("kseq.ops.attention.linear", watched)
+    compute(din_hidden, "float32", *arrays(), form)
+    assert len(calls) == products
 
 
 def test_the_form_is_folded_unless_told_otherwise():

@@ -9,6 +9,7 @@ from keras import ops
 from kseq.ops import multi_head, multi_head_attention
 from kseq.ops.backends.plain import no_form
 from kseq.ops.multi_head import ATTENTION_TYPES, _group_size
+from tests.arrays import to_numpy
 from tests.ops.compute import (
     assert_close,
     compute,
@@ -103,6 +104,68 @@ def test_one_head_is_taken_in_groups():
         attend("additive", most_scores=1), "float32", *one, *WEIGHTS["additive"]
     )
     assert_close(got, expected_of("additive")[:, :1], "float32")
+
+
+@each_type
+def test_one_head(kind):
+    one = [x[:, :1] for x in (QUERY, KEYS, VALUES)]
+    got = compute(attend(kind), "float32", *one, *WEIGHTS.get(kind, ()))
+    assert_close(got, expected_of(kind)[:, :1], "float32")
+
+
+def test_one_number_a_head():
+    one = [x[..., :1] for x in (QUERY, KEYS, VALUES)]
+    got = compute(attend("scaled_dot_product"), "float32", *one)
+    allowed = np.repeat(VALID[:, None], 3, axis=1)
+    for h in range(2):
+        s = scores(one[0][:, h], one[1][:, h], "scaled_dot_product", ())
+        expected = softmax(s, allowed) @ one[2][:, h]
+        assert_close(got[:, h], expected, "float32")
+
+
+@pytest.mark.parametrize("kind", ["additive", "cos"])
+def test_groups_are_of_the_sizes_at_hand(monkeypatch, kind):
+    told = []
+
+    def watched(query, values, *sizes):
+        told.append((tuple(query.shape), tuple(values.shape), *sizes))
+
+    monkeypatch.setattr(multi_head, "_group_size", watched)
+    monkeypatch.setattr(multi_head, "fused_attention", no_form)
+    function = attend(kind, most_scores=77, max_steps=9)
+    compute(function, "float32", *given(kind))
+    assert told == [(QUERY.shape, VALUES.shape, kind == "additive", 9, 77)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "dropout", "asked"),
+    [
+        ("cos", None, True),
+        ("scaled_dot_product", None, True),
+        ("ln", None, True),
+        ("additive", None, False),
+        ("cos", lambda shown: shown, False),
+    ],
+)
+def test_attention_of_the_backend_s_own_is_taken(
+    monkeypatch, kind, dropout, asked
+):
+    told = []
+
+    def own(query, keys, values, query_valid, valid, blinding):
+        told.append((to_numpy(query_valid), to_numpy(valid), blinding))
+        return query * 0 + 7
+
+    monkeypatch.setattr(multi_head, "fused_attention", own)
+    function = attend(
+        kind, dropout=dropout, blinding=True, query_valid=QUERY_VALID
+    )
+    got = compute(function, "float32", *given(kind))
+    assert bool(told) == bool(np.all(got == 7)) == asked
+    for query_valid, valid, blinding in told:
+        np.testing.assert_array_equal(query_valid, QUERY_VALID)
+        np.testing.assert_array_equal(valid, VALID)
+        assert blinding is True
 
 
 @pytest.mark.parametrize(("size", "groups"), [(1, 3), (2, 2)])
