@@ -50,7 +50,7 @@ LARGEST = {
 
 # Of float16, whose largest number is 65504. Where it is less a product with a
 # kernel would be larger.
-LARGEST_HALF = dict.fromkeys(LARGEST, 16000.0) | {
+LARGEST_HALF = dict.fromkeys(LARGEST, 1.6e4) | {
     "attention-sigmoid": 1e3,
     "attention-softmax-split": 50.0,
     "attention-dice-training": 50.0,

@@ -1,4 +1,4 @@
-"""NaN in a step that counts reaches the result of its own example only."""
+"""NaN in a step that counts reaches its own example's result, no other's."""
 
 import inspect
 
