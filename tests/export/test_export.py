@@ -317,6 +317,16 @@ def test_onnx(tmp_path):
         check(gru(), place, INPUTS)
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="OpenVINO's route is PyTorch")
+def test_openvino(tmp_path):
+    needs("openvino", "scipy")
+    place = tmp_path / "model.xml"
+    assert export(model(), place, INPUTS).any_steps
+    assert export(gru(), place, INPUTS, steps=4).steps == (4,)
+    with pytest.raises(ExportError, match=r"of 3 rows .* the file's outputs"):
+        check(gru(seed=1), place, INPUTS, steps=4)
+
+
 def contents(folder):
     return {
         p.relative_to(folder): p.read_bytes()
