@@ -65,12 +65,24 @@ def export(
             is still there. It says what works.
         ValueError: an argument is not as it should be.
 
-    Example (what it prints, not run here: the packages are not kseq's):
+    Example:
 
-        from kseq.export import export
-
-        report = export(model, "model.onnx", features, steps=50)
-        print(report)
+    >>> import os, tempfile
+    >>> import keras
+    >>> import numpy as np
+    >>> from kseq.export import export
+    >>> from kseq.feature_column import SparseFeat, VarLenSparseFeat
+    >>> from kseq.models import DIN
+    >>> item = SparseFeat("item", 100, embedding_dim=8)
+    >>> clicks = SparseFeat("hist_item", 100, 8, embedding_name="item")
+    >>> model = DIN([item, VarLenSparseFeat(clicks, maxlen=None)], ["item"])
+    >>> history = np.array([[7, 9, 0, 0], [0, 0, 0, 0]])
+    >>> features = {"item": np.array([3, 4]), "hist_item": history}
+    >>> suffix = ".pt2" if keras.backend.backend() == "torch" else ""
+    >>> path = os.path.join(tempfile.mkdtemp(), f"model{suffix}")
+    >>> report = export(model, path, features, steps=4)
+    >>> report.batch_sizes, report.steps, report.difference < 1e-5
+    ((2, 1), (4,), True)
     """
     path = Path(path)
     task = _Task(
