@@ -43,7 +43,7 @@ def import_keras() -> None:
         if missing not in BACKENDS:
             raise
         chosen = os.environ.get("KERAS_BACKEND")
-        others = [name for name in BACKENDS if _is_there(name)]
+        others = [name for name in BACKENDS if is_there(name)]
         raise ModuleNotFoundError(
             f"Keras wants {missing}, which is not installed. KERAS_BACKEND "
             f"is {f'{chosen!r}' if chosen else 'not set'}; it must name a "
@@ -53,7 +53,8 @@ def import_keras() -> None:
         ) from None  # forty lines of Keras would hide it
 
 
-def _is_there(module: str) -> bool:
+def is_there(module: str) -> bool:
+    """Whether a module of this name could be imported."""
     try:
         return importlib.util.find_spec(module) is not None
     except ValueError:  # it is blocked, or half imported

@@ -236,6 +236,13 @@ class _Task:
                     **options,
                 )
         except Exception as error:
+            missing = self.format.missing(keras.backend.backend())
+            if missing:
+                raise ExportError(
+                    f"{self.path}: Keras's exporter needs what is not "
+                    f"installed: pip install {' '.join(missing)} "
+                    f"({_short(error)})"
+                ) from error
             self._fail(f"Keras's exporter fails: {_short(error)}", error)
 
     def compare(self, place: Path) -> Report:
@@ -282,11 +289,29 @@ class _Task:
         return worst
 
     def _fail(self, what: str, error: Exception | None = None) -> NoReturn:
-        raise ExportError(
-            f"{self.path}: {what}. What works for every layer and model of "
-            f"kseq: save the model as .keras, load it "
-            f"{self.format.route}, and export it there"
-        ) from error
+        route = self._route()
+        if route:
+            what += f". What works for every layer and model of kseq: {route}"
+        raise ExportError(f"{self.path}: {what}") from error
+
+    def _route(self) -> str:
+        """What else to do; "" where it was done."""
+        backend, option = self.format.backend, self.format.option
+        given = {
+            "": True,
+            "steps": self.steps is not None or not self.inputs.any_steps,
+            "batch_size": self.batch_size is not None,
+        }[option]
+        here = keras.backend.backend() == backend
+        if here and given:
+            return ""
+        route = "export it"
+        if not here:
+            route = (
+                "save the model as .keras, load it under "
+                f"KERAS_BACKEND={backend}, and export it there"
+            )
+        return route if given else f"{route} with a number for {option}="
 
 
 def _check_place(path: Path, format: Format) -> None:
@@ -313,5 +338,5 @@ def distance(x: Any, y: Any) -> float:
 
 
 def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).rstrip(".!")
     return f"{type(error).__name__}: {text[:300]}{'...' * (len(text) > 300)}"

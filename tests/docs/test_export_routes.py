@@ -1,5 +1,6 @@
 """The page of exports: its routes, and what its table has measured of them."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -60,9 +61,20 @@ def test_every_format_has_a_route_and_its_error_names_it():
     assert {route.format for route in ROUTES} == {*BY_NAME}
     for format in BY_NAME.values():
         backends = [r.backend for r in ROUTES if r.format == format.name]
-        named = re.search(r"KERAS_BACKEND=(\w+)", format.route)[1]
         # The first of each is the one for every layer and model.
-        assert named == backends[0]
+        assert format.backend == backends[0]
+
+
+def test_the_page_names_what_to_install():
+    _, _, table = PAGE.partition(
+        "what runs it | to install |\n|---|---|---|---|\n"
+    )
+    rows = table.partition("\n\n")[0].splitlines()
+    named = {tuple(re.findall(r"`([^`.]+)`", cells(row)[3])) for row in rows}
+    assert named == {
+        (*format.needs, *itertools.chain(*format.exporters.values()))
+        for format in BY_NAME.values()
+    }
 
 
 @pytest.mark.parametrize(
