@@ -71,12 +71,24 @@ def export(
             is still there. It says what works.
         ValueError: an argument is not as it should be.
 
-    Example (what it prints, not run here: the packages are not kseq's):
+    Example:
 
-        from kseq.export import export
-
-        report = export(model, "model.onnx", features, steps=50)
-        print(report)
+    >>> import os, tempfile
+    >>> import keras
+    >>> import numpy as np
+    >>> from kseq.export import export
+    >>> from kseq.feature_column import SparseFeat, VarLenSparseFeat
+    >>> from kseq.models import DIN
+    >>> item = SparseFeat("item", 100, embedding_dim=8)
+    >>> clicks = SparseFeat("hist_item", 100, 8, embedding_name="item")
+    >>> model = DIN([item, VarLenSparseFeat(clicks, maxlen=None)], ["item"])
+    >>> history = np.array([[7, 9, 0, 0], [0, 0, 0, 0]])
+    >>> features = {"item": np.array([3, 4]), "hist_item": history}
+    >>> suffix = ".pt2" if keras.backend.backend() == "torch" else ""
+    >>> path = os.path.join(tempfile.mkdtemp(), f"model{suffix}")
+    >>> report = export(model, path, features, steps=4)
+    >>> report.batch_sizes, report.steps, report.difference < 1e-5
+    ((2, 1), (4,), True)
     """
     path = check_path("path", path)
     task = _Task(
@@ -230,6 +242,13 @@ class _Task:
                     **options,
                 )
         except Exception as error:
+            missing = self.format.missing(keras.backend.backend())
+            if missing:
+                raise ExportError(
+                    f"{self.path}: Keras's exporter needs what is not "
+                    f"installed: pip install {' '.join(missing)} "
+                    f"({_short(error)})"
+                ) from error
             self._fail(f"Keras's exporter fails: {_short(error)}", error)
 
     def compare(self, place: Path) -> Report:
@@ -276,11 +295,29 @@ class _Task:
         return worst
 
     def _fail(self, what: str, error: Exception | None = None) -> NoReturn:
-        raise ExportError(
-            f"{self.path}: {what}. What works for every layer and model of "
-            f"kseq: save the model as .keras, load it "
-            f"{self.format.route}, and export it there"
-        ) from error
+        route = self._route()
+        if route:
+            what += f". What works for every layer and model of kseq: {route}"
+        raise ExportError(f"{self.path}: {what}") from error
+
+    def _route(self) -> str:
+        """What else to do; "" where it was done."""
+        backend, option = self.format.backend, self.format.option
+        given = {
+            "": True,
+            "steps": self.steps is not None or not self.inputs.any_steps,
+            "batch_size": self.batch_size is not None,
+        }[option]
+        here = keras.backend.backend() == backend
+        if here and given:
+            return ""
+        route = "export it"
+        if not here:
+            route = (
+                "save the model as .keras, load it under "
+                f"KERAS_BACKEND={backend}, and export it there"
+            )
+        return route if given else f"{route} with a number for {option}="
 
 
 def _check_place(path: Path, format: Format) -> None:
@@ -309,5 +346,5 @@ def distance(x: Any, y: Any) -> float:
 
 
 def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).rstrip(".!")
     return f"{type(error).__name__}: {text[:300]}{'...' * (len(text) > 300)}"

@@ -100,6 +100,11 @@ class Features:
         return self._inputs[name]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Those of all inputs, used or not: DeepCTR's `get_feature_names`."""
+        return tuple(self._inputs)
+
+    @property
     def inputs(self) -> list[Tensor]:
         """The inputs that were used: Keras 3.12 refuses a model of others."""
         return [x for name, x in self._inputs.items() if name in self._used]
@@ -316,7 +321,10 @@ def click_model(
     x = concatenate([x, *features.numbers(others)])
     for layer in head:
         x = layer(x)
-    return ClickModel(features.inputs, x, name=name)
+    model = ClickModel(features.inputs, x, name=name)
+    if len(features.names) > len(features.inputs):
+        model.feature_names = features.names
+    return model
 
 
 def _check_once(columns: list[Any], kind: str, names: Sequence[str]) -> None:

@@ -42,7 +42,12 @@ SEES = {
     },
     "kseq.files": {"kseq.checks"},
     "kseq.scripts": {"kseq.checks"},
-    "kseq.export": {"kseq.checks", "kseq.files", "kseq.types"},
+    "kseq.export": {
+        "kseq.checks",
+        "kseq.files",
+        "kseq.installed",
+        "kseq.types",
+    },
     "kseq.convert": {"kseq.checks", "kseq.files", "kseq.scripts"},
     "kseq.agreement": {
         "kseq",  # only where it lies, to hash its sources
