@@ -44,13 +44,8 @@ def to_floats(
     return x
 
 
-def to_numbers(name: str, x: Any) -> Tensor:
-    """A tensor of floats or integers."""
-    return _of_dtypes(name, x, NUMBERS, "a tensor of floats or integers")
-
-
 def to_lengths(name: str, x: Any) -> Tensor:
-    """As `to_numbers`; truth values are no lengths, perhaps a mask."""
+    """Floats or integers; truth values are no lengths, perhaps a mask."""
     return _of_dtypes(name, x, NUMBERS, "integers or whole floats")
 
 
