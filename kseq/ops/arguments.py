@@ -44,11 +44,6 @@ def to_floats(
     return x
 
 
-def to_numbers(name: str, x: Any) -> Tensor:
-    """A tensor of floats or integers."""
-    return _of_dtypes(name, x, NUMBERS, "a tensor of floats or integers")
-
-
 def to_lengths(name: str, x: Any) -> Tensor:
     """Lengths as floats; truth values are none, perhaps a mask."""
     _of_dtypes(name, x, NUMBERS, "integers or whole floats")
