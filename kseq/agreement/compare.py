@@ -203,7 +203,7 @@ def _compare_key(
             comparison.fail(kind, key, f"{kind}s differ: {told}")
             return
     dtype = next(iter(held.values())).dtypes[key]
-    scale = _scale(key, held, references)
+    scale = _scale(key, held)
     for difference in _differences(key, values, scale, dtype):
         comparison.differences.append(difference)
         if not difference.within:
@@ -216,9 +216,7 @@ def _compare_key(
             )
 
 
-def _scale(
-    key: str, held: dict[str, Record], references: dict[str, Any]
-) -> float:
+def _scale(key: str, held: dict[str, Record]) -> float:
     """The largest value of the whole computation: all outputs, or gradients.
 
     Not of the array alone: a gradient that is 0 but for rounding, such as that

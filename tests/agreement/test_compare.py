@@ -340,3 +340,42 @@ def test_keys_are_compared_in_their_order():
 def test_runs_are_told_as_they_were():
     a, b = record("a"), record("b")
     assert compare_records([a, b]).runs == [a.run, b.run]
+
+
+def test_runs_of_a_folder_must_be_there(tmp_path):
+    for name in "ab":
+        record(name).save(tmp_path / f"{name}.npz")
+    found = compare(tmp_path, runs=("a", "b", "z"))
+    assert failures(found) == [("missing run", "z", "no record of this run")]
+
+
+def test_small_numbers_are_their_own_scale():
+    a, b = (holding(n, np.array([v])) for n, v in (("a", 0.25), ("b", 0.125)))
+    (found,) = compare_records([a, b]).differences
+    assert found.relative == 0.5
+
+
+def test_names_of_arrays_may_hold_slashes():
+    a, b = record("a"), record("b")
+    for r in (a, b):
+        r.values = {"pool/float32/fit/weight 0 x/y/z": np.ones(1)}
+        r.dtypes = dict.fromkeys(r.values, "float32")
+    (found,) = compare_records([a, b]).differences
+    assert (found.case, found.dtype, found.kind, found.array) == (
+        *("pool", "float32", "fit", "weight 0 x/y/z"),
+    )
+
+
+def test_halves_are_subtracted_in_64_bits():
+    a, b = (
+        holding(n, np.array([v], "float16"), dtype="float16")
+        for n, v in (("a", 60000), ("b", -60000))
+    )
+    (found,) = compare_records([a, b]).differences
+    assert (found.absolute, found.relative) == (120000.0, 2.0)
+
+
+def test_the_first_may_be_farther():
+    a = record("a")
+    change_value(a)
+    assert compare_records([a, record("b")]).differences[0].farther == "a"

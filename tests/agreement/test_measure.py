@@ -243,6 +243,19 @@ def test_a_training(alone):
 
 
 @needs("fit")
+def test_a_training_is_of_one_batch_and_says_nothing(capsys):
+    many = np.arange(40.0 * 2 * 3).reshape(40, 2, 3) % 7
+    layer = keras.layers.Identity
+    found = measure(Case("same", lambda: (layer(), many)), "float32", "fit")
+    (target,) = cotangents_of([many], "float32")
+    scale = rounded(np.random.default_rng([1, 0]).normal(size=3) / 2, "float32")
+    first = ((many * scale - target) ** 2).sum() / 40
+    np.testing.assert_allclose(found["losses of output 0"][0], first, rtol=1e-5)
+    told = capsys.readouterr()
+    assert told.out == told.err == ""
+
+
+@needs("fit")
 def test_a_training_of_two_outputs():
     class Split(keras.layers.Layer):
         def call(self, x):

@@ -146,6 +146,29 @@ def test_the_terminal_of_runs_that_agree():
     ]
 
 
+def test_numbers_stand_at_the_right():
+    lines = printed(agreeing())
+    (row,) = (line for line in lines if "float32 fit" in line)
+    assert row.startswith("│ float32 fit     │     1 │      1.0e-06 │")
+    assert row.endswith("│ 5e-05 │ pool, a and b&                  │")
+
+
+def test_what_is_long_is_not_broken():
+    comparison = failing()
+    comparison.fail("error", "pool", "long " * 40 + "end")
+    told = "error pool: " + "long " * 40 + "end"
+    assert told in printed(comparison)
+    console = Console(file=io.StringIO(), width=60)
+    print_report(comparison, console)
+    assert "float32 gradients compiled" in console.file.getvalue()
+
+
+def test_a_backend_has_one_version():
+    versions = {"tensorflow": "2.21", "tensorflow-cpu": "2.20"}
+    both = Comparison([run("a", "tensorflow", versions)])
+    assert ["a", "tensorflow 2.21", "cpu", "today", ""] in cells(printed(both))
+
+
 def test_the_terminal_of_runs_that_do_not():
     assert printed(failing())[-4:] == [
         "tolerance pool/float32/gradients_compiled/input 0: [red] & too far "
