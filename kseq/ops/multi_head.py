@@ -55,8 +55,9 @@ def multi_head_attention(
 
     Args:
         query: `(batch, heads, queries, dim)`.
-        keys: `(batch, heads, steps, dim)`.
-        values: `(batch, heads, steps, dim)`.
+        keys: `(batch, heads, steps, dim)`, 0 in steps that do not count: see
+            `kseq.ops.zero_padding`.
+        values: `(batch, heads, steps, dim)`, alike.
         valid: bool `(batch, steps)` of the keys.
         attention_type: one of those above.
         weights: "ln": gamma and beta of the queries, then of the keys;
