@@ -70,7 +70,8 @@ def multi_head_attention(
 
     Args:
         query: float `(batch, heads, queries, dim)`.
-        keys: float `(batch, heads, steps, dim)`, taken in the dtype of `query`.
+        keys: float `(batch, heads, steps, dim)`, taken in the dtype of `query`;
+            0 in steps that do not count: see `kseq.ops.zero_padding`.
         values: as `keys`.
         valid: bool `(batch, steps)` of the keys.
         attention_type: one of those above.

@@ -285,7 +285,9 @@ def layer_normalize(
 
 
 def l2_normalize(x: Tensor) -> Tensor:
-    r"""$x / \lVert x \rVert_2$ over the last axis; 0 for 0, gradient too.
+    r"""$x / \max(\lVert x \rVert_2, 10^{-6})$ over the last axis.
+
+    So 0 for 0, gradient too.
 
     Args:
         x: float `(..., dim)`; summed in float32 where it is half.
