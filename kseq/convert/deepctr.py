@@ -93,7 +93,22 @@ def load_h5(
             f" (of AGRU and AUGRU DeepCTR saves none: layer_names={missing}, "
             f"on the command line {options}, loads all others)"
         )
+    if others := _of_the_file_alone(layers):
+        expected += (
+            f" (the file looks like another model's, or that of other columns: "
+            f"{model.name} has nothing for its {', '.join(others)}, nor does "
+            "layer_names say what has)"
+        )
     return place("filepath", expected, Words(filepath), layers)
+
+
+def _of_the_file_alone(layers: Sequence[Sequence[Pair]]) -> list[str]:
+    """The file's layers of which the model has no weight."""
+    return [
+        pairs[0].source.partition("/")[0]
+        for pairs in layers
+        if all(pair.weight is None for pair in pairs)
+    ]
 
 
 def _never_saved(

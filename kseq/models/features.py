@@ -124,7 +124,28 @@ class Features:
         known = {c.name: c.maxlen for c in self._over_time if c.maxlen}
         if len({*known.values()}) > 1:
             refuse("maxlen", "one for all histories or sessions", known)
+        tables = {prefix + c.name: c.embedding_name for c in self.candidate}
+        apart = [c.name for c in found if c.embedding_name != tables[c.name]]
+        if apart:
+            self._check_widths(found)
+            warnings.warn(
+                f"{apart} have other embedding tables than the candidate's "
+                f"features: embedding_name={[tables[name] for name in apart]} "
+                "makes them share, so that attention compares like with like",
+                stacklevel=4,
+            )
         return found
+
+    def _check_widths(self, found: list[VarLenSparseFeat]) -> None:
+        """Refuse columns that attention cannot compare with the candidate."""
+        sides = found, self.candidate
+        if len({sum(c.embedding_dim for c in side) for side in sides}) > 1:
+            refuse(
+                "embedding_dim",
+                "the candidate's width in all, which attention compares with "
+                "(embedding_name shares a table)",
+                {c.name: c.embedding_dim for side in sides for c in side},
+            )
 
     def history(self, prefix: str = "hist_") -> list[VarLenSparseFeat]:
         """The columns of a history, which is compared with the candidate."""

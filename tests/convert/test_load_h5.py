@@ -251,17 +251,32 @@ def test_a_damaged_file_is_refused_or_loads(model, path):
     assert all(words.startswith("filepath: expected ") for words in said)
 
 
-@pytest.mark.parametrize("name", ["bst", "dsin", "dien_gru", "din_hash"])
-def test_another_model_s_file_is_refused(name, model, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("bst", "transformer"),
+        (
+            "dsin",
+            "attention_sequence_pooling_layer_1, sparse_emb_1-item, "
+            "sparse_emb_2-cate, transformer, sparse_emb_0-user, bi_lstm",
+        ),
+        ("dien_gru", "gru1, gru2"),
+        ("din_hash", "sparse_seq_emb_tag"),
+    ],
+)
+def test_another_model_s_file_is_refused(name, layers, model, tmp_path):
     path = recorded.write(recorded.case(name), "weights", tmp_path)
     said = refused(model, path, "filepath: expected an array for each weight")
     assert f"received {path}" in said
+    assert "looks like another model's" in said
+    assert f": DIN has nothing for its {layers}, nor does" in said
 
 
 def test_only_the_layers_at_fault_are_shown(model, path):
     with h5py.File(path, "r+") as file:
         without_a_weight(file)
     said = refused(model, path, "expected an array for each weight of DIN")
+    assert "another model's" not in said
     assert "dnn/bias1 (16,)   given: dnn/bias1:0 (16,)\n" in said
     assert ATTENTION not in said
 
