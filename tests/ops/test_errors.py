@@ -146,6 +146,23 @@ def mask(*shape):
             "query: expected a tensor of rank 4; received shape (2, 3, 4)",
         ),
         (
+            lambda: attention_weights(X, np.ones(2, bool)),
+            "valid: expected a tensor of rank 2; received shape (2,)",
+        ),
+        (
+            lambda: attention_weights(X, np.ones((3, 4), bool)),
+            "valid and scores: expected equal sizes on axis 0; "
+            "received {'valid': (3, 4), 'scores': (2, 3, 4)}",
+        ),
+        *(
+            (
+                lambda shape=shape: zero_padding(X, np.ones(shape, bool)),
+                "mask: expected a tensor of rank 1 or 2 or 3; "
+                f"received shape {shape}",
+            )
+            for shape in ((), (2, 3, 4, 1))
+        ),
+        (
             lambda: attention_weights(X, np.ones((2, 1), bool)),
             "valid and scores: expected equal sizes on axis -1; "
             "received {'valid': (2, 1), 'scores': (2, 3, 4)}",
