@@ -40,3 +40,9 @@ def test_steps_are_counted_beyond_what_a_half_can(half_by_default):
     assert to_numpy(mask).sum() == 4095
     top = to_numpy(kops.k_max(x, 4097, valid=valid))
     assert top.sum() == 4097
+
+
+def test_halves_are_widened_to_32_bits(half_by_default):
+    for dtype in ("float16", "bfloat16"):
+        x = keras.ops.ones((2,), dtype)
+        assert kops.dtype_of(kops.upcast(x)) == "float32"
