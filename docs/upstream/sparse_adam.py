@@ -8,7 +8,9 @@ import numpy as np
 
 
 def first_step(times, rate=0.125):
-    model = keras.Sequential([keras.layers.Embedding(2, 1), keras.layers.Flatten()])
+    model = keras.Sequential(
+        [keras.layers.Embedding(2, 1), keras.layers.Flatten()]
+    )
     model.build((None, 1))
     model.set_weights([np.ones((2, 1), "float32")])
     model.compile(keras.optimizers.Adam(rate), "mse")

@@ -7,7 +7,9 @@ import tensorflow as tf
 from keras import ops
 
 
-@tf.function(input_signature=[tf.TensorSpec((None, 2)), tf.TensorSpec((None, 2))])
+@tf.function(
+    input_signature=[tf.TensorSpec((None, 2)), tf.TensorSpec((None, 2))]
+)
 def run(x, y):
     return ops.scan(lambda h, xy: (h + xy[0], h + xy[1]), x[0], (x, y))[1]
 

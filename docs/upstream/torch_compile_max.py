@@ -9,7 +9,9 @@ from keras import ops
 
 def whole(op):
     torch.compiler.reset()
-    run = torch.compile(lambda x: op(x, axis=1), backend="eager", fullgraph=True)
+    run = torch.compile(
+        lambda x: op(x, axis=1), backend="eager", fullgraph=True
+    )
     try:
         run(torch.ones(2, 3))
     except Exception as error:

@@ -34,7 +34,8 @@ def lengths_to_mask(lengths: Tensor, x: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(valid).tolist()
     [[True, True, True, False], [False, False, False, False]]
     """
-    # At once as floats: int32, which JAX makes of longer ones, would wrap.
+    # At once as floats: int32, which JAX makes of longer ones, would wrap, and
+    # PyTorch gets no uint64 (docs/upstream: jax_int64_wraps, torch_uint64).
     lengths = ops.convert_to_tensor(lengths, "float32")
     x = ops.convert_to_tensor(x)
     check_rank("lengths", lengths.shape, (1, 2))
@@ -175,7 +176,8 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     # NaN is not lower: it counts.
     valid = ops.logical_and(valid, ops.logical_not(wide <= lowest))
     shown = ops.where(valid, wide, lowest)
-    # Not ops.softmax: it warns of an axis of one, which one step is.
+    # Not ops.softmax: it warns of an axis of one, which one step is
+    # (docs/upstream/softmax_of_one.py).
     weights = ops.exp(ops.log_softmax(shown, axis=axis))
     weights = ops.where(valid, weights, 0.0)
     return ops.cast(weights, scores.dtype)
