@@ -34,6 +34,7 @@ pytestmark = pytest.mark.long
 
 BACKEND = keras.backend.backend()
 STEPS, DIM, DEPTH = 10_000, 4, 30
+MANY_STEPS = "tests.reliability.many_steps"
 # Ten thousand terms in another order, or thirty layers of rounding.
 NEAR = 2e-5
 RNG = np.random.default_rng(3)
@@ -259,8 +260,7 @@ def test_gradients_thirty_layers_deep_are_finite(name):
 def test_a_thousand_steps_grow_nothing(model):
     skip_left_out("fit")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.reliability.many_steps"]
-        + ["--model", model],
+        [sys.executable, "-m", MANY_STEPS, "--model", model],
         env=os.environ | {"KERAS_BACKEND": BACKEND},
         capture_output=True,
         text=True,
