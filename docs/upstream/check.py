@@ -1,8 +1,8 @@
 """Runs the scripts here and prints which faults are still there.
 
-`python docs/upstream/check.py`, or with names of scripts. The exit status is 1 where
-a fault is gone: then its workaround in kseq can go, too. A script whose backend is
-not installed is left out.
+`python docs/upstream/check.py`, or with names of scripts. The exit status is 1
+where a fault is gone: then its workaround in kseq can go, too. A script whose
+backend is not installed is left out.
 """
 
 import importlib.util

@@ -1,5 +1,5 @@
 # KERAS_BACKEND: jax
-"""An int64 that int32 cannot hold becomes another number (NumPy's backend, too)."""
+"""An int64 that int32 cannot hold becomes another (NumPy's backend, too)."""
 
 import sys
 

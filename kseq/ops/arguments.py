@@ -45,9 +45,16 @@ def to_floats(
 
 
 def to_lengths(name: str, x: Any) -> Tensor:
-    """Lengths as floats; truth values are none, perhaps a mask."""
-    _of_dtypes(name, x, NUMBERS, "integers or whole floats")
-    # At once: int32, which JAX makes of longer integers, would wrap.
+    """Lengths as floats; truth values are none, perhaps a mask.
+
+    At once: int32, which JAX makes of longer integers, would wrap, and PyTorch
+    gets no uint64 (docs/upstream: jax_int64_wraps, torch_uint64).
+    """
+    expected = "integers or whole floats"
+    if not isinstance(x, np.ndarray):
+        _of_dtypes(name, x, NUMBERS, expected)
+    elif x.dtype.name not in NUMBERS:
+        refuse(name, expected, Words(f"dtype {x.dtype.name}"))
     return ops.convert_to_tensor(x, "float32")
 
 

@@ -205,7 +205,8 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     # NaN is not lower: it counts.
     valid = ops.logical_and(valid, ops.logical_not(wide <= lowest))
     shown = ops.where(valid, wide, lowest)
-    # Not ops.softmax: it warns of an axis of one, which one step is.
+    # Not ops.softmax: it warns of an axis of one, which one step is
+    # (docs/upstream/softmax_of_one.py).
     weights = ops.exp(ops.log_softmax(shown, axis=axis))
     weights = ops.where(valid, weights, 0.0)
     return ops.cast(weights, scores.dtype)

@@ -3,7 +3,8 @@
 Keras computes several operations in 32 bits although their inputs have 64
 (``ops.matmul`` on PyTorch, ``ops.tanh`` and ``ops.mean`` on JAX, its ``Dense``
 and ``BatchNormalization`` layers), and half precision sums lose digits. kseq's
-own mathematics goes through the forms below instead.
+own mathematics goes through the forms below instead. docs/upstream shows it:
+torch_matmul_float64, jax_tanh_float64, torch_mean_float64, jax_mean_float64.
 """
 
 from collections.abc import Sequence
@@ -311,6 +312,7 @@ def l2_normalize(x: Tensor) -> Tensor:
     wide = upcast(x)
     wide = wide / _size(wide)
     squares = ops.sum(wide * wide, axis=-1, keepdims=True)
-    # A select and not ops.maximum, which rounds 64 bits on PyTorch.
+    # A select and not ops.maximum, which rounds 64 bits on PyTorch
+    # (docs/upstream/torch_maximum_float64.py).
     squares = ops.where(squares > 1e-12, squares, 1e-12)
     return ops.cast(wide / ops.sqrt(squares), x.dtype)

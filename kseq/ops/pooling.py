@@ -114,7 +114,8 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
             shown, [[0, 0], [0, 1], [0, 0]], constant_values=-math.inf
         )
     some = ops.any(valid, axis=1, keepdims=True)
-    # Not ops.max: torch.compile cannot look into Keras's.
+    # Not ops.max: torch.compile cannot look into Keras's
+    # (docs/upstream/torch_compile_max.py).
     return ops.where(some, ops.amax(shown, axis=1), 0.0)
 
 

@@ -8,7 +8,8 @@ from tests.layers.examples import ARRAYS, EXAMPLES, LENGTHS, names, with_steps
 
 NO_STEPS = [e for e in EXAMPLES if e.steps_at is None and e.least_steps == 1]
 
-# The whole process ends, or the tensor cannot be read, depending on the CPU.
+# The whole process ends, or the tensor cannot be read, depending on the CPU
+# (docs/upstream/openvino_no_steps.py).
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() == "openvino",
     reason="OpenVINO stops with a floating point exception in products of "

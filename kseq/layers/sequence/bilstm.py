@@ -161,7 +161,8 @@ class BiLSTM(SequenceLayer):
             ),
             self.add_weight(
                 shape=(self.units, 4 * self.units),
-                # Drawn in float32: no backend orthogonalises in halves.
+                # Drawn in float32: no backend orthogonalises in halves
+                # (docs/upstream/orthogonal_float16.py).
                 initializer=lambda shape, dtype=None: ops.cast(
                     orthogonal(shape, "float32"), dtype
                 ),

@@ -47,7 +47,8 @@ def fused_attention(
         seen = seen - pad(own, (0, queries - own.shape[1]))
     found = scaled_dot_product_attention(query, keys, values, mask, scale=1.0)
     answered = torch.logical_and(seen > 0, query_valid)[:, None, :, None]
-    # Of scores that are all NaN it makes 0, of the sum of weights as well.
+    # Of scores that are all NaN it makes 0, of the sum of weights as well
+    # (docs/upstream/torch_attention_nan.py).
     known = found[..., -1:] != 0
     other = torch.where(answered, math.nan, 0.0).to(found.dtype)
     return torch.where(answered & known, found[..., :-1], other)
