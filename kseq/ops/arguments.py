@@ -54,7 +54,7 @@ def to_lengths(name: str, x: Any) -> Tensor:
     if not isinstance(x, np.ndarray):
         _of_dtypes(name, x, NUMBERS, expected)
     elif x.dtype.name not in NUMBERS:
-        refuse(name, expected, Words(f"dtype {x.dtype.name}"))
+        refuse(name, expected, Words(f"dtype {x.dtype}"))
     return ops.convert_to_tensor(x, "float32")
 
 
