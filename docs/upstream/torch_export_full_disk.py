@@ -1,24 +1,24 @@
-"""PyTorch ends the process where the disk is full: `torch.export.save`.
+# KERAS_BACKEND: torch
+"""torch.export.save ends the process where the disk is full.
 
-    python docs/upstream/torch_export_full_disk.py
-
-ends by SIGABRT (seen with torch 2.13.0): the archive's writer throws while it
-is destroyed. `torch.save` raises a RuntimeError, which can be caught.
-
-In kseq: `kseq.export.export` writes beside the old file, which so is whole.
+`torch.save` raises a RuntimeError, which can be caught.
 """
 
-import resource
-import tempfile
-from pathlib import Path
+import subprocess
+import sys
 
-import torch
-
+CODE = """
+import resource, tempfile, torch
 with tempfile.TemporaryDirectory() as folder:
     program = torch.export.export(torch.nn.Linear(3, 3), (torch.ones(3),))
     # As a full disk: no file grows beyond 100 bytes.
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
     try:
-        torch.export.save(program, Path(folder) / "program.pt2")
-    except Exception as error:
-        print("mended: it raises", repr(error))
+        torch.export.save(program, folder + "/program.pt2")
+    except Exception:
+        pass
+"""
+got = subprocess.run([sys.executable, "-c", CODE], capture_output=True)
+print("expected: exit status 0")
+print("got:      exit status", got.returncode)
+sys.exit(got.returncode == 0)

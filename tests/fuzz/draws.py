@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from hypothesis import strategies as st
 
-from kseq.ops.numerics import HALF_DTYPES
+from kseq.ops.dtypes import HALF_DTYPES
 from tests.fuzz.drawn import Drawn
 
 # OpenVINO stops the process in products of tensors without elements.

@@ -19,7 +19,7 @@ from kseq.agreement.measure import (
 from kseq.agreement.numbers import cotangents_of, seed_weights
 from kseq.agreement.record import to_numpy
 from kseq.agreement.tables import DTYPES, left_out, tolerance
-from kseq.ops.numerics import LOWEST
+from kseq.ops.dtypes import LOWEST
 from tests.fuzz.draws import TINY, family
 from tests.fuzz.examples import each, examples
 from tests.fuzz.layers import LAYERS, TOLD, auxiliary_loss
