@@ -1,5 +1,7 @@
 """What is computed of a case, against the same in NumPy."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -45,6 +47,7 @@ class Twice(keras.layers.Layer):
         self.count = self.add_weight(
             shape=(), dtype="int32", trainable=False, name="count"
         )
+        self.last = self.add_weight(shape=(1,), trainable=False, name="last")
         self.built = True
 
     def call(self, inputs, shift=None, power=1):
@@ -65,7 +68,7 @@ def twice():
 
 def twice_in_numpy(inputs, weights):
     x, number = inputs
-    kernel, variance, _ = weights
+    kernel, variance, *_ = weights
     y = x * number * kernel / variance
     return [y + rounded(Y, "float32"), y**2]
 
@@ -118,7 +121,7 @@ def test_the_outputs(kind):
 def test_the_gradients(kind):
     outputs = twice_in_numpy(inputs(), weights())
     first, second = cotangents_of(outputs, "float32")
-    (x, number), (kernel, variance, _) = inputs(), weights()
+    (x, number), (kernel, variance, *_) = inputs(), weights()
     by_number = number / variance
     of_y = first + second * 2 * x * by_number * kernel
     expected = {
@@ -145,6 +148,9 @@ def test_a_gradient_is_of_all_outputs_and_weights():
 
 def test_devices_have_names():
     names = probes.devices()
+    assert probes.device() in ("cpu", "gpu")
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "-1":
+        assert probes.device() == "cpu"
     assert all(isinstance(name, str) for name in names)
     if probes.device() == "cpu":
         assert names[0] == "cpu"
@@ -331,6 +337,11 @@ def test_weights_of_a_seed():
     drawn = np.random.default_rng([3, 0]).normal(size=3) / 2
     np.testing.assert_array_equal(
         to_numpy(layer.kernel), rounded(drawn, "float32")
+    )
+    # What comes behind a counter is drawn too, by its place.
+    drawn = np.random.default_rng([3, 3]).normal(size=1) / 2
+    np.testing.assert_array_equal(
+        to_numpy(layer.last), rounded(drawn, "float32")
     )
 
 

@@ -61,7 +61,7 @@ def test_one_result_for_each_key():
         record.add("pool", "float32", "fit", {"output 0": np.ones(1)})
 
 
-def test_references_are_those_of_a_computation_compiled_or_not():
+def test_references_know_no_compiler():
     record = Record(RUN)
     for case, kind, number in (
         ("pool", "gradients_compiled", 1),

@@ -1,5 +1,6 @@
 """`python -m kseq.agreement run` on a file of anyone's."""
 
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -9,15 +10,23 @@ import numpy as np
 import pytest
 
 import kseq
+from kseq.agreement import probes
 from kseq.agreement.__main__ import main
-from kseq.agreement.cases import load_cases
-from kseq.agreement.record import fingerprint, load_record
+from kseq.agreement.cases import Case, load_cases
+from kseq.agreement.record import (
+    fingerprint,
+    load_record,
+    new_record,
+    to_numpy,
+)
 from kseq.agreement.run import (
     installed,
     loaded_from,
+    record_case,
     record_module,
     sources,
 )
+from kseq.agreement.tables import KINDS, left_out
 
 # Two backends in one environment: the JAX one can compute on NumPy's, which
 # imports it, and the NumPy one on both.
@@ -189,7 +198,11 @@ def test_a_run_without_results_says_why(module, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a file with functions decorated by @case"),
+        (
+            "",
+            "module: expected a file with functions decorated by @case; "
+            "received '{path}'",
+        ),
         (
             """
             import numpy as np
@@ -197,7 +210,8 @@ def test_a_run_without_results_says_why(module, capsys):
             one = Case("one", lambda: (abs, np.ones(2)))
             two = Case("one", lambda: (abs, np.ones(2)))
             """,
-            "cases of different names",
+            "module: expected cases of different names; received "
+            "['one', 'one']",
         ),
         (
             """
@@ -205,7 +219,8 @@ def test_a_run_without_results_says_why(module, capsys):
             @case(dtypes=("float8",))
             def one(): ...
             """,
-            "dtypes of case 'one': expected one of 'float64'",
+            "dtypes of case 'one': expected one of 'float64', 'float32', "
+            "'bfloat16', 'float16'; received 'float8'",
         ),
         (
             """
@@ -213,7 +228,9 @@ def test_a_run_without_results_says_why(module, capsys):
             @case(kinds=("backward",))
             def one(): ...
             """,
-            "kinds of case 'one': expected one of 'forward'",
+            "kinds of case 'one': expected one of 'forward', "
+            "'forward_compiled', 'gradients', 'gradients_compiled', 'fit'; "
+            "received 'backward'",
         ),
         (
             """
@@ -234,8 +251,122 @@ def test_a_run_without_results_says_why(module, capsys):
     ],
 )
 def test_a_wrong_file_is_refused(module, text, message):
-    with pytest.raises(ValueError, match=message):
-        load_cases(module(textwrap.dedent(text)))
+    path = module(textwrap.dedent(text))
+    message = re.escape(message.format(path=path))
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        load_cases(path)
+
+
+def test_cases_are_found_in_their_order(module):
+    text = """
+        import numpy as np
+        from kseq.agreement import Case, case
+
+        @case
+        def second():
+            return abs, np.ones(2)
+
+        @case(kinds=("fit",), dtypes=("float16",), reference=max)
+        def first():
+            return abs, np.ones(3)
+
+        again = second
+        third = Case("third", first.build)
+        """
+    found = load_cases(module(textwrap.dedent(text)))
+    assert [c.name for c in found] == ["second", "first", "third"]
+    second, first, third = found
+    assert second.build()[1].shape == (2,)
+    assert second.reference is None
+    assert second.dtypes == third.dtypes == ("float64", "float32")
+    assert second.kinds == third.kinds == KINDS
+    assert first.build()[1].shape == third.build()[1].shape == (3,)
+    assert (first.kinds, first.dtypes, first.reference) == (
+        *(("fit",), ("float16",), max),
+    )
+
+
+def test_a_case_without_a_name_is_refused():
+    with pytest.raises(ValueError, match=r"^name: expected a text"):
+        Case("", lambda: None)
+
+
+def doubled(reference=None):
+    x = np.array([1.0, -2.0])
+    return Case("doubled", lambda: (lambda t: t + t, x), reference)
+
+
+def test_a_case_is_recorded_with_its_reference_once():
+    asked = []
+
+    def reference(inputs, weights):
+        asked.append(inputs)
+        return 2 * inputs[0]
+
+    record = new_record("a", "cpu", "abc")
+    case = doubled(reference)
+    for _ in range(2):
+        record.values.clear()
+        found = record_case(record, case, "float32", "forward")
+        assert to_numpy(found["output 0"]).tolist() == [2.0, -4.0]
+    key = "doubled/float32/forward/output 0"
+    assert record.values[key].tolist() == [2.0, -4.0]
+    assert record.references[key].tolist() == [2.0, -4.0]
+    assert record.references.keys() == record.values.keys()
+    assert record.dtypes == {key: "float32"}
+    assert len(asked) == 1
+    assert not record.left_out
+
+
+def test_what_a_backend_lacks_is_left_out_with_its_reason():
+    record = new_record("a", "cpu", "abc")
+    record.run.backend = "numpy"
+    assert record_case(record, doubled(), "float32", "fit") is None
+    assert record.left_out == {
+        "doubled/float32/fit": left_out("numpy", "fit", "float32")
+    }
+    assert not record.values
+    # It is the record's backend that decides.
+    record.run.backend = "torch"
+    assert record_case(record, doubled(), "float32", "forward") is not None
+
+
+NO_GRADIENTS = "the NumPy backend has no gradients, no fit and no compiler"
+NO_FLOAT64 = "Keras's NumPy backend computes float64 and bfloat16 in float32"
+HALVES = "half precision is compared forward"
+
+
+@pytest.mark.parametrize(
+    ("backend", "kind", "dtype", "why"),
+    [
+        ("torch", "forward", "float64", None),
+        ("torch", "gradients", "float32", None),
+        ("torch", "forward", "bfloat16", None),
+        ("torch", "forward", "float16", None),
+        ("torch", "fit", "bfloat16", HALVES),
+        ("jax", "forward_compiled", "float16", HALVES),
+        ("numpy", "forward", "float32", None),
+        ("numpy", "forward", "float16", None),
+        ("numpy", "forward", "float64", NO_FLOAT64),
+        ("numpy", "forward", "bfloat16", NO_FLOAT64),
+        ("numpy", "fit", "float32", NO_GRADIENTS),
+        ("numpy", "gradients", "float64", NO_GRADIENTS),
+        ("openvino", "forward", "float32", None),
+        ("openvino", "forward", "bfloat16", None),
+    ],
+)
+def test_what_is_left_out(backend, kind, dtype, why):
+    assert left_out(backend, kind, dtype) == why
+
+
+def test_a_record_says_on_what_and_of_which_sources_it_was_made(
+    module, tmp_path
+):
+    path = module(RAISES)
+    record_module(path, tmp_path / "mine.npz")
+    run = load_record(tmp_path / "mine.npz").run
+    assert (run.name, run.device) == ("mine", probes.device())
+    assert run.fingerprint == fingerprint(sources(tmp_path, [path]))
 
 
 def test_a_missing_file_is_refused(tmp_path):

@@ -13,7 +13,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.mutation.results import Mutant, explained, mutants, table
+from tests.mutation.results import (
+    NO_TESTS,
+    NOT_RUN,
+    Mutant,
+    explained,
+    mutants,
+    table,
+)
 from tests.mutation.rooms import ROOMS, Room, Stage
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +58,9 @@ def outcomes(room: Room, out: Path) -> dict[str, Mutant]:
     found: dict[str, Mutant] = {}
     for stage in room.stages:
         for name, mutant in mutants(folder_of(room, stage, out)).items():
-            if name not in found or (found[name].alive and mutant.tried):
+            if name not in found or (
+                found[name].alive and mutant.outcome not in (NOT_RUN, NO_TESTS)
+            ):
                 found[name] = mutant
     return found
 

@@ -46,3 +46,23 @@ def test_halves_are_widened_to_32_bits(half_by_default):
     for dtype in ("float16", "bfloat16"):
         x = keras.ops.ones((2,), dtype)
         assert kops.dtype_of(kops.upcast(x)) == "float32"
+
+
+def test_attention_hides_what_a_half_cannot_say(half_by_default):
+    """In both forms, and in groups, whose loop is given its mask as floats."""
+    x = test_float64.X.astype("float32")[:, None]
+    additive = [x[0, 0, 0] * 0, x[0, 0, 0]]
+    for kind, weights in (("additive", additive), ("cos", [])):
+        whole, grouped = (
+            to_numpy(
+                kops.multi_head_attention(
+                    *(x, x, x, test_float64.MASK, kind, tuple(weights)),
+                    dropout=dropout,
+                    most_scores=most,
+                )
+            )
+            for dropout, most in ((lambda shown: shown, 1 << 20), (None, 7))
+        )
+        assert whole.dtype == grouped.dtype == "float32"
+        assert np.all(np.isfinite(whole))
+        np.testing.assert_allclose(grouped, whole, rtol=1e-5, atol=1e-6)
