@@ -263,3 +263,15 @@ def test_lengths_are_the_mask_of_as_many_steps(lengths, steps):
     for row, length in zip(got.tolist(), lengths, strict=True):
         kept = min(max(length, 0), steps)
         assert row == [True] * kept + [False] * (steps - kept)
+
+
+@pytest.mark.parametrize("more", [0, 2])
+def test_a_score_of_minus_infinity_does_not_count(more):
+    # However much padding there is beside it.
+    scores = np.full((2, 3 + more), -np.inf)
+    scores[0, 1] = 7.0
+    valid = np.arange(3 + more) < np.array([[3], [3]])
+    got = compute(masked_softmax, "float32", scores, valid)
+    expected = np.zeros_like(scores)
+    expected[0, 1] = 1.0
+    np.testing.assert_array_equal(got, expected)
