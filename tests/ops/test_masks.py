@@ -279,3 +279,15 @@ def test_lengths_are_the_mask_of_as_many_steps(lengths, steps):
 def test_of_what_is_not_told_all_counts(shape):
     got = to_numpy(resolve_mask(np.zeros(shape, "float32")))
     np.testing.assert_array_equal(got, np.ones((2, 3), bool))
+
+
+@pytest.mark.parametrize("more", [0, 2])
+def test_a_score_of_minus_infinity_does_not_count(more):
+    # However much padding there is beside it.
+    scores = np.full((2, 3 + more), -np.inf)
+    scores[0, 1] = 7.0
+    valid = np.arange(3 + more) < np.array([[3], [3]])
+    got = compute(masked_softmax, "float32", scores, valid)
+    expected = np.zeros_like(scores)
+    expected[0, 1] = 1.0
+    np.testing.assert_array_equal(got, expected)

@@ -11,6 +11,7 @@ from kseq.ops.backends.plain import no_form
 from kseq.ops.multi_head import ATTENTION_TYPES, _group_size
 from tests.arrays import to_numpy
 from tests.ops.compute import (
+    BACKEND,
     assert_close,
     compute,
     draw,
