@@ -25,6 +25,7 @@ from kseq.layers.core import (
     LocalActivationUnit,
     PredictionLayer,
 )
+from tests.fuzz.draws import EMPTY, STEPS
 from tests.reference import attention as ref_attention
 from tests.reference import pooling as ref_pooling
 from tests.reference import recurrence as ref_recurrence
@@ -304,7 +305,9 @@ class LossOf(AuxiliaryLoss):
 
 def auxiliary_loss(d):
     d.told_lengths = True
-    steps, units = d.sequence("x"), d.one_of((1, 3))
+    # Of one step there is no next one: products of nothing.
+    steps = d.sequence("x", d.one_of(STEPS if EMPTY else STEPS[1:]))
+    units = d.one_of((1, 3))
     hidden, activation = d.one_of(HIDDEN), d.one_of(("sigmoid", "tanh"))
     alpha = d.one_of((1.0, 0.25, 0.0))
 
