@@ -4,6 +4,8 @@ A mask is a bool tensor `(batch, steps)`, True where a step counts. Padding is
 kept out by a select, never by a product: 0 times NaN is NaN.
 """
 
+import math
+
 from keras import ops
 
 from kseq.checks import (
@@ -201,10 +203,8 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     if 0 in scores.shape:  # no backend has a largest of nothing
         return scores
     wide = upcast(scores)
-    lowest = LOWEST[dtype_of(wide)]
-    # NaN is not lower: it counts.
-    valid = ops.logical_and(valid, ops.logical_not(wide <= lowest))
-    shown = ops.where(valid, wide, lowest)
+    valid = ops.logical_and(valid, wide != -math.inf)
+    shown = ops.where(valid, wide, LOWEST[dtype_of(wide)])
     # Not ops.softmax: it warns of an axis of one, which one step is
     # (docs/upstream/softmax_of_one.py).
     weights = ops.exp(ops.log_softmax(shown, axis=axis))
