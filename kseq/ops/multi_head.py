@@ -167,7 +167,7 @@ def multi_head_attention(
             dropout=dropout,
         )
     else:
-        found = _by_groups(query, size, used, _group(score, blinding))
+        found = _by_groups(query, size, used, GROUPS[score, blinding])
     return ops.where(query_valid[:, None, :, None], found, 0.0)
 
 
@@ -289,18 +289,33 @@ def _by_groups(
     return outputs[:, :, :queries]
 
 
-@functools.cache  # one function: what a backend made of it is found again
 def _group(
-    score: Callable[..., Tensor], blinding: bool
-) -> Callable[..., Tensors]:
+    score: Callable[..., Tensor],
+    blinding: bool,
+    inputs: Tensors,
+    states: Tensors,
+    used: Tensors,
+) -> Tensors:
     """The loop's step: a group of queries."""
+    keys, values, valid, *weights = used
+    found = _attend(
+        *inputs,
+        keys,
+        values,
+        valid > 0,
+        *weights,
+        score=score,
+        blinding=blinding,
+    )
+    return (found,)
 
-    def step(inputs: Tensors, states: Tensors, used: Tensors) -> Tensors:
-        keys, values, valid, *weights = used
-        attend = functools.partial(_attend, score=score, blinding=blinding)
-        return (attend(*inputs, keys, values, valid > 0, *weights),)
 
-    return step
+# Made once: what a backend compiled of a step is found again.
+GROUPS = {
+    (score, blinding): functools.partial(_group, score, blinding)
+    for score in (_product, _additive)
+    for blinding in (False, True)
+}
 
 
 def _group_size(

@@ -15,6 +15,8 @@ from kseq.layers.sequence import (
 
 if keras.backend.backend() != "torch":
     pytest.skip("the forms are PyTorch's", allow_module_level=True)
+if probes.device() != "cpu":
+    pytest.skip("the forms are for a CPU", allow_module_level=True)
 
 import torch
 
