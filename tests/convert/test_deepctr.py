@@ -66,6 +66,11 @@ def test_refuses_and_changes_nothing(change):
         np.testing.assert_array_equal(old, to_numpy(weight.value))
 
 
+def test_refuses_what_is_no_layer():
+    with pytest.raises(ValueError, match=r"^layer: expected a Keras layer; r"):
+        set_layer_weights("dice", [])
+
+
 def test_refuses_a_layer_that_is_not_built():
     with pytest.raises(ValueError, match="layer: expected a built layer"):
         set_layer_weights(Dice(), [])

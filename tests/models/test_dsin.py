@@ -84,6 +84,29 @@ def test_the_number_of_sessions_is_an_input():
     assert model.inputs[-1].dtype == "int32"
 
 
+@pytest.mark.parametrize("bias_encoding", [False, True])
+def test_one_session_is_a_model_too(bias_encoding):
+    model = DSIN(
+        [*ONE_OF_EACH, *over_time("sess_0_", 4)],
+        *(CANDIDATE, 1, bias_encoding),
+        dnn_hidden_units=(4,),
+    )
+    seed_weights(model)
+    given = arrays()
+    clicks = predict(model, given)
+    assert np.all(np.isfinite(clicks))
+    moved = given | {"sess_0_item": given["sess_0_item"][::-1]}
+    assert np.abs(predict(model, moved) - clicks).max() > 1e-4
+
+
+def test_the_number_of_sessions_may_be_a_column_s_lengths():
+    counted = tags(length_name="sess_length")
+    model = sessions({"pool_others": True}, counted)
+    named = [x.name for x in model.inputs]
+    assert named.count("sess_length") == 1
+    assert np.all(np.isfinite(predict(model)))
+
+
 def test_the_lstm_drops_what_it_is_told():
     assert BY_NAME["DSIN"].make().get_layer("bi_lstm").dropout_rate == 0.2
     model = BY_NAME["DSIN"].make(lstm_dropout=0)

@@ -472,3 +472,14 @@ def test_a_layer_may_transform_numbers():
     both = [DenseFeat(name, transform_fn=scale) for name in ("a", "b")]
     model = DIN([*both, ITEM, CATE, *over_time("hist_")], CANDIDATE)
     assert [symbol.name for symbol in model.inputs[:2]] == ["a", "b"]
+
+
+def test_lengths_may_be_those_of_another_sequence():
+    """Where the history has none, "seq_length" is taken, as in DeepCTR."""
+    histories = over_time("hist_")
+    given = [*columns()[:-3], *histories, tags(length_name="seq_length")]
+    model = DIEN(given, CANDIDATE, dnn_hidden_units=(4,))
+    click = predict(model)
+    other = arrays()
+    other["seq_length"] = np.ones_like(other["seq_length"])
+    assert np.abs(predict(model, other) - click).max() > 1e-7

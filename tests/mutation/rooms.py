@@ -53,10 +53,13 @@ ROOMS = (
                     "tests/ops/test_pooling.py::test_nothing_pools_to_zeros",
                 ),
             ),
-            # Its own tanh has 32 bits.
+            # Its own tanh has 32 bits, and its loop reads the first states.
             Stage(
                 "jax",
-                ("tests/ops/test_float64.py", "tests/ops/test_multi_head.py"),
+                (
+                    "tests/ops/test_float64.py",
+                    "tests/ops/test_multi_head.py::test_one_head_is_taken_in_groups",
+                ),
             ),
         ),
         without=("kseq/ops/backends/*",),
