@@ -173,9 +173,16 @@ class Drawn:
         )
 
     def predicting(self) -> "Drawn":
-        """Without statistics of a batch."""
+        """As a model is given it: without statistics of a batch.
+
+        And without int64, of which JAX warns that it has none.
+        """
         call = {n: v for n, v in self.call.items() if n != "training"}
-        return replace(self, call=call)
+        lengths = self.lengths and {
+            n: x.astype("int32") if x.dtype == "int64" else x
+            for n, x in self.lengths.items()
+        }
+        return replace(self, call=call, lengths=lengths)
 
     def by_masks(self) -> "Drawn":
         """The same steps, named by masks."""

@@ -18,7 +18,7 @@ from kseq.feature_column import (
     get_feature_names,
 )
 from kseq.models import DIN
-from tests.fuzz.examples import examples
+from tests.fuzz.examples import ASKED, examples
 from tests.models.examples import (
     BY_NAME,
     CANDIDATE,
@@ -81,13 +81,17 @@ def assert_close(got, expected):
     assert np.abs(got - expected).max(initial=0) <= limit
 
 
-each_model = pytest.mark.parametrize("name", MODELS)
+def each_model(*models):
+    """Every model by itself; in the suite any of them in each example."""
+    names = [[name] for name in models] if ASKED else [models]
+    return pytest.mark.parametrize("names", names, ids=" ".join)
 
 
-@each_model
-@examples(1 / 2)
+@each_model(*MODELS)
+@examples(1 / 3)
 @given(data=st.data())
-def test_rows_stay_apart(name, data):
+def test_rows_stay_apart(names, data):
+    name = data.draw(st.sampled_from(names))
     given = draw_arrays(data)
     whole = predict(model(name), given)
     order = np.array(data.draw(st.permutations(range(len(whole)))))
@@ -100,10 +104,11 @@ def test_rows_stay_apart(name, data):
     assert_close(of(slice(at, at + 1)), whole[at : at + 1])
 
 
-@each_model
-@examples(1 / 2)
+@each_model(*MODELS)
+@examples(1 / 3)
 @given(data=st.data())
-def test_more_padding_changes_nothing(name, data):
+def test_more_padding_changes_nothing(names, data):
+    name = data.draw(st.sampled_from(names))
     given = draw_arrays(data)
     more = data.draw(st.sampled_from((1, 3)))
     longer = {
@@ -114,10 +119,11 @@ def test_more_padding_changes_nothing(name, data):
     assert_close(got, predict(model(name), given))
 
 
-@pytest.mark.parametrize("name", ["DIEN-GRU", "DIEN-AUGRU-negatives"])
-@examples(1 / 2)
+@each_model("DIEN-GRU", "DIEN-AUGRU-negatives")
+@examples(1 / 3)
 @given(data=st.data())
-def test_what_lengths_leave_out_is_inert(name, data):
+def test_what_lengths_leave_out_is_inert(names, data):
+    name = data.draw(st.sampled_from(names))
     given = draw_arrays(data)
     valid = np.arange(STEPS) < given["seq_length"][:, None]
     filled = {
@@ -171,7 +177,7 @@ def drawn_columns(draw):
     return draw(st.permutations(columns))
 
 
-@examples(1 / 2)
+@examples(1 / 3)
 @given(columns=drawn_columns(), data=st.data())
 def test_a_model_has_the_inputs_that_its_columns_promise(columns, data):
     expected = {}
