@@ -53,10 +53,12 @@ def folder_of(room: Room, stage: Stage, out: Path) -> Path:
     return out / room.name / str(room.stages.index(stage))
 
 
-def outcomes(room: Room, out: Path) -> dict[str, Mutant]:
-    """All mutants of a room, each with what the stages made of it."""
+def outcomes(
+    room: Room, out: Path, stages: int | None = None
+) -> dict[str, Mutant]:
+    """All mutants of a room, each with what its first stages made of it."""
     found: dict[str, Mutant] = {}
-    for stage in room.stages:
+    for stage in room.stages[:stages]:
         for name, mutant in mutants(folder_of(room, stage, out)).items():
             if name not in found or (
                 found[name].alive and mutant.outcome not in (NOT_RUN, NO_TESTS)
@@ -79,7 +81,8 @@ def run(room: Room, out: Path, processes: int) -> None:
             again = sorted(before & alive(folder))
             if again and not room.sample:
                 mutate(folder, stage.backend, processes, again)
-        found = outcomes(room, out)
+        # Not what later stages made of it in an earlier run.
+        found = outcomes(room, out, number + 1)
         left = [name for name, mutant in found.items() if mutant.alive]
         if not left:
             break
