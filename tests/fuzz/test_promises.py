@@ -69,11 +69,12 @@ def draw_filling(data, drawn):
     """Something that must not matter."""
     if drawn.counts_padding:
         return 7.0
-    lowest = LOWEST[drawn.dtype]
-    tiny = TINY[drawn.dtype]
-    return data.draw(
-        st.sampled_from((np.nan, np.inf, -np.inf, -lowest, lowest, tiny, 7.0))
-    )
+    lowest, tiny = LOWEST[drawn.dtype], TINY[drawn.dtype]
+    fillings = [np.inf, -np.inf, -lowest, lowest, tiny, 7.0]
+    # OpenVINO makes no bfloat16 tensor of one number that is NaN.
+    if (BACKEND, drawn.dtype) != ("openvino", "bfloat16"):
+        fillings.append(np.nan)
+    return data.draw(st.sampled_from(fillings))
 
 
 def call(drawn):
