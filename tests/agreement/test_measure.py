@@ -20,7 +20,11 @@ from kseq.agreement.numbers import cotangents_of, rounded, seed_weights
 from kseq.agreement.record import to_numpy
 from kseq.agreement.reference import complex_step_gradients
 from kseq.agreement.tables import left_out
+<<<<<<< HEAD
 from tests.layers.checks import skip_left_out
+=======
+from kseq.ops.numerics import dtype_of
+>>>>>>> mutation
 
 BACKEND = keras.backend.backend()
 X = np.array([[0.3, -1.7, 2.1], [1.0 / 3, 0.0, -0.9]])
@@ -130,6 +134,32 @@ def test_the_gradients(kind):
     }
     assert_equal(measure(TWICE, "float32", kind), expected, 1e-5)
     assert_equal(reference_values(TWICE, "float32", kind), expected, 1e-12)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_is_to_be_compiled_is(monkeypatch, compiled):
+    """The same numbers would not show it."""
+    told = []
+
+    def forward(layer, inputs, kwargs, compiled):
+        told.append(("forward", compiled))
+        return [ops.convert_to_tensor(inputs)]
+
+    def gradients(layer, inputs, kwargs, cotangents, compiled):
+        told.append(("gradients", compiled))
+        assert dtype_of(cotangents[0]) == "float32"
+        return [], []
+
+    monkeypatch.setattr(probes, "forward", forward)
+    monkeypatch.setattr(probes, "gradients", gradients)
+    case = Case("f", lambda: (abs, X))
+    for kind in ("forward", "gradients"):
+        measure(case, "float32", kind + "_compiled" * compiled)
+    assert told == [
+        ("forward", compiled),
+        ("forward", False),  # what the gradients are weighed by
+        ("gradients", compiled),
+    ]
 
 
 def test_what_has_no_reference():

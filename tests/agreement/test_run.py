@@ -272,10 +272,15 @@ def test_cases_are_found_in_their_order(module):
 
         again = second
         third = Case("third", first.build)
+        def plain():
+            return abs, np.ones(4)
+
+        fourth = case(plain, kinds=("forward",))
         """
     found = load_cases(module(textwrap.dedent(text)))
-    assert [c.name for c in found] == ["second", "first", "third"]
-    second, first, third = found
+    assert [c.name for c in found] == ["second", "first", "third", "plain"]
+    second, first, third, fourth = found
+    assert fourth.kinds == ("forward",)
     assert second.build()[1].shape == (2,)
     assert second.reference is None
     assert second.dtypes == third.dtypes == ("float64", "float32")
@@ -403,6 +408,15 @@ def test_what_is_installed_within_the_folder_does_not_decide():
     assert not [p for p in loaded if p.is_relative_to(root / "kseq")]
     assert not [p for p in loaded if "site-packages" in p.parts]
     assert not loaded_from(Path(keras.__file__).parent)
+
+
+def test_the_sources_are_all_of_kseq_s_and_those_that_are_named(tmp_path):
+    folder = Path(kseq.__file__).parent
+    named = tmp_path / "cases" / "mine.py"
+    found = sources(tmp_path, [named])
+    assert found.pop("cases/mine.py") == named
+    assert found["kseq/agreement/run.py"] == folder / "agreement" / "run.py"
+    assert {*found.values()} == {*folder.rglob("*.py")}
 
 
 def test_where_the_sources_lie_changes_no_fingerprint(tmp_path):
