@@ -141,7 +141,7 @@ WANTED = """\
 Ratios are peer / kseq, so above 1 kseq takes less. What other whole runs gave
 stands behind what this one did; the median of all decides. A spread is the
 largest less the smallest, of the median, where that is more than a tenth.
-[What is not reached, and why](../../docs/performance.md#not-reached-and-why).
+What is not reached, and why, stands in `docs/performance.md`.
 """
 MEMORY = """\
 What the first step of training adds at most to a process that has built its

@@ -20,11 +20,8 @@ from kseq.agreement.numbers import cotangents_of, rounded, seed_weights
 from kseq.agreement.record import to_numpy
 from kseq.agreement.reference import complex_step_gradients
 from kseq.agreement.tables import left_out
-<<<<<<< HEAD
+from kseq.ops.dtypes import dtype_of
 from tests.layers.checks import skip_left_out
-=======
-from kseq.ops.numerics import dtype_of
->>>>>>> mutation
 
 BACKEND = keras.backend.backend()
 X = np.array([[0.3, -1.7, 2.1], [1.0 / 3, 0.0, -0.9]])
