@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import io
 import json
 import platform
 import zipfile
@@ -103,10 +104,12 @@ class Record:
         }
         arrays = {f"value/{k}": v for k, v in self.values.items()}
         arrays |= {f"reference/{k}": v for k, v in self.references.items()}
+        # Not into the file: where the disk is full, NumPy 2.1 leaves an archive
+        # open that complains when it is collected.
+        made = io.BytesIO()
+        np.savez_compressed(made, header=np.array(json.dumps(header)), **arrays)
         with replacing(Path(path)) as file:
-            np.savez_compressed(
-                file, header=np.array(json.dumps(header)), **arrays
-            )
+            file.write(made.getvalue())
 
 
 def new_record(name: str, device: str, fingerprint: str) -> Record:
