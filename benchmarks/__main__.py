@@ -54,6 +54,13 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--quick", action="store_true", help="a minute or two: a few of each")
     add("--growth", action="store_true", help="time and memory against size")
+    add(
+        "--kinds",
+        nargs="+",
+        default=growth.KINDS,
+        choices=growth.KINDS,
+        help="of growth",
+    )
     add("--again", action="store_true", help="another run beside the first")
     add("--page", action="store_true", help="measure nothing, write the page")
     add("--works", nargs="+", default=[], help="names, or words in them")
@@ -96,17 +103,19 @@ def _times(options: argparse.Namespace, console: Console) -> None:
         for repeat in old:
             (options.out / repeat).unlink()
     rows = measure.times(names, contenders, options.rounds, options.seconds)
+    start = time.monotonic()
     results.times.extend(_watched(rows, console, "work"))
     results.save(options.out, name)
     if not options.no_memory:
         rows = measure.peaks(results.times, MEMORY)
         results.peaks.extend(_watched(rows, console, "work", "memory of "))
-        results.save(options.out, name)
+    results.about["minutes"] = round((time.monotonic() - start) / 60, 1)
+    results.save(options.out, name)
     report.show(results, console)
 
 
 def _growth(options: argparse.Namespace, console: Console) -> None:
-    rows = growth.measure(growth.contenders(options.frameworks))
+    rows = growth.measure(growth.contenders(options.frameworks), options.kinds)
     points = list(_watched(rows, console, "kind", "growth of "))
     growth.save(options.out, about(options.core), points)
 

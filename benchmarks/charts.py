@@ -22,6 +22,9 @@ KINDS = {
     "transformer": "Transformer",
     "pooling": "pooling",
     "weighted": "pooling",
+    "k_max": "k-max",
+    "positions": "positions",
+    "bias": "bias",
 }
 PEERS = 0.35  # opacity of those that are not kseq
 STYLE = {
@@ -70,8 +73,12 @@ def draw(results: Results, folder: Path) -> dict[str, str]:
 
 
 def save(figure: Figure, path: Path) -> None:
+    # Imported here, as in text.py.
+    from kseq.files import replacing_path
+
     # No date in the file: the same picture is the same bytes.
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    with replacing_path(path) as place:
+        figure.savefig(place, dpi=120, metadata={"Software": None})
 
 
 def _times(results: Results, work: str) -> Iterable[tuple[str, Any]]:

@@ -12,11 +12,22 @@ from typing import Any
 
 from benchmarks.lineup import LINEUP, Contender
 from benchmarks.measure import KEEP_MEMORY, Remote
+from benchmarks.text import write_text
 from benchmarks.works import Work
 
 NAME = "growth.json"
 CONTENDERS = ("kseq-graph", "kseq-torch", "kseq-jax")
-KINDS = ("din", "augru", "bilstm", "transformer", "pooling")
+KINDS = (
+    "din",
+    "augru",
+    "bilstm",
+    "transformer",
+    "pooling",
+    "weighted",
+    "k_max",
+    "positions",
+    "bias",
+)
 TOO_LONG = 3000  # ms of a call, after which a line ends
 
 
@@ -39,6 +50,7 @@ def _work(kind: str, B: int, T: int, E: int, K: int = 1) -> Work:
         "din": (("hidden_units", (80, 40)),),
         "transformer": (("heads", 2), ("blinding", True)),
         "pooling": (("mode", "mean"),),
+        "k_max": (("k", 2),),
     }
     units = {"augru": E, "bilstm": E, "transformer": E // 2}
     return Work(
@@ -66,11 +78,15 @@ def lines() -> Iterator[Line]:
             yield Line(kind, "K", thousand, {"B": 4, "T": 100, "E": 32})
 
 
-def measure(contenders: Iterable[Contender]) -> Iterator[dict[str, Any]]:
+def measure(
+    contenders: Iterable[Contender], kinds: Iterable[str] = KINDS
+) -> Iterator[dict[str, Any]]:
     """CPU ms and MB of forward + backward at each point of each line."""
     remotes = [Remote(c, **KEEP_MEMORY) for c in contenders]
     try:
         for line in lines():
+            if line.kind not in kinds:
+                continue
             for remote in remotes:
                 yield from _points(remote, line)
                 remote.ask("rest")
@@ -106,10 +122,14 @@ def slope(points: list[tuple[float, float]]) -> float | None:
 
 
 def save(folder: Path, about: dict[str, Any], points: list[Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    """The points, and older ones of kinds that were not measured now."""
+    points = [{**point, "revision": about["revision"]} for point in points]
+    measured = {point["kind"] for point in points}
+    if old := load(folder):
+        points += [p for p in old["points"] if p["kind"] not in measured]
     rows = ",\n".join(json.dumps(point) for point in points)
     text = f'{{\n"about": {json.dumps(about)},\n"points": [\n{rows}\n]\n}}\n'
-    (folder / NAME).write_text(text, encoding="utf-8")
+    write_text(folder / NAME, text)
 
 
 def load(folder: Path) -> dict[str, Any] | None:

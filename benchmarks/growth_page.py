@@ -14,6 +14,7 @@ from benchmarks.growth import CONTENDERS, slope
 from benchmarks.lineup import FRAMEWORKS, LINEUP
 from benchmarks.text import digits, markdown
 
+TITLES = KINDS | {"weighted": "weighted sum"}
 WHAT = {"ms": "CPU ms", "mb": "MB added"}
 # Slopes that are not to be 1: see the introduction.
 STEEP = {
@@ -40,23 +41,29 @@ def growth_section(folder: Path) -> Iterator[str]:
     if found is None:
         return
     lines = _lines(found["points"])
-    about = found["about"]
-    yield (
-        f"## Growth\n\n{INTRODUCTION}\n"
-        f"{about['date']}, kseq {about['revision']}.\n"
-    )
+    yield f"## Growth\n\n{INTRODUCTION}\n{_revisions(found)}\n"
     for kind in growth.KINDS:
         name = f"growth-{kind}.png"
         save(_draw(kind, lines), folder / name)
-        yield f"![{KINDS[kind]}]({name})\n"
+        yield f"![{TITLES[kind]}]({name})\n"
     yield _slopes(lines)
     for point in found["points"]:
         if "error" in point:
             yield (
-                f"{LINEUP[point['contender']].title}, {KINDS[point['kind']]}, "
+                f"{LINEUP[point['contender']].title}, {TITLES[point['kind']]}, "
                 f"{point['axis']}={point['at']} fails: "
                 f"{point['error'].split(':')[0]}.\n"
             )
+
+
+def _revisions(found: dict[str, Any]) -> str:
+    """Which kseq which kinds are of."""
+    about, kinds = found["about"], {}
+    for point in found["points"]:
+        revision = point.get("revision", about["revision"])
+        kinds.setdefault(revision, {})[TITLES[point["kind"]]] = None
+    each = (f"{', '.join(names)} of kseq {r}" for r, names in kinds.items())
+    return f"{about['date']}: {'; '.join(each)}."
 
 
 def _lines(points: list[dict[str, Any]]) -> dict[tuple[str, ...], Any]:
@@ -97,7 +104,7 @@ def _draw(kind: str, lines: dict[tuple[str, ...], Any]) -> Figure:
             frameon=False,
         )
         figure.suptitle(
-            f"{KINDS[kind]}: forward + backward",
+            f"{TITLES[kind]}: forward + backward",
             fontweight="bold",
             fontsize=9.5,
         )
@@ -144,7 +151,7 @@ def _panel(
 def _slopes(lines: dict[tuple[str, ...], Any]) -> str:
     rows = []
     for line in growth.lines():
-        row = [KINDS[line.kind], line.axis]
+        row = [TITLES[line.kind], line.axis]
         for what in WHAT:
             for name in CONTENDERS:
                 points = lines.get((line.kind, line.axis, name, what), [])

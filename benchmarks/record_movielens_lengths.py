@@ -24,6 +24,8 @@ from movielens.data import (
     recbole_folder,
 )
 
+from kseq.files import replace_text
+
 WHAT = (
     "MovieLens-100K: quantiles (0, 1, ... 100 %) over all {samples} ratings "
     "of the number of movies that the user had rated {stars:g} or more stars "
@@ -45,7 +47,7 @@ def main():
     )
     record = {"what": what, "quantiles": quantiles.round(1).tolist()}
     path = HERE / "movielens_lengths.json"
-    path.write_text(json.dumps(record) + "\n")
+    replace_text(path, json.dumps(record) + "\n")
     print(what)
 
 

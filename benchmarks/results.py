@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.lineup import LINEUP, ours
+from benchmarks.text import write_text
 
 NAME = "times.json"
 # Of the largest value: what is closer is equal.
@@ -28,13 +29,12 @@ class Results:
 
     def save(self, folder: Path, name: str = NAME) -> None:
         """A row a line, so that a difference can be read."""
-        folder.mkdir(parents=True, exist_ok=True)
         parts = [f'"about": {json.dumps(self.about, indent=2)}']
         for part in ("times", "peaks"):
             rows = ",\n".join(json.dumps(row) for row in getattr(self, part))
             parts.append(f'"{part}": [\n{rows}\n]')
         text = "{\n" + ",\n".join(parts) + "\n}\n"
-        (folder / name).write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
 
     @classmethod
     def load(cls, folder: Path, name: str = NAME) -> "Results":

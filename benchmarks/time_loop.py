@@ -19,9 +19,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import keras
 import numpy as np
+from keras import ops
 
 from kseq.layers.sequence import DynamicGRU
 from kseq.ops import recurrence
+from kseq.ops.backends.plain import projecting
 
 BACKEND = keras.backend.backend()
 RNG = np.random.default_rng(0)
@@ -33,7 +35,30 @@ def form(name):
     """The loop of a form's module; the backend's own under its name."""
     if name == "own":
         return OWN
+    if name == "scan":
+        return scan
     return importlib.import_module(f"kseq.ops.backends.{name}_loop").loop
+
+
+def scan(
+    step,
+    sequences,
+    states,
+    weights,
+    recompute=False,
+    valid=None,
+    projection=None,
+):
+    """The loop by `keras.ops.scan`, as one would write it for all backends."""
+    step, weights = projecting(step), (*weights, *projection)
+
+    def body(states, inputs):
+        states = step(inputs, states, weights)
+        return states, states[0]
+
+    by_step = tuple(ops.swapaxes(x, 0, 1) for x in sequences)
+    states, outputs = ops.scan(body, states, by_step)
+    return ops.swapaxes(outputs, 0, 1), states
 
 
 def augru(steps):

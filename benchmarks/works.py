@@ -45,7 +45,7 @@ class Work:
 
         - din: query `(B, K, E)`, keys `(B, T, E)`, lengths `(B, 1)`;
         - augru: x `(B, T, E)`, lengths, scores `(B, T, 1)`;
-        - bilstm, transformer, pooling: x `(B, T, E)`, lengths;
+        - all others: x `(B, T, E)`, lengths;
         - weighted: x, lengths, weights `(B, T, 1)`.
 
         Lengths are int32.
@@ -115,8 +115,10 @@ class Work:
     def _output_shape(self) -> tuple[int, int, int]:
         if self.kind == "bilstm":
             return self.batch, self.steps, 2 * self.units
-        if self.kind == "transformer":
+        if self.kind in ("transformer", "positions", "bias"):
             return self.batch, self.steps, self.dim
+        if self.kind == "k_max":
+            return self.batch, self["k"], self.dim
         width = self.units if self.kind == "augru" else self.dim
         return self.batch, self.candidates, width
 

@@ -69,11 +69,7 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory(prefix="serving-") as temporary:
         folder = arguments.out or Path(temporary)
-        for count, difference in export(model, items, folder).items():
-            console.print(
-                f"{count} candidates: onnxruntime and Keras differ by at most "
-                f"{difference:.1e}"
-            )
+        console.print(str(export(model, items, folder)))
         with server(folder) as address:
             show_ranking(address, items, asked[100][0])
             over_http(address, asked, arguments.clients)

@@ -4,9 +4,11 @@ Each check returns the accepted value or raises a ValueError that names the
 argument, says what was expected and shows what came.
 """
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, NoReturn
 
 from kseq.types import Shape
@@ -22,6 +24,15 @@ class Words(str):
 def refuse(name: str, expected: str, received: object) -> NoReturn:
     """Raise the ValueError that every check raises."""
     raise ValueError(f"{name}: expected {expected}; received {received!r}")
+
+
+def in_words(inputs: Any) -> Any:
+    """What a layer was called with, tensors shown by their shapes."""
+    if hasattr(inputs, "shape"):
+        return Words(f"shape {tuple(inputs.shape)}")
+    if isinstance(inputs, (list, tuple)):
+        return [in_words(x) for x in inputs]
+    return inputs
 
 
 def check_one_of(name: str, value: Any, options: Sequence[Any]) -> Any:
@@ -40,6 +51,12 @@ def check_bool(name: str, value: Any) -> bool:
 def check_int(name: str, value: Any) -> int:
     if not _is_int(value):
         refuse(name, "an integer", value)
+    return int(value)
+
+
+def check_int_below(name: str, value: Any, end: int) -> int:
+    if not _is_int(value) or not 0 <= int(value) < end:
+        refuse(name, f"an integer from 0 to {end - 1}", value)
     return int(value)
 
 
@@ -65,6 +82,11 @@ def check_instance(name: str, value: Any, kind: Any, expected: str) -> Any:
     return value
 
 
+def check_path(name: str, value: Any) -> Path:
+    # Not an integer either, which `open` takes for a file that is open.
+    return Path(check_instance(name, value, str | os.PathLike, "a path"))
+
+
 def check_items(
     name: str, values: Any, kind: Any, expected: str
 ) -> tuple[Any, ...]:
@@ -77,8 +99,8 @@ def check_items(
 
 
 def _items(name: str, values: Any, expected: str) -> tuple[Any, ...]:
-    # A word is no sequence of its letters.
-    if isinstance(values, (str, bytes)):
+    # A word is no sequence of its letters, and a set has no order.
+    if isinstance(values, (str, bytes, Mapping, Set)):
         refuse(name, expected, values)
     try:
         return tuple(values)
@@ -95,10 +117,10 @@ def _is_positive_int(value: Any) -> bool:
     return _is_int(value) and int(value) > 0
 
 
-def check_axis(name: str, axis: Any, rank: int) -> int:
-    """An axis other than the batch, as a number from 1 to `rank` - 1."""
-    if not _is_int(axis) or not -rank < axis < rank or axis % rank == 0:
-        refuse(name, f"1 to {rank - 1}, or {1 - rank} to -1", axis)
+def check_axis(name: str, axis: Any, rank: int, first: int = 1) -> int:
+    """An axis, as a number from `first` (the batch is 0) to `rank` - 1."""
+    if not _is_int(axis) or not -rank <= axis < rank or axis % rank < first:
+        refuse(name, f"{first} to {rank - 1}, or {first - rank} to -1", axis)
     return int(axis) % rank
 
 
@@ -156,6 +178,16 @@ def check_rank(name: str, shape: Shape, ranks: tuple[int, ...]) -> Shape:
     return shape
 
 
+def check_least_rank(name: str, shape: Shape, rank: int) -> Shape:
+    if len(shape) < rank:
+        refuse(
+            name,
+            f"a tensor of rank {rank} or more",
+            Words(f"shape {tuple(shape)}"),
+        )
+    return shape
+
+
 def check_same_dim(axis: int, **shapes: Shape) -> int | None:
     """The size of ``axis``, which must agree where it is known.
 
@@ -172,6 +204,16 @@ def check_same_dim(axis: int, **shapes: Shape) -> int | None:
             {name: tuple(shape) for name, shape in shapes.items()},
         )
     return first
+
+
+def check_width(name: str, shape: Shape, axis: int, width: int | None) -> None:
+    """Refuse what has another size on an axis than a layer was built for."""
+    if None not in (width, shape[axis]) and shape[axis] != width:
+        refuse(
+            name,
+            f"size {width} on axis {axis}, for which the layer was built",
+            Words(f"shape {tuple(shape)}"),
+        )
 
 
 def check_steps(steps: int | None, rows: int) -> None:

@@ -1,14 +1,17 @@
 """DeepCTR's way to say what a model is given: `deepctr.feature_column`."""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import keras
+import numpy as np
 
 from kseq.checks import (
     Words,
     check_bool,
+    check_instance,
     check_items,
     check_one_of,
     check_positive_int,
@@ -17,6 +20,7 @@ from kseq.checks import (
 from kseq.types import Shape, Tensor
 
 DEFAULT_GROUP_NAME = "default_group"
+PATHS = str | os.PathLike  # type: ignore[type-arg]
 COMBINERS = ("sum", "mean", "max")
 
 # One object, so that columns declared alike are equal.
@@ -90,6 +94,10 @@ class SparseFeat:
         if embedding_name is None:
             embedding_name = self.name
         check_bool("use_hash", self.use_hash)
+        if self.vocabulary_path is not None:
+            check_instance(
+                "vocabulary_path", self.vocabulary_path, PATHS, "a path or None"
+            )
         _check_dtype(self.dtype)
         _check_initializer(initializer)
         _check_name("group_name", self.group_name)
@@ -264,7 +272,7 @@ def build_input_features(
         `(batch, maxlen, 1)`, lengths `(batch, 1)`.
 
     Raises:
-        ValueError: as `get_feature_names`.
+        ValueError: as `get_feature_names`, or `prefix` is no word.
 
     Example:
 
@@ -272,6 +280,7 @@ def build_input_features(
     >>> build_input_features([DenseFeat("price")], prefix="my_")["price"].name
     'my_price'
     """
+    check_instance("prefix", prefix, str, "a word")
     return {
         name: keras.Input(shape, name=prefix + name, dtype=dtype)
         for name, (shape, dtype) in _inputs(feature_columns).items()
@@ -319,16 +328,24 @@ def _check_name(argument: str, name: Any) -> str:
 
 
 def _check_dtype(dtype: Any) -> None:
+    # A word: Keras takes None for its default, and a list for nothing it knows.
+    expected = "the name of a dtype"
+    check_instance("dtype", dtype, str, expected)
     try:
         keras.backend.standardize_dtype(dtype)
     except ValueError:
-        refuse("dtype", "the name of a dtype", dtype)
+        refuse("dtype", expected, dtype)
 
 
 def _check_initializer(initializer: Any) -> None:
     try:
-        keras.initializers.get(initializer)
+        # Not an array, which some backends take: Constant(array) says it.
+        made = not isinstance(
+            initializer, np.ndarray | np.generic
+        ) and callable(keras.initializers.get(initializer))
     except (TypeError, ValueError):
+        made = False
+    if not made:
         refuse(
             "embeddings_initializer",
             "a Keras initializer, its name or None",

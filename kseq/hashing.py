@@ -30,9 +30,9 @@ def hash_ids(ids: Any, num_buckets: int, mask_zero: bool = False) -> Any:
         int64 of the shape of `ids`, from 0 to `num_buckets` - 1.
 
     Raises:
-        ValueError: `ids` are neither integers nor strings (floats have more
-            than one text), or `num_buckets` is less than 1, or than 2 with
-            `mask_zero`, or more than int64 holds.
+        ValueError: `ids` are no array, or neither of integers nor strings
+            (floats have more than one text), or `num_buckets` is less than 1,
+            or than 2 with `mask_zero`, or more than int64 holds.
 
     Differences from DeepCTR:
         A function of arrays, not a layer: it runs before the model, on every
@@ -57,7 +57,10 @@ def hash_ids(ids: Any, num_buckets: int, mask_zero: bool = False) -> Any:
     if not mask_zero <= num_buckets - 1 < 2**63 - 1:
         few = "2 with mask_zero" if mask_zero else "1"
         refuse("num_buckets", f"{few} to 2**63 - 1", num_buckets)
-    array = np.asarray(ids)
+    try:
+        array = np.asarray(ids)
+    except ValueError:  # ragged
+        refuse("ids", "integers or strings, as one array", ids)
     table, lengths = _texts(array)
     hashed = _fingerprints(table, lengths) % np.uint64(num_buckets - mask_zero)
     hashed = hashed.astype("int64")

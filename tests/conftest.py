@@ -10,8 +10,6 @@ from kseq.agreement.run import sources
 from tests.cases import CASES
 
 HERE = Path(__file__).parent
-# XLA compiles each drawn shape: `tox run -e fuzz` asks for these aloud.
-collect_ignore = [] if "KSEQ_FUZZ_EXAMPLES" in os.environ else ["fuzz"]
 
 
 def pytest_addoption(parser):

@@ -20,6 +20,15 @@ def test_the_error_names_argument_expected_and_received():
         checks.refuse("k", "a number", "a")
 
 
+def test_tensors_are_shown_by_their_shapes():
+    x = np.zeros((2, 3))
+    assert repr(checks.in_words(x)) == "shape (2, 3)"
+    assert repr(checks.in_words((x, [x, None]))) == (
+        "[shape (2, 3), [shape (2, 3), None]]"
+    )
+    assert checks.in_words("x") == "x"
+
+
 class TestOneOf:
     @pytest.mark.parametrize("value", BOTH)
     def test_accepts(self, value):

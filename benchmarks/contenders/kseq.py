@@ -6,8 +6,11 @@ import keras
 
 from kseq.layers.sequence import (
     AttentionSequencePoolingLayer,
+    BiasEncoding,
     BiLSTM,
     DynamicGRU,
+    KMaxPooling,
+    PositionEncoding,
     SequencePoolingLayer,
     Transformer,
     WeightedSequenceLayer,
@@ -58,6 +61,20 @@ def pooling(work, weights):
 def weighted(work, weights):
     each, total = WeightedSequenceLayer(), SequencePoolingLayer("sum")
     return lambda inputs, *_: total([each(inputs), inputs[1]]), []
+
+
+def k_max(work, weights):
+    return _ready(KMaxPooling(work["k"]), work.inputs(), weights)
+
+
+def positions(work, weights):
+    call, variables = _ready(PositionEncoding(), work.inputs()[:1], weights)
+    return lambda inputs, *others: call(inputs[:1], *others), variables
+
+
+def bias(work, weights):
+    call, variables = _ready(BiasEncoding(1), work.inputs()[:1], weights)
+    return lambda inputs, *others: call(inputs[:1], *others)[0], variables
 
 
 def _ready(layer, inputs, weights):

@@ -32,7 +32,8 @@ class InterestModel(keras.Model):
             dim,
             mask_zero=True,  # the attention takes the mask
             # It makes the gradient dense on TensorFlow, where Keras's Adam
-            # treats repeated rows of a sparse one otherwise (keras 3.15).
+            # treats repeated rows of a sparse one otherwise (keras 3.15;
+            # docs/upstream/sparse_adam.py).
             embeddings_regularizer=keras.regularizers.L2(1e-6),
             name="embedding",
         )

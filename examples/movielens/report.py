@@ -4,7 +4,6 @@ import html
 import json
 import math
 import platform
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kseq.files import replacing_path
 from movielens.data import Catalogue, Samples
 from movielens.results import METRICS, Results, comparison, show
 from movielens.workspace import BASELINE, MODELS, Workspace
@@ -56,21 +56,13 @@ def write_report(
     pictured: Samples,
 ) -> None:
     """Write it all beside `out`, then take its place."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{out.name}-", dir=out.parent
-    ) as folder:
-        new, old = Path(folder) / "new", Path(folder) / "old"
+    with replacing_path(out) as new:
         new.mkdir()
         with mpl.rc_context(STYLE_OF_PLOTS):
             for name, figure in plots(results, work, catalogue, pictured):
                 figure.savefig(new / f"{name}.png", dpi=110)
         (new / NUMBERS).write_text(json.dumps(asdict(results), indent=2))
         (new / "index.html").write_text(page(results, new), encoding="utf-8")
-        if out.exists():
-            out.rename(old)
-        new.rename(out)
-        out.chmod(0o755)
 
 
 def plots(

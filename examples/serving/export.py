@@ -1,58 +1,37 @@
 """What the server needs, in a folder: the model as ONNX, and the items."""
 
-import warnings
 from pathlib import Path
 
 import keras
 import numpy as np
 
+import kseq.export
 from kseq.files import replacing_path
-from serving.onnx_scorer import onnx_scorer
-from serving.ranker import Items, Ranker, Scorer
+from serving.ranker import Items, Ranker
 
-# The number of rows that a file was made with must not stay in it.
-CHECKED_CANDIDATES = (3, 200)
-LIMIT = 1e-5
+# Rows that the file is compared with the model on, beside a single one.
+CANDIDATES = 200
 
 
-def export(model: keras.Model, items: Items, folder: Path) -> dict[int, float]:
-    """Write `model.onnx` and `items.json`, if onnxruntime gives the same.
-
-    Returns:
-        The largest difference of a score, by the number of candidates.
+def export(
+    model: keras.Model, items: Items, folder: Path
+) -> kseq.export.Report:
+    """Write `model.onnx` and `items.json`, if ONNX Runtime gives the same.
 
     Raises:
-        ValueError: it is above `LIMIT`. The folder is as it was.
+        kseq.export.ExportError: it does not. The folder is as it was.
     """
-    ranker = Ranker(items, model.predict_on_batch)
-    model(ranker.features([], np.array([1])))  # Keras asks for a model in use
-    with (
-        replacing_path(folder / "items.json") as items_file,
-        replacing_path(folder / "model.onnx") as model_file,
-    ):
-        with warnings.catch_warnings():
-            # PyTorch tells of each number that its tracer takes for a
-            # constant. Whether that was right is seen below.
-            warnings.simplefilter("ignore")
-            model.export(model_file, format="onnx", verbose=False)
+    with replacing_path(folder / "items.json") as items_file:
         items.save(items_file)
-        return differences(ranker, items, onnx_scorer(model_file))
+        return kseq.export.export(
+            model, folder / "model.onnx", features(model, items)
+        )
 
 
-def differences(
-    ranker: Ranker, items: Items, score: Scorer
-) -> dict[int, float]:
+def features(model: keras.Model, items: Items) -> dict[str, np.ndarray]:
+    """A user whose history is long, and candidates, all drawn."""
     draw = np.random.default_rng(0)
-    found = {}
-    for count in CHECKED_CANDIDATES:
-        history = draw.integers(1, len(items.ids), items.steps - 1)
-        candidates = draw.integers(1, len(items.ids), count)
-        features = ranker.features(history.tolist(), candidates)
-        difference = np.abs(score(features) - ranker.score(features)).max()
-        if not difference <= LIMIT:  # nor where it is NaN
-            raise ValueError(
-                f"for {count} candidates the model and its ONNX differ by "
-                f"{difference:.1e}"
-            )
-        found[count] = float(difference)
-    return found
+    history = draw.integers(1, len(items.ids), items.steps - 1).tolist()
+    candidates = draw.integers(1, len(items.ids), CANDIDATES)
+    ranker = Ranker(items, model.predict_on_batch)
+    return ranker.features(history, candidates)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kseq.agreement.compare import Comparison, compare
-from kseq.agreement.files import delete_reports
+from kseq.agreement.files import REPORTS, delete_reports
 from kseq.agreement.run import check_backends, record_module, run_backends
+from kseq.files import check_writable, writing
 from kseq.scripts import check_parses, exit_code
 
 
@@ -73,6 +74,7 @@ def names(text: str) -> tuple[str, ...]:
 def run_command(options: argparse.Namespace) -> int:
     check_parses("module", options.module)
     check_backends("--backends", options.backends)
+    check_writable("--out", options.out / REPORTS[0])
     # An older run's must not pass for this one's.
     delete_reports(options.out)
     failed = run_backends(options.module, options.backends, options.out)
@@ -103,7 +105,8 @@ def told(comparison: Comparison, out: Path) -> int:
     # In a log nothing says how wide it is: not so narrow that tables wrap.
     console = Console(width=None if sys.stdout.isatty() else 120)
     print_report(comparison, console)
-    write_reports(comparison, out)
+    with writing("--out", out):
+        write_reports(comparison, out)
     console.print(f"Report: {out / 'index.html'}", soft_wrap=True)
     return 0 if comparison.agrees else 1
 

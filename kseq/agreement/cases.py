@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any, overload
 
 from kseq.agreement.tables import DTYPES, KINDS
-from kseq.checks import check_one_of, refuse
+from kseq.checks import (
+    check_instance,
+    check_items,
+    check_one_of,
+    check_path,
+    refuse,
+)
 from kseq.scripts import load_script
 
 
@@ -27,6 +33,9 @@ class Case:
             mathematics is the same, and float32.
         kinds: what to compute, of "forward", "forward_compiled", "gradients",
             "gradients_compiled" and "fit".
+
+    Raises:
+        ValueError: an argument is none of these.
     """
 
     name: str
@@ -36,13 +45,19 @@ class Case:
     kinds: Sequence[str] = KINDS
 
     def __post_init__(self) -> None:
-        # Keys of a record are made of names.
-        if not self.name or "/" in self.name:
-            refuse("name", 'a text without "/"', self.name)
-        for dtype in self.dtypes:
-            check_one_of(f"dtypes of case {self.name!r}", dtype, DTYPES)
-        for kind in self.kinds:
-            check_one_of(f"kinds of case {self.name!r}", kind, KINDS)
+        # Keys of a record are made of names, and in its file a "\0" ends them.
+        text = isinstance(self.name, str) and self.name.isprintable()
+        if not text or not self.name or "/" in self.name:
+            refuse("name", 'a printable text without "/"', self.name)
+        check_instance("build", self.build, Callable, "a function")
+        if self.reference is not None:
+            expected = "a function or None"
+            check_instance("reference", self.reference, Callable, expected)
+        for field, known in (("dtypes", DTYPES), ("kinds", KINDS)):
+            name = f"{field} of case {self.name!r}"
+            values = getattr(self, field)
+            for value in check_items(name, values, str, f"some of {known}"):
+                check_one_of(name, value, known)
 
 
 @overload
@@ -62,6 +77,9 @@ def case(
         build: the function.
         **options: `reference`, `dtypes` or `kinds` of the `Case`.
 
+    Raises:
+        ValueError: as `Case`.
+
     Example:
 
     >>> import keras, numpy as np
@@ -75,6 +93,7 @@ def case(
     """
     if build is None:
         return lambda function: Case(function.__name__, function, **options)
+    check_instance("build", build, Callable, "a function")
     return Case(build.__name__, build, **options)
 
 
@@ -85,7 +104,7 @@ def load_cases(module: str | Path) -> list[Case]:
         ValueError: there is no such file, it holds no case, or two of one
             name.
     """
-    path = Path(module)
+    path = check_path("module", module)
     loaded = load_script("module", path, "kseq_cases")
     found = [v for v in vars(loaded).values() if isinstance(v, Case)]
     cases = list({id(case): case for case in found}.values())

@@ -11,7 +11,7 @@ import numpy as np
 
 from kseq.agreement.record import Record, load_record, reference_key
 from kseq.agreement.tables import BITS, tolerance
-from kseq.checks import refuse
+from kseq.checks import check_items, check_path, refuse
 
 REFERENCE = "reference"
 
@@ -80,10 +80,12 @@ def compare(
         not finite; a difference beyond its tolerance (`kseq.agreement.tables`).
 
     Raises:
-        ValueError: there is no such folder, it holds no record, or one of its
-            files is none.
+        ValueError: there is no such folder, it holds no record, one of its
+            files is none, or `runs` are no names.
     """
-    folder = Path(folder)
+    folder = check_path("folder", folder)
+    if runs is not None:
+        runs = check_items("runs", runs, str, "a list of runs' names")
     paths = sorted(folder.glob("*.npz"))
     if not paths:
         refuse("folder", "a folder with records (*.npz)", str(folder))

@@ -8,7 +8,7 @@ from keras import ops
 
 from kseq.agreement.numbers import cotangents_of, seed_weights
 from kseq.agreement.reference import flatten
-from kseq.ops.numerics import dtype_of
+from kseq.ops.dtypes import dtype_of
 from kseq.types import Tensor
 
 FIT_STEPS = 20
@@ -33,7 +33,7 @@ class SquaredError(keras.losses.Loss):
     """The squared error of a batch's mean row, and of nothing rounded.
 
     Keras's own mean of losses has 32 bits on PyTorch, in its result and in its
-    gradient (`ops.divide_no_nan` of 64-bit scalars).
+    gradient (docs/upstream/torch_loss_float64.py).
     """
 
     def __init__(self, batch: int) -> None:

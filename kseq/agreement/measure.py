@@ -1,6 +1,7 @@
 """Computes a case on the backend in use."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from kseq.agreement.cases import Case
 from kseq.agreement.fit import fit
 from kseq.agreement.numbers import cotangents_of, rounded, seed_weights
 from kseq.agreement.reference import complex_step_gradients, flatten
+from kseq.agreement.tables import DTYPES, KINDS
+from kseq.checks import check_instance, check_one_of
 
 
 def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
@@ -28,7 +31,12 @@ def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
 
     Returns:
         Tensors of the backend by name.
+
+    Raises:
+        ValueError: `case` is no case, `dtype` no dtype or `kind` no kind of
+            those that are compared.
     """
+    _check(case, dtype, kind)
     with dtype_scope(dtype):
         layer, inputs, kwargs = built(case, dtype)
         compiled = kind.endswith("_compiled")
@@ -56,7 +64,10 @@ def reference_values(case: Case, dtype: str, kind: str) -> dict[str, Any]:
 
     It is given what a dtype can hold of the case's numbers. Only the shapes
     and the order of its weights are the backend's.
+
+    Args and errors are `measure`'s.
     """
+    _check(case, dtype, kind)
     if case.reference is None or kind == "fit":
         return {}
     with dtype_scope(dtype):
@@ -82,11 +93,25 @@ def reference_values(case: Case, dtype: str, kind: str) -> dict[str, Any]:
     )
 
 
+def _check(case: Case, dtype: str, kind: str) -> None:
+    check_instance("case", case, Case, "a Case")
+    check_one_of("dtype", dtype, DTYPES)
+    check_one_of("kind", kind, KINDS)
+
+
+# Keras's floatx is the whole process's; a dtype policy is its thread's.
+_one_dtype_at_a_time = threading.RLock()
+
+
 @contextlib.contextmanager
 def dtype_scope(dtype: str) -> Iterator[None]:
-    """Keras's defaults set to a dtype, and put back afterwards."""
-    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
-    with contextlib.ExitStack() as stack:
+    """Keras's defaults set to a dtype, and put back afterwards.
+
+    Other threads wait for their turn. What reads `keras.config.floatx()` in a
+    thread without a scope of its own sees this one's.
+    """
+    with _one_dtype_at_a_time, contextlib.ExitStack() as stack:
+        policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
         if dtype == "float64":
             stack.enter_context(probes.float64())
             keras.config.set_floatx("float64")

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 
 from kseq.agreement.tables import BITS
-from kseq.ops.numerics import dtype_of
+from kseq.checks import check_instance, check_int, refuse
+from kseq.ops.dtypes import dtype_of
 
 
 def rounded(x: Any, dtype: str) -> Any:
@@ -26,8 +28,16 @@ def seed_weights(layer: Any, seed: int = 0) -> None:
 
     Args:
         layer: a built layer or model.
-        seed: another seed gives other weights.
+        seed: another seed, from 0 on, gives other weights.
+
+    Raises:
+        ValueError: `layer` is no built layer, or `seed` no integer from 0 on.
     """
+    check_instance("layer", layer, keras.Layer, "a built Keras layer")
+    if not layer.built:
+        refuse("layer", "a built Keras layer", layer)
+    if check_int("seed", seed) < 0:
+        refuse("seed", "an integer of at least 0", seed)
     for i, weight in enumerate(layer.weights):
         if dtype_of(weight) not in BITS:  # a counter, say
             continue

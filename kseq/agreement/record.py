@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import io
 import json
 import platform
 import zipfile
@@ -13,11 +14,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.checks import refuse
+from kseq.agreement.tables import DTYPES, KINDS
+from kseq.checks import check_one_of, check_path, refuse
 from kseq.files import replacing
 from kseq.installed import versions
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass
@@ -96,15 +98,18 @@ class Record:
             "format": FORMAT,
             "run": asdict(self.run),
             "dtypes": self.dtypes,
+            "references": [*self.references],
             "left_out": self.left_out,
             "errors": self.errors,
         }
         arrays = {f"value/{k}": v for k, v in self.values.items()}
         arrays |= {f"reference/{k}": v for k, v in self.references.items()}
+        # Not into the file: where the disk is full, NumPy 2.1 leaves an archive
+        # open that complains when it is collected.
+        made = io.BytesIO()
+        np.savez_compressed(made, header=np.array(json.dumps(header)), **arrays)
         with replacing(Path(path)) as file:
-            np.savez_compressed(
-                file, header=np.array(json.dumps(header)), **arrays
-            )
+            file.write(made.getvalue())
 
 
 def new_record(name: str, device: str, fingerprint: str) -> Record:
@@ -131,23 +136,43 @@ def load_record(path: str | Path) -> Record:
         ValueError: the file is no record, is damaged, or was written by
             another version of kseq.
     """
+    path = check_path("path", path)
     try:
-        # Opened here: of a damaged file np.load leaves its handle open.
-        with open(path, "rb") as opened, np.load(opened) as file:
-            header = json.loads(str(file["header"]))
-            arrays = {key: file[key] for key in file.files}
+        header, arrays = _read(path)
         written = header["format"]
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-        zipfile.BadZipFile,
-    ) as e:
+        if written == FORMAT:
+            return _record_of(header, arrays)
+    # What is raised depends on where a file is damaged, and whose it is.
+    except Exception as e:
         refuse(str(path), "a record written by kseq.agreement", repr(e))
-    if written != FORMAT:
-        refuse(str(path), f"a record of format {FORMAT}", written)
+    refuse(
+        str(path),
+        f"a record of format {FORMAT} (this one is of another version of kseq: "
+        "compute it again)",
+        written,
+    )
+
+
+def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The header and the arrays of a file that is whole.
+
+    No code is run from it: a pickled array is refused.
+    """
+    # Opened here: of a damaged file np.load leaves its handle open.
+    with (
+        open(path, "rb") as opened,
+        np.load(opened, allow_pickle=False) as file,
+    ):
+        # Before an array of a damaged size is asked for.
+        if damaged := file.zip.testzip():
+            raise zipfile.BadZipFile(f"damaged: {damaged}")
+        header = json.loads(str(file["header"]))
+        names = [name for name in file.files if name != "header"]
+        return header, {name: file[name] for name in names}
+
+
+def _record_of(header: dict[str, Any], arrays: dict[str, Any]) -> Record:
+    """The record that a file of this format holds, if it is one."""
     record = Record(
         Run(**header["run"]),
         dtypes=header["dtypes"],
@@ -155,15 +180,23 @@ def load_record(path: str | Path) -> Record:
         errors=header["errors"],
     )
     for key, array in arrays.items():
-        kind, _, name = key.partition("/")
-        if kind == "value":
-            record.values[name] = array
-        elif kind == "reference":
-            record.references[name] = array
-    if record.values.keys() != record.dtypes.keys():
-        refuse(
-            str(path), "a whole record", "one whose arrays are not all there"
-        )
+        group, case, dtype, kind, name = key.split("/", 4)
+        check_one_of("dtype", dtype, DTYPES)
+        check_one_of("kind", kind, KINDS)
+        if array.dtype.kind not in "biuf":
+            refuse(key, "an array of numbers", array.dtype.name)
+        held = {"value": record.values, "reference": record.references}[group]
+        held[f"{case}/{dtype}/{kind}/{name}"] = array
+    # A damaged file may lack some without a word.
+    told_of = [{*record.dtypes}, {*header["references"]}]
+    if [{*record.values}, {*record.references}] != told_of:
+        refuse("arrays", "all that the header tells of", [*arrays])
+    run = asdict(record.run)
+    finished = run.pop("finished")
+    told = (record.dtypes, record.left_out, record.errors, run.pop("versions"))
+    texts = [*run.values(), *(text for each in told for text in each.values())]
+    if not isinstance(finished, bool) or {*map(type, texts)} - {str}:
+        refuse("header", "texts", header)
     return record
 
 

@@ -20,7 +20,7 @@ from kseq.agreement.compare import (
 )
 from kseq.agreement.files import REPORTS
 from kseq.agreement.tables import DTYPES, KINDS, TOLERANCES, tolerance
-from kseq.files import replacing
+from kseq.files import replace_text
 
 Rows = dict[tuple[str, str], list[Difference]]
 
@@ -306,5 +306,4 @@ def write_reports(comparison: Comparison, folder: Path) -> None:
     """`agreement.json`, `.md` and `index.html`, each written whole."""
     makers = (to_json, to_markdown, to_html)
     for name, make in zip(REPORTS, makers, strict=True):
-        with replacing(folder / name) as file:
-            file.write(make(comparison).encode())
+        replace_text(folder / name, make(comparison))

@@ -15,6 +15,7 @@ from kseq.agreement.measure import measure, reference_values
 from kseq.agreement.record import Record, fingerprint, new_record
 from kseq.agreement.tables import left_out
 from kseq.checks import check_one_of, refuse
+from kseq.files import check_writable, writing
 
 BACKENDS = ("tensorflow", "torch", "jax", "numpy", "openvino")
 
@@ -94,6 +95,7 @@ def record_case(
 
 def record_module(module: Path, out: Path) -> None:
     """Compute a module's cases on this process's backend into `out`."""
+    check_writable("out", out)
     cases = load_cases(module)
     folder = module.resolve().parent
     # What the module imports from beside it decides as well.
@@ -107,7 +109,8 @@ def record_module(module: Path, out: Path) -> None:
                 except Exception as error:  # whatever a layer may raise
                     record.fail(case.name, dtype, kind, error)
     record.run.finished = True
-    record.save(out)
+    with writing("out", out):
+        record.save(out)
 
 
 def run_backends(

@@ -28,6 +28,7 @@ class LeftOut:
     reason: str
 
 
+# docs/upstream/numpy_float64.py shows one of the reasons.
 LEFT_OUT = (
     LeftOut(
         "numpy",

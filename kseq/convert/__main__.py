@@ -8,10 +8,10 @@ from pathlib import Path
 
 import keras
 
-from kseq.checks import Words, refuse
+from kseq.checks import refuse
 from kseq.convert.deepctr import load_h5
 from kseq.convert.placing import Placement
-from kseq.files import replacing_path
+from kseq.files import check_writable, replacing_path, writing
 from kseq.scripts import exit_code, load_script
 
 
@@ -58,14 +58,12 @@ def convert(options: argparse.Namespace) -> int:
     if out.suffix != ".keras":
         refuse("--out", "a path that ends with .keras", str(out))
     names = layer_names(options.layer)
+    check_writable("--out", out)
     model = make_model(options.model_script)
     placed = load_h5(model, options.file, names)
     print("\n".join(table(placed)))
-    try:
-        with replacing_path(out) as temporary:
-            model.save(temporary)
-    except OSError as error:
-        refuse("--out", "a file to write", Words(f"{out}: {error}"))
+    with writing("--out", out), replacing_path(out) as place:
+        model.save(place)
     kept = [name for name, other in names.items() if other is None]
     also = f", {', '.join(kept)} as made" if kept else ""
     print(f"{len(placed)} weights placed{also}: {out}")

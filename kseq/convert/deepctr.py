@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.checks import Words, refuse
+from kseq.checks import Words, check_instance, check_items, refuse
 from kseq.convert.h5 import read_layers
 from kseq.convert.matching import pair_weights
 from kseq.convert.placing import Pair, Placement, place
@@ -45,8 +45,8 @@ def load_h5(
         ValueError: the file is not whole, not of that kind or not there; a
             weight has no array, an array no weight, or they differ in shape
             (the error shows these layers of both, side by side); or
-            `layer_names` names a layer that is not there. The model is as it
-            was.
+            `layer_names` is no dict of names, or names a layer that is not
+            there. The model is as it was.
 
     Differences from DeepCTR:
         DeepCTR neither trains nor saves the weights of AGRU and AUGRU, and
@@ -75,6 +75,12 @@ def load_h5(
         refuse("model", "a Keras model", model)
     if not model.built:
         refuse("model", "a built model (call it, or build it)", model.name)
+    if layer_names is not None:
+        expected = "a dict of layers' names, or None"
+        check_instance("layer_names", layer_names, Mapping, expected)
+        check_items("layer_names", [*layer_names], str, expected)
+        given = [*layer_names.values()]
+        check_items("layer_names", given, str | None, expected)
     layer_names = dict(layer_names or {})
     in_layers = {id(w) for layer in model.layers for w in layer.weights}
     if others := [w.path for w in model.weights if id(w) not in in_layers]:
@@ -87,7 +93,22 @@ def load_h5(
             f" (of AGRU and AUGRU DeepCTR saves none: layer_names={missing}, "
             f"on the command line {options}, loads all others)"
         )
+    if others := _of_the_file_alone(layers):
+        expected += (
+            f" (the file looks like another model's, or that of other columns: "
+            f"{model.name} has nothing for its {', '.join(others)}, nor does "
+            "layer_names say what has)"
+        )
     return place("filepath", expected, Words(filepath), layers)
+
+
+def _of_the_file_alone(layers: Sequence[Sequence[Pair]]) -> list[str]:
+    """The file's layers of which the model has no weight."""
+    return [
+        pairs[0].source.partition("/")[0]
+        for pairs in layers
+        if all(pair.weight is None for pair in pairs)
+    ]
 
 
 def _never_saved(
@@ -132,6 +153,7 @@ def set_layer_weights(layer: keras.Layer, weights: Sequence[Any]) -> None:
     if not layer.built:
         refuse("layer", "a built layer (call it, or build it)", layer.name)
     own = weights_in_deepctr_order(layer)
+    weights = check_items("weights", weights, object, "a list of arrays")
     arrays = [np.asarray(weight) for weight in weights]
     place(
         "weights",
@@ -145,5 +167,9 @@ def weights_in_deepctr_order(layer: keras.Layer) -> list[Any]:
     """A layer's weights as DeepCTR orders them: moving statistics last.
 
     Not `trainable_weights` and the rest: a frozen layer has none.
+
+    Raises:
+        ValueError: `layer` is no Keras layer.
     """
+    check_instance("layer", layer, keras.Layer, "a Keras layer")
     return sorted(layer.weights, key=lambda w: w.name.startswith("moving_"))

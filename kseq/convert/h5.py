@@ -37,7 +37,7 @@ def read_layers(filepath: Any) -> list[StoredLayer]:
             names = _names(root, "layer_names")
             layers = [_read_layer(root, name) for name in names]
     # What h5py raises depends on where a file is damaged.
-    except (OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:
         refuse("filepath", "a whole HDF5 file", Words(f"{path}: {error}"))
     if not layers:
         refuse(
@@ -85,4 +85,14 @@ def _texts(names: Any) -> list[str]:
 def _read_layer(root: Any, name: str) -> StoredLayer:
     group = root[name]
     names = _names(group, "weight_names")
-    return StoredLayer(name, {weight: group[weight][()] for weight in names})
+    return StoredLayer(
+        name, {weight: _read(group[weight], root) for weight in names}
+    )
+
+
+def _read(dataset: Any, root: Any) -> Any:
+    # HDF5 would follow a path to any other file of this machine.
+    linked = dataset.file.filename != root.file.filename
+    if linked or dataset.external or dataset.is_virtual:
+        raise ValueError(f"the numbers of {dataset.name} lie in another file")
+    return dataset[()]

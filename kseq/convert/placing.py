@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+from keras import ops
+
 from kseq.checks import refuse
 
 
@@ -55,12 +58,34 @@ def place(
     if wrong:
         rows = "\n".join(_row(pair) for pairs in wrong for pair in pairs)
         refuse(argument, f"{expected}:\n{rows}\n", received)
-    placed = []
-    for pair in (pair for pairs in layers for pair in pairs):
-        pair.weight.assign(pair.array)
-        shape = tuple(pair.array.shape)
-        placed.append(Placement(pair.weight.path, pair.source, shape))
-    return placed
+    pairs = [pair for pairs in layers for pair in pairs]
+    _assign([(pair.weight, _plain(pair.array)) for pair in pairs])
+    return [
+        Placement(pair.weight.path, pair.source, tuple(pair.array.shape))
+        for pair in pairs
+    ]
+
+
+def _plain(array: Any) -> Any:
+    """Of this machine's bytes, and no longer than any backend takes."""
+    if array.dtype.itemsize > 8:
+        array = array.astype("float64")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _assign(values: Sequence[tuple[Any, Any]]) -> None:
+    """Assign them all; if that fails, as where memory is full, none."""
+    before = [
+        (weight, np.array(ops.convert_to_numpy(weight.value), copy=True))
+        for weight, _ in values
+    ]
+    try:
+        for weight, value in values:
+            weight.assign(value)
+    except BaseException:
+        for weight, value in before:
+            weight.assign(value)
+        raise
 
 
 def _row(pair: Pair) -> str:

@@ -10,7 +10,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from kseq.checks import Words, check_number, check_positive_int, refuse
+from kseq.checks import (
+    Words,
+    check_number,
+    check_path,
+    check_positive_int,
+    refuse,
+)
 from kseq.export.examples import (
     inputs_of,
     lengths_in,
@@ -21,7 +27,7 @@ from kseq.export.examples import (
 from kseq.export.formats import Format, format_of
 from kseq.export.report import ExportError, Report
 from kseq.export.runtimes import Arrays, Runtime, free_sizes
-from kseq.files import replacing_all
+from kseq.files import check_writable, replacing_path
 
 TOLERANCE = 1e-5
 
@@ -65,19 +71,31 @@ def export(
             is still there. It says what works.
         ValueError: an argument is not as it should be.
 
-    Example (what it prints, not run here: the packages are not kseq's):
+    Example:
 
-        from kseq.export import export
-
-        report = export(model, "model.onnx", features, steps=50)
-        print(report)
+    >>> import os, tempfile
+    >>> import keras
+    >>> import numpy as np
+    >>> from kseq.export import export
+    >>> from kseq.feature_column import SparseFeat, VarLenSparseFeat
+    >>> from kseq.models import DIN
+    >>> item = SparseFeat("item", 100, embedding_dim=8)
+    >>> clicks = SparseFeat("hist_item", 100, 8, embedding_name="item")
+    >>> model = DIN([item, VarLenSparseFeat(clicks, maxlen=None)], ["item"])
+    >>> history = np.array([[7, 9, 0, 0], [0, 0, 0, 0]])
+    >>> features = {"item": np.array([3, 4]), "hist_item": history}
+    >>> suffix = ".pt2" if keras.backend.backend() == "torch" else ""
+    >>> path = os.path.join(tempfile.mkdtemp(), f"model{suffix}")
+    >>> report = export(model, path, features, steps=4)
+    >>> report.batch_sizes, report.steps, report.difference < 1e-5
+    ((2, 1), (4,), True)
     """
-    path = Path(path)
+    path = check_path("path", path)
     task = _Task(
         model, path, example_inputs, format, batch_size, steps, tolerance
     )
     _check_place(path, task.format)
-    with replacing_all(path) as place:
+    with replacing_path(path) as place:
         task.write(place)
         return task.compare(place)
 
@@ -102,7 +120,7 @@ def check(
     Args and errors are `export`'s. `batch_size` and `steps`: what the file was
     made for, where it is not for any.
     """
-    path = Path(path)
+    path = check_path("path", path)
     task = _Task(
         model, path, example_inputs, format, batch_size, steps, tolerance
     )
@@ -224,6 +242,13 @@ class _Task:
                     **options,
                 )
         except Exception as error:
+            missing = self.format.missing(keras.backend.backend())
+            if missing:
+                raise ExportError(
+                    f"{self.path}: Keras's exporter needs what is not "
+                    f"installed: pip install {' '.join(missing)} "
+                    f"({_short(error)})"
+                ) from error
             self._fail(f"Keras's exporter fails: {_short(error)}", error)
 
     def compare(self, place: Path) -> Report:
@@ -270,15 +295,35 @@ class _Task:
         return worst
 
     def _fail(self, what: str, error: Exception | None = None) -> NoReturn:
-        raise ExportError(
-            f"{self.path}: {what}. What works for every layer and model of "
-            f"kseq: save the model as .keras, load it "
-            f"{self.format.route}, and export it there"
-        ) from error
+        route = self._route()
+        if route:
+            what += f". What works for every layer and model of kseq: {route}"
+        raise ExportError(f"{self.path}: {what}") from error
+
+    def _route(self) -> str:
+        """What else to do; "" where it was done."""
+        backend, option = self.format.backend, self.format.option
+        given = {
+            "": True,
+            "steps": self.steps is not None or not self.inputs.any_steps,
+            "batch_size": self.batch_size is not None,
+        }[option]
+        here = keras.backend.backend() == backend
+        if here and given:
+            return ""
+        route = "export it"
+        if not here:
+            route = (
+                "save the model as .keras, load it under "
+                f"KERAS_BACKEND={backend}, and export it there"
+            )
+        return route if given else f"{route} with a number for {option}="
 
 
 def _check_place(path: Path, format: Format) -> None:
-    """Refuse what would take the place of something else."""
+    """Refuse what cannot be written, or would be in place of another thing."""
+    if not path.is_dir():
+        check_writable("path", path)
     if not path.exists():
         return
     if format.suffix:
@@ -301,5 +346,5 @@ def distance(x: Any, y: Any) -> float:
 
 
 def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).rstrip(".!")
     return f"{type(error).__name__}: {text[:300]}{'...' * (len(text) > 300)}"

@@ -1,12 +1,13 @@
 """The formats: as Keras calls them, how files are named, what runs them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kseq.checks import Words, check_one_of, refuse
 from kseq.export import runtimes
+from kseq.installed import is_there
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,25 @@ class Format:
         name: what Keras calls it.
         suffix: of its files; none for a folder.
         runtime: loads a file, to be run.
-        route: how every layer and model of kseq gets there (docs/export.md).
+        needs: the packages that this takes.
+        backend: every layer and model of kseq gets there from this one
+            (docs/export.md),
+        option: with this argument of `export`, if any.
+        exporters: by backend, the packages that Keras's exporter takes.
     """
 
     name: str
     suffix: str
     runtime: Callable[..., runtimes.Runtime]
-    route: str
+    needs: tuple[str, ...]
+    backend: str
+    option: str = ""
+    exporters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def missing(self, backend: str) -> list[str]:
+        """The packages that are to be installed for an export."""
+        packages = (*self.exporters.get(backend, ()), *self.needs)
+        return [p for p in packages if not is_there(p.replace("-", "_"))]
 
 
 FORMATS = (
@@ -31,32 +44,41 @@ FORMATS = (
         "tf_saved_model",
         "",
         runtimes.SavedModel,
-        "under KERAS_BACKEND=tensorflow",
+        ("tensorflow",),
+        "tensorflow",
     ),
     Format(
         "onnx",
         ".onnx",
         runtimes.OnnxRuntime,
-        "under KERAS_BACKEND=torch with a number of steps (steps=)",
+        ("onnxruntime",),
+        "torch",
+        "steps",
+        {
+            "torch": ("onnxscript",),
+            "tensorflow": ("tf2onnx",),
+            "jax": ("jax2onnx",),
+        },
     ),
     Format(
         "openvino",
         ".xml",
         runtimes.OpenVino,
-        "under KERAS_BACKEND=torch with a number of steps (steps=)",
+        ("openvino",),
+        "torch",
+        "steps",
+        {"torch": ("scipy",)},
     ),
     Format(
         "litert",
         ".tflite",
         runtimes.LiteRT,
-        "under KERAS_BACKEND=tensorflow with a batch size (batch_size=)",
+        ("ai-edge-litert",),
+        "tensorflow",
+        "batch_size",
+        {"torch": ("litert-torch",)},
     ),
-    Format(
-        "torch",
-        ".pt2",
-        runtimes.TorchExport,
-        "under KERAS_BACKEND=torch with a number of steps (steps=)",
-    ),
+    Format("torch", ".pt2", runtimes.TorchExport, ("torch",), "torch", "steps"),
 )
 BY_NAME = {format.name: format for format in FORMATS}
 

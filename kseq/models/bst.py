@@ -3,7 +3,7 @@ from typing import Any
 
 import keras
 
-from kseq.checks import check_positive_int, refuse
+from kseq.checks import check_bool, check_positive_int, check_rate, refuse
 from kseq.feature_column import FeatureColumn
 from kseq.layers.sequence import AttentionSequencePoolingLayer, Transformer
 from kseq.models.features import Features, click_model
@@ -86,6 +86,7 @@ def BST(
     """
     check_positive_int("transformer_num", transformer_num)
     check_positive_int("att_head_num", att_head_num)
+    dnn_dropout = check_rate("dnn_dropout", dnn_dropout)
     features = Features(
         dnn_feature_columns, history_feature_list, l2_reg_embedding
     )
@@ -123,7 +124,7 @@ def BST(
         [interest],
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,
-        dnn_use_bn=use_bn,
+        dnn_use_bn=check_bool("use_bn", use_bn),
         dnn_dropout=dnn_dropout,
         l2_reg_dnn=l2_reg_dnn,
         seed=seed,

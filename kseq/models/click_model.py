@@ -1,18 +1,76 @@
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import keras
 from keras import ops
 
+from kseq.checks import refuse
 from kseq.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
 class ClickModel(keras.Model):
-    """A functional model that takes targets `(batch,)` to predict `(batch, 1)`.
+    """A functional model that takes what DeepCTR's take, and Keras 3 refuses.
 
-    Keras 2 took them, so DeepCTR's scripts have them; of Keras 3 the losses do,
-    and most metrics refuse.
+    Targets `(batch,)` to predict `(batch, 1)`: Keras 2 took them, so DeepCTR's
+    scripts have them; of Keras 3 the losses do, and most metrics refuse.
+
+    A list of arrays in the order of `get_feature_names`, though the model has
+    no input for some of these, such as DIN for lengths.
+
+    Attributes:
+        feature_names: the names of such a list; none where all are inputs.
     """
+
+    feature_names: tuple[str, ...] = ()
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().__call__(self._used(inputs), *args, **kwargs)
+
+    # JAX's fit and predict come by this one alone.
+    def call(
+        self,
+        inputs: Any,
+        training: bool | None = None,
+        mask: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        return super().call(self._used(inputs), training, mask, **kwargs)
+
+    def _used(self, inputs: Any) -> Any:
+        """The inputs without those that the model does not have."""
+        names = self.feature_names
+        is_list = isinstance(inputs, (list, tuple))
+        if not is_list or not names or len(inputs) != len(names):
+            return inputs
+        given = dict(zip(names, inputs, strict=True))
+        return [given[x.name] for x in self.inputs]
+
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        if Path(filepath).suffix in (".h5", ".hdf5"):
+            refuse(
+                "filepath",
+                "a path that ends with .keras: from .h5 Keras 3 does not load "
+                "the operations that this model has",
+                str(filepath),
+            )
+        super().save(filepath, *args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = super().get_config()
+        if self.feature_names:
+            config["feature_names"] = [*self.feature_names]
+        return config
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> Self:
+        config = dict(config)
+        names = config.pop("feature_names", ())
+        model = super().from_config(config, custom_objects)
+        model.feature_names = tuple(names)
+        return model
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Tensor, sample_weight: Any = None

@@ -156,7 +156,7 @@ def DIEN(
         [interest],
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,
-        dnn_use_bn=use_bn,
+        dnn_use_bn=check_bool("use_bn", use_bn),
         dnn_dropout=dnn_dropout,
         l2_reg_dnn=l2_reg_dnn,
         seed=seed,

@@ -100,7 +100,7 @@ def DIN(
         [interest],
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,
-        dnn_use_bn=dnn_use_bn,
+        dnn_use_bn=check_bool("dnn_use_bn", dnn_use_bn),
         dnn_dropout=dnn_dropout,
         l2_reg_dnn=l2_reg_dnn,
         seed=seed,

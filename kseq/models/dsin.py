@@ -139,8 +139,11 @@ def DSIN(
             f"the sum of the candidate's embedding_dim, {dim}",
             att_embedding_size * att_head_num,
         )
-    prefixes = [f"sess_{i}_" for i in range(sess_max_count)]
-    used = [c for prefix in prefixes for c in features.over_time(prefix)]
+    prefixes, used = [], []
+    # One by one: the first that is not there is refused.
+    for i in range(sess_max_count):
+        prefixes.append(f"sess_{i}_")
+        used += features.over_time(prefixes[-1])
     lengths = features.add_lengths("sess_length")
     sessions = [features.embed(features.candidate, p) for p in prefixes]
     if bias_encoding:
@@ -189,7 +192,7 @@ def DSIN(
         interests,
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,
-        dnn_use_bn=dnn_use_bn,
+        dnn_use_bn=check_bool("dnn_use_bn", dnn_use_bn),
         dnn_dropout=dnn_dropout,
         l2_reg_dnn=l2_reg_dnn,
         seed=seed,

@@ -26,6 +26,7 @@ from kseq.feature_column import (
     build_input_features,
 )
 from kseq.layers.core import DNN, PredictionLayer
+from kseq.layers.core.activation import check_activation
 from kseq.layers.seeds import check_seed
 from kseq.layers.sequence import SequencePoolingLayer, WeightedSequenceLayer
 from kseq.models.click_model import ClickModel
@@ -99,6 +100,11 @@ class Features:
         return self._inputs[name]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Those of all inputs, used or not: DeepCTR's `get_feature_names`."""
+        return tuple(self._inputs)
+
+    @property
     def inputs(self) -> list[Tensor]:
         """The inputs that were used: Keras 3.12 refuses a model of others."""
         return [x for name, x in self._inputs.items() if name in self._used]
@@ -118,7 +124,28 @@ class Features:
         known = {c.name: c.maxlen for c in self._over_time if c.maxlen}
         if len({*known.values()}) > 1:
             refuse("maxlen", "one for all histories or sessions", known)
+        tables = {prefix + c.name: c.embedding_name for c in self.candidate}
+        apart = [c.name for c in found if c.embedding_name != tables[c.name]]
+        if apart:
+            self._check_widths(found)
+            warnings.warn(
+                f"{apart} have other embedding tables than the candidate's "
+                f"features: embedding_name={[tables[name] for name in apart]} "
+                "makes them share, so that attention compares like with like",
+                stacklevel=4,
+            )
         return found
+
+    def _check_widths(self, found: list[VarLenSparseFeat]) -> None:
+        """Refuse columns that attention cannot compare with the candidate."""
+        sides = found, self.candidate
+        if len({sum(c.embedding_dim for c in side) for side in sides}) > 1:
+            refuse(
+                "embedding_dim",
+                "the candidate's width in all, which attention compares with "
+                "(embedding_name shares a table)",
+                {c.name: c.embedding_dim for side in sides for c in side},
+            )
 
     def history(self, prefix: str = "hist_") -> list[VarLenSparseFeat]:
         """The columns of a history, which is compared with the candidate."""
@@ -290,7 +317,7 @@ def click_model(
     head = [
         DNN(
             check_positive_ints("dnn_hidden_units", dnn_hidden_units),
-            dnn_activation,
+            check_activation("dnn_activation", dnn_activation),
             check_nonnegative("l2_reg_dnn", l2_reg_dnn),
             check_rate("dnn_dropout", dnn_dropout),
             dnn_use_bn,
@@ -315,7 +342,10 @@ def click_model(
     x = concatenate([x, *features.numbers(others)])
     for layer in head:
         x = layer(x)
-    return ClickModel(features.inputs, x, name=name)
+    model = ClickModel(features.inputs, x, name=name)
+    if len(features.names) > len(features.inputs):
+        model.feature_names = features.names
+    return model
 
 
 def _check_once(columns: list[Any], kind: str, names: Sequence[str]) -> None:

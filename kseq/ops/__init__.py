@@ -7,12 +7,12 @@ from kseq.ops.attention import attention_pool as attention_pool
 from kseq.ops.attention import attention_weights as attention_weights
 from kseq.ops.attention import din_form as din_form
 from kseq.ops.attention import din_hidden as din_hidden
+from kseq.ops.dtypes import dtype_of as dtype_of
 from kseq.ops.masks import lengths_to_mask as lengths_to_mask
 from kseq.ops.masks import masked_softmax as masked_softmax
 from kseq.ops.masks import resolve_mask as resolve_mask
 from kseq.ops.masks import zero_padding as zero_padding
 from kseq.ops.multi_head import multi_head_attention as multi_head_attention
-from kseq.ops.numerics import dtype_of as dtype_of
 from kseq.ops.numerics import l2_normalize as l2_normalize
 from kseq.ops.numerics import layer_normalize as layer_normalize
 from kseq.ops.numerics import linear as linear

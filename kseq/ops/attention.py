@@ -2,7 +2,18 @@
 
 from keras import ops
 
-from kseq.checks import check_one_of, check_rank, check_same_dim
+from kseq.checks import (
+    check_bool,
+    check_one_of,
+    is_shape,
+    refuse,
+)
+from kseq.ops.arguments import (
+    Sizes,
+    check_axes,
+    to_bools,
+    to_floats,
+)
 from kseq.ops.masks import masked_softmax
 from kseq.ops.numerics import linear
 from kseq.types import Shape, Tensor
@@ -22,12 +33,20 @@ def din_form(keys_shape: Shape) -> str:
     Returns:
         "fold" or "split".
 
+    Raises:
+        ValueError: `keys_shape` is no shape of three sizes.
+
     Example:
 
     >>> din_form((None, 50, 8)), din_form((None, 4, 64))
     ('fold', 'split')
     """
-    _, steps, dim = keys_shape
+    if not is_shape(keys_shape) or len(keys_shape) != 3:
+        refuse("keys_shape", "a shape (batch, steps, dim)", keys_shape)
+    return faster_form(*keys_shape[1:])
+
+
+def faster_form(steps: int | None, dim: int | None) -> str:
     return "split" if steps is not None and steps < (dim or 0) else "fold"
 
 
@@ -48,10 +67,10 @@ def din_hidden(
         = q (W_1 + W_3) + k \bigl(W_2 - W_3 + \mathrm{diag}(q) W_4\bigr) + b.$$
 
     Args:
-        query: `(batch, candidates, dim)`.
-        keys: `(batch, steps, dim)`.
-        kernel: `(4 * dim, units)`.
-        bias: `(units,)`.
+        query: float `(batch, candidates, dim)`.
+        keys: float `(batch, steps, dim)`, taken in the dtype of `query`.
+        kernel: float `(4 * dim, units)`, as `keys`.
+        bias: float `(units,)`, as `keys`.
         form: "split" computes the first line of the second formula, "fold" the
             second; see `din_form`.
 
@@ -59,7 +78,8 @@ def din_hidden(
         `(batch, candidates, steps, units)`.
 
     Raises:
-        ValueError: `form` is neither.
+        ValueError: `form` is neither, an argument is not of floats, or shapes
+            do not fit.
 
     Example:
 
@@ -70,8 +90,16 @@ def din_hidden(
     (2, 3, 5, 8)
     """
     check_one_of("form", form, ("fold", "split"))
-    query, keys = ops.convert_to_tensor(query), ops.convert_to_tensor(keys)
-    kernel, bias = ops.convert_to_tensor(kernel), ops.convert_to_tensor(bias)
+    sizes: Sizes = {}
+    query = to_floats("query", query, ("batch", "candidates", "dim"), sizes)
+    keys = to_floats("keys", keys, ("batch", "steps", "dim"), sizes)
+    if sizes["dim"] is not None:
+        sizes["4 * dim"] = 4 * sizes["dim"]
+    kernel = to_floats("kernel", kernel, ("4 * dim", "units"), sizes)
+    bias = to_floats("bias", bias, ("units",), sizes)
+    keys, kernel, bias = (
+        ops.cast(x, query.dtype) for x in (keys, kernel, bias)
+    )
     of_query, of_keys, of_both = cut_kernel(kernel)
     from_query = linear(query, of_query, bias)
     return add_keys(from_query, query, keys, of_keys, of_both, form)
@@ -120,7 +148,8 @@ def attention_weights(
         As `scores`; 0 in steps that do not count.
 
     Raises:
-        ValueError: `valid` does not fit `scores`: it is not broadcast.
+        ValueError: `scores` are not of floats and rank 3, `valid` is no mask or
+            does not fit them (it is not broadcast), or `normalize` is no bool.
 
     Example:
 
@@ -132,10 +161,14 @@ def attention_weights(
     >>> ops.convert_to_numpy(weights).tolist()
     [[[0.5, 0.5, 0.0]]]
     """
-    scores, valid = ops.convert_to_tensor(scores), ops.cast(valid, "bool")
-    check_rank("valid", valid.shape, (2,))
-    check_same_dim(0, valid=valid.shape, scores=scores.shape)
-    check_same_dim(-1, valid=valid.shape, scores=scores.shape)
+    check_bool("normalize", normalize)
+    sizes: Sizes = {}
+    axes = ("batch", "candidates", "steps")
+    scores, valid = (
+        to_floats("scores", scores, axes, sizes),
+        to_bools("valid", valid),
+    )
+    check_axes("valid", valid.shape, ("batch", "steps"), sizes)
     valid = ops.expand_dims(valid, 1)
     if normalize:
         return masked_softmax(scores, valid)
@@ -146,11 +179,16 @@ def attention_pool(weights: Tensor, keys: Tensor) -> Tensor:
     r"""The weighted sum of the steps, $\sum_t a_{bkt}\, x_{bt}$.
 
     Args:
-        weights: `(batch, candidates, steps)`, 0 in steps that do not count.
-        keys: `(batch, steps, dim)`, finite: see `kseq.ops.zero_padding`.
+        weights: float `(batch, candidates, steps)`, 0 in steps that do not
+            count.
+        keys: float `(batch, steps, dim)`, finite: see `kseq.ops.zero_padding`;
+            taken in the dtype of `weights`.
 
     Returns:
         `(batch, candidates, dim)`.
+
+    Raises:
+        ValueError: an argument is not of floats, or shapes do not fit.
 
     Example:
 
@@ -161,5 +199,9 @@ def attention_pool(weights: Tensor, keys: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(pooled).tolist()
     [[[2.5, 4.0]]]
     """
+    sizes: Sizes = {}
+    axes = ("batch", "candidates", "steps")
+    weights = to_floats("weights", weights, axes, sizes)
+    keys = to_floats("keys", keys, ("batch", "steps", "dim"), sizes)
     # An operator: ops.matmul would round 64 bits to 32 on PyTorch.
-    return ops.convert_to_tensor(weights) @ ops.convert_to_tensor(keys)
+    return weights @ ops.cast(keys, weights.dtype)

@@ -4,11 +4,27 @@ A mask is a bool tensor `(batch, steps)`, True where a step counts. Padding is
 kept out by a select, never by a product: 0 times NaN is NaN.
 """
 
+import math
+
 from keras import ops
 
-from kseq.checks import check_one_of, check_rank, check_same_dim, refuse
+from kseq.checks import (
+    check_axis,
+    check_least_rank,
+    check_rank,
+    check_same_dim,
+    refuse,
+)
+from kseq.ops.arguments import (
+    check_spreads,
+    to_bools,
+    to_floats,
+    to_lengths,
+    to_tensor,
+)
 from kseq.ops.backends import fill_steps
-from kseq.ops.numerics import LOWEST, dtype_of, step_numbers, upcast
+from kseq.ops.dtypes import LOWEST, dtype_of
+from kseq.ops.numerics import step_numbers, upcast
 from kseq.types import Tensor
 
 
@@ -17,14 +33,16 @@ def lengths_to_mask(lengths: Tensor, x: Tensor) -> Tensor:
 
     Args:
         lengths: `(batch,)` or `(batch, 1)`, integers of any dtype or whole
-            floats. Below 0 counts as 0, above `steps` as `steps`.
+            floats. Below 0 and NaN count as 0, above `steps` and infinity as
+            `steps`, 2.7 as 2.
         x: `(batch, steps, ...)`, the sequences to mask; only its shape counts.
 
     Returns:
         bool `(batch, steps)`.
 
     Raises:
-        ValueError: `lengths` is of another rank or batch size.
+        ValueError: `lengths` are no numbers, or of another shape or batch size;
+            `x` is no tensor of rank 2 or more.
 
     Example:
 
@@ -34,14 +52,13 @@ def lengths_to_mask(lengths: Tensor, x: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(valid).tolist()
     [[True, True, True, False], [False, False, False, False]]
     """
-    lengths, x = ops.convert_to_tensor(lengths), ops.convert_to_tensor(x)
+    lengths, x = to_lengths("lengths", lengths), to_tensor("x", x)
+    check_least_rank("x", x.shape, 2)
     check_rank("lengths", lengths.shape, (1, 2))
     check_same_dim(0, lengths=lengths.shape, sequence=x.shape)
     if tuple(lengths.shape[1:]) not in ((), (1,), (None,)):
         refuse("lengths", "shape (batch,) or (batch, 1)", tuple(lengths.shape))
-    # As floats: an unsigned length that int32 cannot hold would wrap.
-    lengths = ops.reshape(ops.cast(lengths, "float32"), (-1, 1))
-    return step_numbers(x) <= lengths
+    return step_numbers(x) <= ops.reshape(lengths, (-1, 1))
 
 
 def resolve_mask(
@@ -51,7 +68,7 @@ def resolve_mask(
 
     Args:
         x: `(batch, steps, ...)`, the sequences.
-        mask: `(batch, steps)`, bool or 0 and 1, or None.
+        mask: `(batch, steps)`, bool or integers, of which 0 is False, or None.
         lengths: `(batch,)` or `(batch, 1)`, see `lengths_to_mask`, or None.
 
     Returns:
@@ -59,7 +76,8 @@ def resolve_mask(
         neither is given.
 
     Raises:
-        ValueError: `mask` or `lengths` does not fit `x`.
+        ValueError: `mask` or `lengths` does not fit `x`, or is of another
+            dtype; `x` is no tensor of rank 2 or more.
 
     Example:
 
@@ -71,12 +89,11 @@ def resolve_mask(
     >>> ops.convert_to_numpy(valid).tolist()
     [[True, False, True], [True, False, False]]
     """
-    x = ops.convert_to_tensor(x)
+    x = to_tensor("x", x)
+    check_least_rank("x", x.shape, 2)
     valid = None
     if mask is not None:
-        mask = ops.convert_to_tensor(mask)
-        check_rank("mask", mask.shape, (2,))
-        valid = check_mask(mask, x)
+        valid = to_valid(mask, x, "mask", "sequence")
     if lengths is not None:
         within = lengths_to_mask(lengths, x)
         valid = within if valid is None else ops.logical_and(valid, within)
@@ -90,16 +107,27 @@ def _first_dims(x: Tensor) -> Tensor:
     return x[(slice(None), slice(None), *(0,) * (len(x.shape) - 2))]
 
 
-def check_mask(mask: Tensor, x: Tensor) -> Tensor:
+def check_mask(
+    mask: Tensor, x: Tensor, name: str = "mask", of: str = "inputs"
+) -> Tensor:
     """The mask in bools; refused where its axes are not the first of x.
 
     Not broadcast: (batch, 1) would spread.
     """
-    mask = ops.convert_to_tensor(mask)
-    check_rank("mask", mask.shape, tuple(range(1, len(x.shape) + 1)))
+    mask = to_bools(name, mask)
+    check_rank(name, mask.shape, tuple(range(1, len(x.shape) + 1)))
     for axis in range(len(mask.shape)):
-        check_same_dim(axis, mask=mask.shape, sequence=x.shape)
-    return ops.cast(mask, "bool")
+        check_same_dim(axis, **{name: mask.shape, of: x.shape})
+    return mask
+
+
+def to_valid(
+    valid: Tensor, x: Tensor, name: str = "valid", of: str = "x"
+) -> Tensor:
+    """A mask `(batch, steps)` of x in bools."""
+    valid = to_bools(name, valid)
+    check_rank(name, valid.shape, (2,))
+    return check_mask(valid, x, name, of)
 
 
 def expand_mask(valid: Tensor, rank: int) -> Tensor:
@@ -116,14 +144,15 @@ def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
     a gradient: $x_{bt}$ where $m_{bt}$, else 0.
 
     Args:
-        x: `(batch, steps, ...)`.
-        valid: bool `(batch, steps)`.
+        x: `(batch, steps, ...)`, of numbers or bools.
+        valid: bool `(batch, steps)`, or any other number of the first axes.
 
     Returns:
         As `x`.
 
     Raises:
-        ValueError: `valid` does not fit `x`: it is not broadcast.
+        ValueError: `valid` is no mask, or does not fit `x`: it is not
+            broadcast.
 
     Example:
 
@@ -134,8 +163,8 @@ def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(kept).tolist()
     [[[1.0], [0.0]]]
     """
-    x = ops.convert_to_tensor(x)
-    valid = check_mask(valid, x)
+    x = to_tensor("x", x)
+    valid = check_mask(valid, x, "valid", "x")
     return fill_steps(x, expand_mask(valid, len(x.shape)))
 
 
@@ -145,16 +174,18 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     $$p_t = \frac{m_t\, e^{s_t}}{\sum_u m_u\, e^{s_u}}$$
 
     Args:
-        scores: float, any shape; computed in float32 where it is half.
+        scores: float, rank 1 or more; computed in float32 where it is half.
         valid: bool, broadcastable to `scores`.
         axis: the axis that sums to 1.
 
     Returns:
         As `scores`. An entry that does not count is exactly 0, and a row in
-        which none counts is all 0, with gradient 0.
+        which none counts is all 0, with gradient 0. A score of -infinity does
+        not count either.
 
     Raises:
-        ValueError: `scores` are not floats.
+        ValueError: `scores` are not floats, `valid` is no mask or does not
+            spread to them, or `axis` is none of theirs.
 
     Example:
 
@@ -165,13 +196,17 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     >>> ops.convert_to_numpy(masked_softmax(scores, valid)).tolist()
     [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
     """
-    scores, valid = ops.convert_to_tensor(scores), ops.cast(valid, "bool")
-    check_one_of("dtype of scores", dtype_of(scores), tuple(LOWEST))
+    scores, valid = to_floats("scores", scores), to_bools("valid", valid)
+    check_least_rank("scores", scores.shape, 1)
+    check_spreads("valid", valid.shape, scores.shape)
+    axis = check_axis("axis", axis, len(scores.shape), first=0)
     if 0 in scores.shape:  # no backend has a largest of nothing
         return scores
     wide = upcast(scores)
+    valid = ops.logical_and(valid, wide != -math.inf)
     shown = ops.where(valid, wide, LOWEST[dtype_of(wide)])
-    # Not ops.softmax: it warns of an axis of one, which one step is.
+    # Not ops.softmax: it warns of an axis of one, which one step is
+    # (docs/upstream/softmax_of_one.py).
     weights = ops.exp(ops.log_softmax(shown, axis=axis))
     weights = ops.where(valid, weights, 0.0)
     return ops.cast(weights, scores.dtype)

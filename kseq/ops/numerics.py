@@ -3,47 +3,35 @@
 Keras computes several operations in 32 bits although their inputs have 64
 (``ops.matmul`` on PyTorch, ``ops.tanh`` and ``ops.mean`` on JAX, its ``Dense``
 and ``BatchNormalization`` layers), and half precision sums lose digits. kseq's
-own mathematics goes through the forms below instead.
+own mathematics goes through the forms below instead. docs/upstream shows it:
+torch_matmul_float64, jax_tanh_float64, torch_mean_float64, jax_mean_float64.
 """
 
 from collections.abc import Sequence
 
-import keras
 from keras import ops
 
+from kseq.checks import (
+    check_axis,
+    check_items,
+    check_least_rank,
+    check_nonnegative,
+)
+from kseq.ops.arguments import (
+    Sizes,
+    check_axes,
+    check_spreads,
+    to_bools,
+    to_floats,
+)
+from kseq.ops.dtypes import HALF_DTYPES, dtype_of
 from kseq.types import Tensor
-
-HALF_DTYPES = ("float16", "bfloat16")
-
-# The least finite number of each float dtype, to fill what a softmax must not
-# see. Not -inf: -inf - -inf is NaN.
-LOWEST = {
-    "float16": -65504.0,
-    "bfloat16": -3.3895313892515355e38,
-    "float32": -3.4028234663852886e38,
-    "float64": -1.7976931348623157e308,
-}
 
 # Added to a score, it leaves nothing of it, and twice it is still finite.
 NEVER = -1e30
 
-
-def dtype_of(x: Tensor) -> str:
-    """The name of a tensor's dtype: ``x.dtype`` is of another type everywhere.
-
-    Args:
-        x: any tensor.
-
-    Returns:
-        Such as "float32".
-
-    Example:
-
-    >>> from keras import ops
-    >>> dtype_of(ops.ones((2, 3), "float16"))
-    'float16'
-    """
-    return keras.backend.standardize_dtype(x.dtype)
+# Up to this a float32 has a square, and sums of squares do not overflow.
+LARGE = 1e15
 
 
 def upcast(x: Tensor) -> Tensor:
@@ -57,6 +45,9 @@ def upcast(x: Tensor) -> Tensor:
     Returns:
         `x` in float32 or wider.
 
+    Raises:
+        ValueError: `x` is no tensor of floats.
+
     Example:
 
     >>> import numpy as np
@@ -65,7 +56,7 @@ def upcast(x: Tensor) -> Tensor:
     >>> float(x.sum(dtype="float16")), float(ops.sum(upcast(x)))
     (2048.0, 2049.0)
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
     return ops.cast(x, "float32") if dtype_of(x) in HALF_DTYPES else x
 
 
@@ -92,12 +83,15 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     PyTorch, and a product of higher rank is slower on JAX.
 
     Args:
-        x: `(..., dim)`.
-        kernel: `(dim, units)`, in the dtype of `x`.
-        bias: `(units,)`, or None for none.
+        x: float `(..., dim)`.
+        kernel: float `(dim, units)`, taken in the dtype of `x`.
+        bias: float `(units,)`, as `kernel`, or None for none.
 
     Returns:
         `(..., units)`, in the dtype of `x`.
+
+    Raises:
+        ValueError: an argument is not of floats, or shapes do not fit.
 
     Example:
 
@@ -109,11 +103,15 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> ops.convert_to_numpy(y).tolist()
     [[[21.5]]]
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
+    check_least_rank("x", x.shape, 1)
+    sizes: Sizes = {"dim": x.shape[-1]}
+    kernel = to_floats("kernel", kernel, ("dim", "units"), sizes)
     flat = ops.reshape(x, (-1, x.shape[-1]))
-    out = flat @ ops.convert_to_tensor(kernel)
+    out = flat @ ops.cast(kernel, x.dtype)
     if bias is not None:
-        out = out + ops.convert_to_tensor(bias)
+        bias = to_floats("bias", bias, ("units",), sizes)
+        out = out + ops.cast(bias, x.dtype)
     return ops.reshape(out, (*ops.shape(x)[:-1], kernel.shape[-1]))
 
 
@@ -126,6 +124,9 @@ def tanh(x: Tensor) -> Tensor:
     Returns:
         The hyperbolic tangent, in the dtype of `x`.
 
+    Raises:
+        ValueError: `x` is no tensor of floats.
+
     Example:
 
     >>> import numpy as np
@@ -134,7 +135,7 @@ def tanh(x: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(y).tolist()
     [-1.0, 0.0, 1.0]
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
     if dtype_of(x) != "float64":
         return ops.tanh(x)
     # Beyond 20 the result is 1 to the last bit, and expm1 would overflow.
@@ -154,12 +155,16 @@ def moments(
     Args:
         x: `(batch, ..., dim)`, float32 or float64.
         axes: the axes that are averaged over.
-        valid: bool, of the rank of `x` and broadcastable to it: True where an
-            entry counts. None: all count.
+        valid: bool, broadcastable to `x`: True where an entry counts. None: all
+            count.
 
     Returns:
         `(mean, variance, count)`, each with size 1 on `axes`; `count` is the
         number of entries behind a mean. Where nothing counts all three are 0.
+
+    Raises:
+        ValueError: `x` is no tensor of floats, one of `axes` is none of its
+            axes, or `valid` is no mask or does not spread to `x`.
 
     Example:
 
@@ -171,20 +176,66 @@ def moments(
     >>> float(mean[0, 0, 0]), float(variance[0, 0, 0]), float(count[0, 0, 0])
     (2.0, 1.0, 2.0)
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
+    rank = len(x.shape)
+    axes = [
+        check_axis("axes", axis, rank, first=0)
+        for axis in check_items("axes", axes, object, "a sequence of axes")
+    ]
+    if valid is not None:
+        valid = to_bools("valid", valid)
+        check_spreads("valid", valid.shape, x.shape)
 
-    def counting(values: Tensor) -> Tensor:
-        return values if valid is None else ops.where(valid, values, 0.0)
-
-    def total(values: Tensor) -> Tensor:
-        return ops.sum(values, axis=tuple(axes), keepdims=True)
-
-    count = total(counting(ops.ones_like(x)))
+    count = _count(x, axes, valid)
     divisor = ops.where(count > 0, count, 1.0)
-    mean = total(counting(x)) / divisor
+    mean, centred = _centre(x, axes, divisor, valid)
+    return mean, _total(centred * centred, axes) / divisor, count
+
+
+def _total(x: Tensor, axes: Sequence[int]) -> Tensor:
+    return ops.sum(x, axis=tuple(axes), keepdims=True)
+
+
+def _count(x: Tensor, axes: Sequence[int], valid: Tensor | None) -> Tensor:
+    """How many entries of `axes` are valid: as the sum over x has it."""
+    if valid is None:
+        return _total(ops.ones_like(x), axes)
+    count = _total(ops.cast(valid, x.dtype), axes)
+    for axis in axes:
+        if valid.shape[axis] == 1:  # it is spread
+            count = count * ops.cast(ops.shape(x)[axis], x.dtype)
+    return count + ops.zeros_like(_total(x, axes))
+
+
+def _counting(x: Tensor, valid: Tensor | None) -> Tensor:
+    return x if valid is None else ops.where(valid, x, 0.0)
+
+
+def _centre(
+    x: Tensor,
+    axes: Sequence[int],
+    count: Tensor | int,
+    valid: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The mean of `count` valid entries, and x without it; 0 where not valid.
+
+    The mean of equal numbers may be off by a rounding of theirs, and beside
+    that of 1e4 an epsilon of 1e-9 is nothing. So what is left is centred again.
+    """
+    mean = ops.stop_gradient(_total(_counting(x, valid), axes) / count)
     # Selected before it is squared: the gradient of what is left out is 0.
-    centred = counting(x - mean)
-    return mean, total(centred * centred) / divisor, count
+    centred = _counting(x - mean, valid)
+    rest = _total(centred, axes) / count
+    return mean + rest, _counting(centred - rest, valid)
+
+
+def _size(x: Tensor) -> Tensor:
+    """What to divide by before the last axis is squared: mostly 1.
+
+    The square of 1e30 is beyond float32.
+    """
+    size = ops.sum(ops.abs(x), axis=-1, keepdims=True)
+    return ops.stop_gradient(ops.where(size > LARGE, size, 1.0))
 
 
 def layer_normalize(
@@ -196,13 +247,17 @@ def layer_normalize(
     ``keras.layers.LayerNormalization`` rounds 64 bits to 32.
 
     Args:
-        x: `(..., dim)`.
-        gamma: `(dim,)`.
-        beta: `(dim,)`.
-        epsilon: keeps constant entries from a division by 0.
+        x: float `(..., dim)`.
+        gamma: float `(dim,)`, or one number.
+        beta: as `gamma`.
+        epsilon: at least 0; keeps constant entries from a division by 0.
 
     Returns:
         As `x`.
+
+    Raises:
+        ValueError: an argument is not of floats, `gamma` or `beta` does not fit
+            `x`, or `epsilon` is negative.
 
     Example:
 
@@ -212,22 +267,37 @@ def layer_normalize(
     >>> ops.convert_to_numpy(y).round(4).tolist()
     [-1.0, 1.0]
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
+    check_least_rank("x", x.shape, 1)
+    check_nonnegative("epsilon", epsilon)
+    gamma, beta = to_floats("gamma", gamma), to_floats("beta", beta)
+    for name, weight in (("gamma", gamma), ("beta", beta)):
+        if len(weight.shape):
+            check_axes(name, weight.shape, ("dim",), {"dim": x.shape[-1]})
     wide = upcast(x)
-    mean, variance, _ = moments(wide, (-1,))
-    y = (wide - mean) / ops.sqrt(variance + epsilon)
+    dim = wide.shape[-1]
+    _, centred = _centre(wide, (-1,), dim)
+    size = _size(centred)
+    centred = centred / size
+    variance = _total(centred * centred, (-1,)) / dim
+    y = centred / ops.sqrt(variance + epsilon / size / size)
     gamma, beta = ops.cast(gamma, wide.dtype), ops.cast(beta, wide.dtype)
     return ops.cast(y * gamma + beta, x.dtype)
 
 
 def l2_normalize(x: Tensor) -> Tensor:
-    r"""$x / \lVert x \rVert_2$ over the last axis; 0 for 0, gradient too.
+    r"""$x / \max(\lVert x \rVert_2, 10^{-6})$ over the last axis.
+
+    So 0 for 0, gradient too.
 
     Args:
-        x: `(..., dim)`; summed in float32 where it is half.
+        x: float `(..., dim)`; summed in float32 where it is half.
 
     Returns:
         As `x`.
+
+    Raises:
+        ValueError: `x` is no tensor of floats, or has no axis.
 
     Example:
 
@@ -237,9 +307,12 @@ def l2_normalize(x: Tensor) -> Tensor:
     >>> [round(float(v), 4) for v in ops.convert_to_numpy(y)]
     [0.6, 0.8]
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
+    check_least_rank("x", x.shape, 1)
     wide = upcast(x)
+    wide = wide / _size(wide)
     squares = ops.sum(wide * wide, axis=-1, keepdims=True)
-    # A select and not ops.maximum, which rounds 64 bits on PyTorch.
+    # A select and not ops.maximum, which rounds 64 bits on PyTorch
+    # (docs/upstream/torch_maximum_float64.py).
     squares = ops.where(squares > 1e-12, squares, 1e-12)
     return ops.cast(wide / ops.sqrt(squares), x.dtype)

@@ -4,12 +4,20 @@ import math
 
 from keras import ops
 
-from kseq.checks import check_axis, check_positive_int, refuse
+from kseq.checks import (
+    check_axis,
+    check_bool,
+    check_least_rank,
+    check_positive_int,
+    check_rank,
+    refuse,
+)
+from kseq.ops.arguments import to_floats
 from kseq.ops.backends import fill_steps
 from kseq.ops.masks import (
-    check_mask,
     expand_mask,
     masked_softmax,
+    to_valid,
     zero_padding,
 )
 from kseq.ops.numerics import upcast
@@ -26,6 +34,10 @@ def masked_sum(x: Tensor, valid: Tensor) -> Tensor:
     Returns:
         `(batch, dim)`, in the dtype of `x`; 0 where no step counts.
 
+    Raises:
+        ValueError: `x` is not of floats and rank 3, or `valid` no mask of its
+            batch and steps.
+
     Example:
 
     >>> import numpy as np
@@ -35,7 +47,7 @@ def masked_sum(x: Tensor, valid: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(total).tolist()
     [[3.0]]
     """
-    x = ops.convert_to_tensor(x)
+    x, valid = _sequence(x, valid)
     total = ops.sum(upcast(zero_padding(x, valid)), axis=1)
     return ops.cast(total, x.dtype)
 
@@ -50,6 +62,10 @@ def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
     Returns:
         `(batch, dim)`, in the dtype of `x`; 0 where no step counts.
 
+    Raises:
+        ValueError: `x` is not of floats and rank 3, or `valid` no mask of its
+            batch and steps.
+
     Example:
 
     >>> import numpy as np
@@ -59,8 +75,7 @@ def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(mean).tolist()
     [[1.5]]
     """
-    x = ops.convert_to_tensor(x)
-    valid = check_mask(valid, x)
+    x, valid = _sequence(x, valid)
     wide = upcast(zero_padding(x, valid))
     steps = ops.sum(ops.cast(valid, "int32"), axis=1, keepdims=True)
     count = ops.cast(ops.where(steps > 0, steps, 1), wide.dtype)
@@ -77,6 +92,10 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
     Returns:
         `(batch, dim)`, in the dtype of `x`; 0 where no step counts.
 
+    Raises:
+        ValueError: `x` is not of floats and rank 3, or `valid` no mask of its
+            batch and steps.
+
     Example:
 
     >>> import numpy as np
@@ -86,8 +105,7 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(largest).tolist()
     [[-1.0]]
     """
-    x = ops.convert_to_tensor(x)
-    valid = check_mask(valid, x)
+    x, valid = _sequence(x, valid)
     if x.shape[0] == 0:  # TensorFlow has no largest of nothing
         return masked_sum(x, valid)
     shown = fill_steps(x, expand_mask(valid, 3), -math.inf)
@@ -96,8 +114,15 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
             shown, [[0, 0], [0, 1], [0, 0]], constant_values=-math.inf
         )
     some = ops.any(valid, axis=1, keepdims=True)
-    # Not ops.max: torch.compile cannot look into Keras's.
+    # Not ops.max: torch.compile cannot look into Keras's
+    # (docs/upstream/torch_compile_max.py).
     return ops.where(some, ops.amax(shown, axis=1), 0.0)
+
+
+def _sequence(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    x = to_floats("x", x)
+    check_rank("x", x.shape, (3,))
+    return x, to_valid(valid, x)
 
 
 def step_weights(
@@ -113,6 +138,10 @@ def step_weights(
     Returns:
         `(batch, steps)`; 0 in steps that do not count.
 
+    Raises:
+        ValueError: `weights` are not of floats and rank 2, `valid` is no mask
+            of their shape, or `normalize` is no bool.
+
     Example:
 
     >>> import numpy as np
@@ -125,8 +154,10 @@ def step_weights(
     >>> ops.convert_to_numpy(plain).tolist()
     [[2.0, 2.0, 0.0]]
     """
-    weights = ops.convert_to_tensor(weights)
-    valid = check_mask(valid, weights)
+    check_bool("normalize", normalize)
+    weights = to_floats("weights", weights)
+    check_rank("weights", weights.shape, (2,))
+    valid = to_valid(valid, weights, of="weights")
     if normalize:
         return masked_softmax(weights, valid)
     return zero_padding(weights, valid)
@@ -149,8 +180,9 @@ def k_max(
         As `x`, with `k` on `axis`.
 
     Raises:
-        ValueError: `k` is no positive integer, or larger than a known axis;
-            `axis` is the batch or none of `x`.
+        ValueError: `x` is not of floats and rank 2 or more; `k` is no positive
+            integer, or larger than a known axis; `axis` is the batch or none of
+            `x`; `valid` is no mask of its batch and steps.
 
     Example:
 
@@ -160,7 +192,8 @@ def k_max(
     >>> ops.convert_to_numpy(k_max(x, k=2)).tolist()
     [[[3.0], [2.0]]]
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
+    check_least_rank("x", x.shape, 2)
     rank = len(x.shape)
     axis = check_axis("axis", axis, rank)
     k = check_positive_int("k", k)
@@ -169,7 +202,7 @@ def k_max(
         refuse("k", f"at most the size {size} of axis {axis}", k)
     along_steps = valid is not None and axis == 1
     if valid is not None:
-        valid = expand_mask(check_mask(valid, x), rank)
+        valid = expand_mask(to_valid(valid, x), rank)
         x = ops.where(valid, x, -math.inf if along_steps else 0.0)
     order = list(range(rank))
     order[axis], order[-1] = order[-1], order[axis]

@@ -5,7 +5,15 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from kseq.checks import check_steps
+from kseq.checks import (
+    check_int,
+    check_least_rank,
+    check_positive_int,
+    check_rank,
+    check_steps,
+    refuse,
+)
+from kseq.ops.arguments import to_floats, to_tensor
 from kseq.types import Tensor
 
 
@@ -16,11 +24,14 @@ def sinusoid(steps: int, dim: int) -> Any:
       p_{t,2i+1} = \cos(t / 10000^{2i/d})$$
 
     Args:
-        steps: how many positions.
+        steps: how many positions, 0 or more.
         dim: $d$, even or odd.
 
     Returns:
         float64 `(steps, dim)`.
+
+    Raises:
+        ValueError: `steps` is no integer of at least 0, or `dim` none above.
 
     Reference:
         Vaswani et al., Attention Is All You Need, 2017, section 3.5.
@@ -30,6 +41,13 @@ def sinusoid(steps: int, dim: int) -> Any:
     >>> sinusoid(2, 3).round(4).tolist()
     [[0.0, 1.0, 0.0], [0.8415, 0.5403, 0.0022]]
     """
+    if check_int("steps", steps) < 0:
+        refuse("steps", "an integer of at least 0", steps)
+    dim = check_positive_int("dim", dim)
+    return _table(steps, dim)
+
+
+def _table(steps: int, dim: int) -> Any:
     angles = np.arange(steps)[:, None] / _periods(dim)
     return np.where(np.arange(dim) % 2 == 0, np.sin(angles), np.cos(angles))
 
@@ -38,10 +56,13 @@ def sinusoid_like(x: Tensor) -> Tensor:
     """The table for a sequence whose steps may not be known, in its dtype.
 
     Args:
-        x: `(batch, steps, dim)`.
+        x: float `(batch, steps, dim)`.
 
     Returns:
         `(steps, dim)`; the same numbers as `sinusoid`.
+
+    Raises:
+        ValueError: `x` is not of floats and rank 3.
 
     Example:
 
@@ -49,10 +70,11 @@ def sinusoid_like(x: Tensor) -> Tensor:
     >>> tuple(sinusoid_like(np.ones((4, 2, 3), "float32")).shape)
     (2, 3)
     """
-    x = ops.convert_to_tensor(x)
+    x = to_floats("x", x)
+    check_rank("x", x.shape, (3,))
     _, steps, dim = x.shape
     if steps is not None:
-        return ops.convert_to_tensor(sinusoid(steps, dim), x.dtype)
+        return ops.convert_to_tensor(_table(steps, dim), x.dtype)
     # Only TensorFlow has unknown steps while it computes.
     count = ops.cumsum(ops.ones_like(x[0, :, :1], "float64"), axis=0) - 1.0
     angles = count / ops.convert_to_tensor(_periods(dim))
@@ -72,7 +94,8 @@ def first_rows(table: Tensor, x: Tensor) -> Tensor:
         `(steps, ...)`, the table's beginning.
 
     Raises:
-        ValueError: there are more steps than rows. Where steps are not known
+        ValueError: `table` or `x` is no tensor of rank 1 or 2 at least, or
+            there are more steps than rows. Where steps are not known
             while the backend makes its graph, it is the backend that refuses
             them when it runs.
 
@@ -83,7 +106,9 @@ def first_rows(table: Tensor, x: Tensor) -> Tensor:
     >>> tuple(first_rows(np.zeros((5, 3)), x).shape)
     (2, 3)
     """
-    table, x = ops.convert_to_tensor(table), ops.convert_to_tensor(x)
+    table, x = to_tensor("table", table), to_tensor("x", x)
+    check_least_rank("table", table.shape, 1)
+    check_least_rank("x", x.shape, 2)
     check_steps(x.shape[1], table.shape[0])
     steps = ops.shape(x)[1]
     # Reshaped, although it has this shape: a single row would be broadcast to

@@ -5,7 +5,8 @@ Past the end of a sequence the state is carried and the output is 0.
 
 from keras import ops
 
-from kseq.checks import check_one_of, check_rank, refuse
+from kseq.checks import check_bool, check_known_dim, check_one_of, refuse
+from kseq.ops.arguments import Sizes, to_floats, to_floats_each
 from kseq.ops.backends import (
     fused_lstm,
     loop,
@@ -13,8 +14,8 @@ from kseq.ops.backends import (
     split,
     tanh,
 )
-from kseq.ops.masks import check_mask, zero_padding
-from kseq.types import Tensor
+from kseq.ops.masks import to_valid, zero_padding
+from kseq.types import Tensor, Tensors
 
 GRU_TYPES = ("GRU", "AIGRU", "AGRU", "AUGRU")
 AUGRU_FORMS = ("deepctr", "paper")
@@ -44,12 +45,12 @@ def gru(
       $w_t = a_t u_t$ (the paper).
 
     Args:
-        x: `(batch, steps, dim)`.
+        x: float `(batch, steps, dim)`. All other floats are taken in its dtype.
         valid: bool `(batch, steps)`.
         gates: kernel `(dim + units, 2 * units)` and bias `(2 * units,)` of
             $r$ and $u$, in this order.
         candidate: kernel `(dim + units, units)` and bias `(units,)`.
-        scores: `(batch, steps)`, for AGRU and AUGRU.
+        scores: `(batch, steps)`, for AGRU and AUGRU; else not looked at.
         gru_type: one of "GRU", "AIGRU" (the same; its input was multiplied by
             the scores before), "AGRU", "AUGRU".
         augru_form: "deepctr" or "paper".
@@ -61,7 +62,8 @@ def gru(
 
     Raises:
         ValueError: `gru_type` or `augru_form` is none of those above, the
-            scores that it needs are missing, or shapes do not fit.
+            scores that it needs are missing, a tensor is not of floats or
+            `valid` no mask, or shapes do not fit.
 
     Reference:
         Zhou et al., Deep Interest Evolution Network, 2019, equations 2-6.
@@ -78,12 +80,31 @@ def gru(
     """
     check_one_of("gru_type", gru_type, GRU_TYPES)
     check_one_of("augru_form", augru_form, AUGRU_FORMS)
-    x, valid = _sequence(x, valid)
-    kernel, bias = map(ops.convert_to_tensor, gates)
-    candidate_kernel, candidate_bias = map(ops.convert_to_tensor, candidate)
-    dim, units = x.shape[-1], candidate_kernel.shape[-1]
-    _check_kernel("gates", kernel, dim + units, 2 * units)
-    _check_kernel("candidate", candidate_kernel, dim + units, units)
+    sizes: Sizes = {}
+    x, valid = _sequence(x, valid, sizes)
+    candidate = to_floats_each(
+        "candidate",
+        candidate,
+        [("dim + units", "units"), ("units",)],
+        sizes,
+    )
+    dim, units = x.shape[-1], candidate[0].shape[-1]
+    sizes["2 * units"] = 2 * units
+    gates = to_floats_each(
+        "gates",
+        gates,
+        [("dim + units", "2 * units"), ("2 * units",)],
+        sizes,
+    )
+    if sizes["dim + units"] != dim + units:
+        refuse(
+            "gates and candidate",
+            f"kernels of {dim} + {units} rows, for x and the state",
+            sizes["dim + units"],
+        )
+    kernel, bias, candidate_kernel, candidate_bias = (
+        ops.cast(weight, x.dtype) for weight in (*gates, *candidate)
+    )
     # w is a line in u, shift + slope u, of which a step computes no more than
     # it must. Both are 0 past the end, where the state is carried.
     counts = ops.expand_dims(ops.cast(valid, x.dtype), -1)
@@ -91,8 +112,7 @@ def gru(
     if gru_type in ("AGRU", "AUGRU"):
         if scores is None:
             refuse("scores", f"(batch, steps), for {gru_type}", None)
-        scores = ops.convert_to_tensor(scores)
-        check_rank("scores", scores.shape, (2,))
+        scores = to_floats("scores", scores, ("batch", "steps"), sizes)
         scores = ops.cast(zero_padding(scores, valid), x.dtype)
         scores = ops.expand_dims(scores, -1)
         if gru_type == "AGRU":
@@ -102,20 +122,12 @@ def gru(
         else:
             slope = counts * (scores - 1.0)
 
-    def step(inputs, states, weights):  # type: ignore[no-untyped-def]
-        from_inputs, shift, slope = inputs
-        (h,) = states
-        of_gates, of_candidate = weights
-        to_gates, to_candidate = split(from_inputs, (2 * units, units))
-        r_u = sigmoid(to_gates + h @ of_gates)
-        r, u = split(r_u, (units, units))
-        c = tanh(to_candidate + (r * h) @ of_candidate)
-        return (h + (shift + slope * u) * (c - h),)
-
     if initial_state is None:
         initial_state = _zeros(x, units)
+    axes = ("batch", "units")
+    initial_state = to_floats("initial_state", initial_state, axes, sizes)
     outputs, (state,) = loop(
-        step,
+        _gru_step,
         (x, shift, slope),
         (ops.cast(initial_state, x.dtype),),
         (kernel[dim:], candidate_kernel[dim:]),
@@ -126,6 +138,18 @@ def gru(
         ),
     )
     return zero_padding(outputs, valid), state
+
+
+def _gru_step(inputs: Tensors, states: Tensors, weights: Tensors) -> Tensors:
+    from_inputs, shift, slope = inputs
+    (h,) = states
+    of_gates, of_candidate = weights
+    units = of_candidate.shape[-1]
+    to_gates, to_candidate = split(from_inputs, (2 * units, units))
+    r_u = sigmoid(to_gates + h @ of_gates)
+    r, u = split(r_u, (units, units))
+    c = tanh(to_candidate + (r * h) @ of_candidate)
+    return (h + (shift + slope * u) * (c - h),)
 
 
 def lstm(
@@ -143,7 +167,7 @@ def lstm(
       h_t = \sigma(o) \odot \tanh(c_t)$$
 
     Args:
-        x: `(batch, steps, dim)`.
+        x: float `(batch, steps, dim)`. All other floats are taken in its dtype.
         valid: bool `(batch, steps)`.
         kernel: `(dim, 4 * units)`.
         recurrent_kernel: `(units, 4 * units)`.
@@ -155,7 +179,8 @@ def lstm(
         count.
 
     Raises:
-        ValueError: shapes do not fit.
+        ValueError: a tensor is not of floats or `valid` no mask, shapes do not
+            fit, or `reverse` is no bool.
 
     Reference:
         Hochreiter and Schmidhuber, Long Short-Term Memory, 1997, with the
@@ -171,13 +196,23 @@ def lstm(
     >>> tuple(lstm(x, valid, kernel, recurrent_kernel, bias).shape)
     (2, 5, 4)
     """
-    x, valid = _sequence(x, valid)
-    kernel, recurrent_kernel, bias = map(
-        ops.convert_to_tensor, (kernel, recurrent_kernel, bias)
+    check_bool("reverse", reverse)
+    sizes: Sizes = {}
+    x, valid = _sequence(x, valid, sizes)
+    recurrent_kernel = to_floats("recurrent_kernel", recurrent_kernel)
+    units = (*recurrent_kernel.shape, None)[0]
+    if tuple(recurrent_kernel.shape) != (units, 4 * (units or 0)):
+        refuse(
+            "recurrent_kernel",
+            "shape (units, 4 * units)",
+            tuple(recurrent_kernel.shape),
+        )
+    sizes["4 * units"] = 4 * units
+    kernel = to_floats("kernel", kernel, ("dim", "4 * units"), sizes)
+    bias = to_floats("bias", bias, ("4 * units",), sizes)
+    kernel, recurrent_kernel, bias = (
+        ops.cast(w, x.dtype) for w in (kernel, recurrent_kernel, bias)
     )
-    units = recurrent_kernel.shape[0]
-    _check_kernel("kernel", kernel, x.shape[-1], 4 * units)
-    _check_kernel("recurrent_kernel", recurrent_kernel, units, 4 * units)
     outputs = fused_lstm(x, valid, kernel, recurrent_kernel, bias, reverse)
     if outputs is None:
         outputs = _lstm(x, valid, kernel, recurrent_kernel, bias, reverse)
@@ -198,20 +233,9 @@ def _lstm(
         x, valid = ops.flip(x, axis=1), ops.flip(valid, axis=1)
     counts = ops.expand_dims(ops.cast(valid, x.dtype), -1)
 
-    def step(inputs, states, weights):  # type: ignore[no-untyped-def]
-        from_inputs, count = inputs
-        h, c = states
-        z = from_inputs + h @ weights[0]
-        i, f, g, o = split(z, (units,) * 4)
-        new_c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        new_h = sigmoid(o) * tanh(new_c)
-        # Not c + count (new_c - c): see tensorflow_loop.
-        keep = 1.0 - count
-        return keep * h + count * new_h, keep * c + count * new_c
-
     start = _zeros(x, units)
     outputs, _ = loop(
-        step,
+        _lstm_step,
         (x, counts),
         (start, start),
         (recurrent_kernel,),
@@ -221,18 +245,25 @@ def _lstm(
     return ops.flip(outputs, axis=1) if reverse else outputs
 
 
-def _sequence(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+def _lstm_step(inputs: Tensors, states: Tensors, weights: Tensors) -> Tensors:
+    from_inputs, count = inputs
+    h, c = states
+    (recurrent_kernel,) = weights
+    z = from_inputs + h @ recurrent_kernel
+    i, f, g, o = split(z, (recurrent_kernel.shape[0],) * 4)
+    new_c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+    new_h = sigmoid(o) * tanh(new_c)
+    # Not c + count (new_c - c): see tensorflow_loop.
+    keep = 1.0 - count
+    return keep * h + count * new_h, keep * c + count * new_c
+
+
+def _sequence(x: Tensor, valid: Tensor, sizes: Sizes) -> tuple[Tensor, Tensor]:
     """x with 0 in the steps that do not count, and the steps that do."""
-    x = ops.convert_to_tensor(x)
-    check_rank("x", x.shape, (3,))
-    valid = check_mask(valid, x)
-    check_rank("valid", valid.shape, (2,))
+    x = to_floats("x", x, ("batch", "steps", "dim"), sizes)
+    check_known_dim("x", x.shape, -1)
+    valid = to_valid(valid, x)
     return zero_padding(x, valid), valid
-
-
-def _check_kernel(name: str, kernel: Tensor, *sizes: int) -> None:
-    if tuple(kernel.shape) != sizes:
-        refuse(name, f"a kernel of shape {sizes}", tuple(kernel.shape))
 
 
 def _zeros(x: Tensor, units: int) -> Tensor:

@@ -20,7 +20,8 @@ from kseq.agreement.numbers import cotangents_of, rounded, seed_weights
 from kseq.agreement.record import to_numpy
 from kseq.agreement.reference import complex_step_gradients
 from kseq.agreement.tables import left_out
-from kseq.ops.numerics import dtype_of
+from kseq.ops.dtypes import dtype_of
+from tests.layers.checks import skip_left_out
 
 BACKEND = keras.backend.backend()
 X = np.array([[0.3, -1.7, 2.1], [1.0 / 3, 0.0, -0.9]])
@@ -396,3 +397,28 @@ def test_a_complex_step_leaves_its_arguments_alone():
     assert of_weight.dtype == "float64"
     np.testing.assert_allclose(of_weight, 7 * 3 * 1.5**2, rtol=1e-15)
     assert (x.tolist(), n.tolist(), float(w)) == ([0.5, 2.0], [3, 4], 1.5)
+
+
+@pytest.mark.parametrize("kind", ["gradients", "gradients_compiled"])
+def test_an_output_may_depend_on_nothing(kind):
+    """As a count or a mask does."""
+    skip_left_out(kind)
+
+    def with_a_count(x):
+        return 2.0 * x, ops.ones_like(x[:, 0])
+
+    def a_count(x):
+        return ops.ones_like(x)
+
+    found = {
+        function: to_numpy(
+            measure(
+                Case("count", lambda function=function: (function, X)),
+                "float32",
+                kind,
+            )["input 0"]
+        )
+        for function in (with_a_count, a_count)
+    }
+    assert np.all(found[with_a_count] != 0)
+    np.testing.assert_array_equal(found[a_count], np.zeros_like(X))

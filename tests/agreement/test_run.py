@@ -238,7 +238,15 @@ def test_a_run_without_results_says_why(module, capsys):
             from kseq.agreement import Case
             one = Case("a/b", lambda: (abs, np.ones(2)))
             """,
-            "name: expected a text without \"/\"; received 'a/b'",
+            "name: expected a printable text without \"/\"; received 'a/b'",
+        ),
+        (
+            """
+            import numpy as np
+            from kseq.agreement import Case
+            one = Case("a\\0b", lambda: (abs, np.ones(2)))
+            """,
+            "name: expected a printable text without \"/\"; received 'a\\x00b'",
         ),
     ],
 )
@@ -284,7 +292,7 @@ def test_cases_are_found_in_their_order(module):
 
 
 def test_a_case_without_a_name_is_refused():
-    with pytest.raises(ValueError, match=r"^name: expected a text"):
+    with pytest.raises(ValueError, match=r"^name: expected a printable text"):
         Case("", lambda: None)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import growth, lineup, measure, results, works
+from benchmarks import growth, lineup, measure, report, results, works
 from benchmarks.claims import CLAIMS, Claim
 from benchmarks.results import Results, numbers
 from benchmarks.text import digits, markdown
@@ -68,6 +68,20 @@ def test_a_peer_is_compared_with_the_kseq_that_runs_like_it():
 def test_a_claim_is_measured(claim, measured, holds):
     assert claim.measured(RESULTS) == measured
     assert claim.holds(measured) is holds
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        ([1.5], "yes, one run"),
+        ([1.49, 1.51, 1.52], "yes"),
+        ([1.52, 1.49, 1.48], "**no**"),  # the first does not decide
+        ([2.0, 1.6, 1.4], "yes, spread 38%"),
+    ],
+)
+def test_the_median_of_the_runs_decides(measured, said):
+    claim = Claim("BiLSTM", "kseq-graph", "deepctr", 1.5)
+    assert report.verdict(claim, measured) == said
 
 
 def test_what_was_not_measured_decides_no_claim():

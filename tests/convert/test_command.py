@@ -11,6 +11,7 @@ import pytest
 
 from kseq.convert.__main__ import main
 from tests.convert import recorded
+from tests.reliability.disk import contents, full_after, needs_limits
 
 SCRIPT = """
 import json
@@ -187,6 +188,58 @@ def test_a_failing_save_leaves_the_old_file(
     assert said.endswith("din.keras: the disk is full\n")
     assert out.read_text() == "the old one"
     assert [p.name for p in out.parent.iterdir()] == ["din.keras"]
+
+
+@needs_limits
+@pytest.mark.parametrize("size", [0, 100, 10_000])
+def test_a_full_disk_leaves_the_old_file(
+    size, script, tmp_path, monkeypatch, capsys
+):
+    file = recorded.write(recorded.case("din"), "weights", tmp_path)
+    out = tmp_path / "made" / "din.keras"
+    assert run(file, script("din"), out) == 0
+    before = contents(out.parent)
+    assert size < len(before["din.keras"])
+    save = keras.Model.save
+
+    def on_a_full_disk(self, path):
+        with full_after(size):
+            save(self, path)
+
+    monkeypatch.setattr(keras.Model, "save", on_a_full_disk)
+    capsys.readouterr()
+    assert run(file, script("din"), out) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --out: expected a file to write; received")
+    assert said.count("\n") == 1
+    assert "File too large" in said
+    assert contents(out.parent) == before
+
+
+def test_a_place_that_cannot_be_written_is_refused_first(
+    script, tmp_path, capsys
+):
+    file = recorded.write(recorded.case("din"), "weights", tmp_path)
+    # The script would fail, but it is not asked.
+    broken = script("din").replace(":make", ":broken")
+    (tmp_path / "folder.keras").mkdir()
+    for out in (file / "din.keras", tmp_path / "folder.keras"):
+        assert run(file, broken, out) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: --out: expected a file to write; rece")
+        assert str(out) in said
+        assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("size", [0, 100, 5000])
+def test_half_a_file_is_one_line(size, script, tmp_path, capsys):
+    file = recorded.write(recorded.case("din"), "weights", tmp_path)
+    file.write_bytes(file.read_bytes()[:size])
+    assert run(file, script("din"), tmp_path / "din.keras") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: filepath: expected a whole HDF5 file; rec")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "din.keras").exists()
 
 
 def test_as_a_command(tmp_path):

@@ -139,6 +139,59 @@ def lacking_a_layer_it_names(file):
     return "filepath: expected a whole HDF5 file; received .*din"
 
 
+def with_array(file, make):
+    """Of the layer "dense", made anew in its group."""
+    group = layers(file)["dense"]
+    del group["dense/kernel:0"]
+    make(group, "dense/kernel:0")
+    return "filepath: expected a whole HDF5 file; received .*din"
+
+
+def larger_than_any_memory(file):
+    return with_array(
+        file, lambda group, name: group.create_dataset(name, (10**15, 1), "f4")
+    )
+
+
+def of_another_file_by_a_link(file):
+    def link(group, name):
+        group[name] = h5py.ExternalLink(beside(file), "x")
+
+    return with_array(file, link) + ".*lie in another file"
+
+
+def of_another_file_s_bytes(file):
+    """Of any file at all, such as one of passwords."""
+
+    def link(group, name):
+        group.create_dataset(
+            name, (16, 1), "f4", external=[(beside(file), 0, 64)]
+        )
+
+    return with_array(file, link) + ".*lie in another file"
+
+
+def of_another_file_s_array(file):
+    def link(group, name):
+        layout = h5py.VirtualLayout((16, 1), "f4")
+        layout[:] = h5py.VirtualSource(beside(file), "x", (16, 1))
+        group.create_virtual_dataset(name, layout)
+
+    return with_array(file, link) + ".*lie in another file"
+
+
+def beside(file):
+    """Another file, with the array "x"."""
+    path = f"{file.filename}.other"
+    with h5py.File(path, "w") as other:
+        other["x"] = np.zeros((16, 1), "f4")
+    return path
+
+
+def a_group_for_an_array(file):
+    return with_array(file, lambda group, name: group.create_group(name))
+
+
 def without_names(file):
     del layers(file).attrs["layer_names"]
     return "filepath: expected a file that Keras 2 wrote .*which holds"
@@ -158,6 +211,11 @@ def without_names(file):
         of_words,
         lacking_what_it_names,
         lacking_a_layer_it_names,
+        larger_than_any_memory,
+        of_another_file_by_a_link,
+        of_another_file_s_bytes,
+        of_another_file_s_array,
+        a_group_for_an_array,
         without_names,
     ],
     ids=lambda change: change.__name__,
@@ -193,17 +251,32 @@ def test_a_damaged_file_is_refused_or_loads(model, path):
     assert all(words.startswith("filepath: expected ") for words in said)
 
 
-@pytest.mark.parametrize("name", ["bst", "dsin", "dien_gru", "din_hash"])
-def test_another_model_s_file_is_refused(name, model, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("bst", "transformer"),
+        (
+            "dsin",
+            "attention_sequence_pooling_layer_1, sparse_emb_1-item, "
+            "sparse_emb_2-cate, transformer, sparse_emb_0-user, bi_lstm",
+        ),
+        ("dien_gru", "gru1, gru2"),
+        ("din_hash", "sparse_seq_emb_tag"),
+    ],
+)
+def test_another_model_s_file_is_refused(name, layers, model, tmp_path):
     path = recorded.write(recorded.case(name), "weights", tmp_path)
     said = refused(model, path, "filepath: expected an array for each weight")
     assert f"received {path}" in said
+    assert "looks like another model's" in said
+    assert f": DIN has nothing for its {layers}, nor does" in said
 
 
 def test_only_the_layers_at_fault_are_shown(model, path):
     with h5py.File(path, "r+") as file:
         without_a_weight(file)
     said = refused(model, path, "expected an array for each weight of DIN")
+    assert "another model's" not in said
     assert "dnn/bias1 (16,)   given: dnn/bias1:0 (16,)\n" in said
     assert ATTENTION not in said
 
@@ -227,6 +300,8 @@ def test_other_files_are_refused(model, tmp_path):
     refused(model, tmp_path / "words.h5", "a whole HDF5 file")
     np.savez(tmp_path / "arrays.npz", a=1)
     refused(model, tmp_path / "arrays.npz", "a whole HDF5 file")
+    model.save(tmp_path / "kseq.keras")
+    refused(model, tmp_path / "kseq.keras", "a whole HDF5 file")
     model.save_weights(tmp_path / "kseq.weights.h5")
     refused(model, tmp_path / "kseq.weights.h5", "that Keras 2 wrote")
 
@@ -255,6 +330,50 @@ def test_a_weight_of_no_layer_is_refused(path):
     own = Own()
     own(np.ones((1, 1), "float32"))
     refused(own, path, "model: expected a model whose weights are all in its")
+
+
+# How arrays lie in a file, and what fails on the way.
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f8", "longdouble", "f2", ">i8"])
+def test_numbers_of_any_kind(dtype, model, path):
+    """A machine's of another byte order, or longer than a backend takes."""
+    numbers = np.arange(16).reshape(16, 1)
+    with h5py.File(path, "r+") as file:
+        with_array(
+            file,
+            lambda group, name: group.create_dataset(
+                name, data=numbers.astype(dtype)
+            ),
+        )
+    load_h5(model, path)
+    np.testing.assert_array_equal(
+        recorded.numbers(model)["dense/kernel"], numbers
+    )
+
+
+@pytest.mark.parametrize("at", [0, 1, 9])
+def test_what_fails_in_the_middle_changes_nothing(at, path, monkeypatch):
+    model = recorded.make(recorded.case("din"))
+    before = recorded.numbers(model)
+    assign = keras.Variable.assign
+    assigned = []
+
+    def fail(self, value):
+        assigned.append(self.path)
+        if len(assigned) == at + 1:
+            raise MemoryError("the device is full")
+        return assign(self, value)
+
+    monkeypatch.setattr(keras.Variable, "assign", fail)
+    with pytest.raises(MemoryError, match="the device is full"):
+        load_h5(model, path)
+    assert len(assigned) > at
+    for name, now in recorded.numbers(model).items():
+        np.testing.assert_array_equal(now, before[name], err_msg=name)
+    load_h5(model, path)
+    now = recorded.numbers(model)
+    assert any(np.any(now[name] != before[name]) for name in now)
 
 
 # Names.

@@ -408,7 +408,8 @@ def predict(model, arrays=ARRAYS, lengths=LENGTHS):
 def predict_inputs(model, inputs):
     if keras.backend.backend() == "openvino":
         # Its `predict` compiles the whole model, and on a CPU that has them
-        # computes float32 by bfloat16 instructions: 3e-3 off.
+        # computes float32 by bfloat16 instructions: 3e-3 off
+        # (docs/upstream/openvino_predict_rounds.py).
         outputs = model(inputs)
     else:
         outputs = model.predict(inputs, verbose=0)

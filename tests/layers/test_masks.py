@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from kseq.layers import SequencePoolingLayer
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close
 from tests.layers.examples import (
@@ -161,3 +162,39 @@ def test_the_mask_goes_on_only_with_the_steps(example):
 def test_compute_mask_can_be_asked_without_a_mask(example):
     """As Keras's `run_layer_test` asks it."""
     assert example.make().compute_mask(example.inputs()) is None
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_lengths_of_any_value_mean_the_same_everywhere(compiled):
+    """NaN and what is below 0 count as 0, fractions are cut off."""
+    lengths = [2.7, 0.9, -0.0, -1.0, -1e30, -np.inf, np.nan, 1e30, np.inf]
+    counted = [2, 0, 0, 0, 0, 0, 0, STEPS, STEPS]
+    x = np.ones((len(lengths), STEPS, 1), "float32")
+    inputs = [x, np.array(lengths, "float32")]
+    layer = SequencePoolingLayer("sum")
+    if not compiled:
+        got = layer(inputs)
+    else:
+        symbols = [keras.Input((STEPS, 1)), keras.Input(())]
+        model = keras.Model(symbols, layer(symbols))
+        # Keras compiles with XLA where it can; PyTorch's compiler takes long.
+        xla = keras.backend.backend() in ("tensorflow", "jax")
+        model.compile(jit_compile=xla)
+        got = model.predict(inputs, verbose=0)
+    assert to_numpy(got)[:, 0, 0].tolist() == counted
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32"])
+def test_lengths_of_any_integers_are_clipped(dtype):
+    info = np.iinfo(dtype)
+    lengths = np.array([info.min, 2, info.max], dtype)
+    x = np.ones((3, STEPS, 1), "float32")
+    got = to_numpy(SequencePoolingLayer("sum")([x, lengths]))
+    assert got[:, 0, 0].tolist() == [0, 2, STEPS]
+
+
+def test_of_a_mask_of_integers_only_0_is_false():
+    mask = np.array([[0, 1, -1, 2, 127]], "int8")
+    x = np.ones((1, STEPS, 1), "float32")
+    got = to_numpy(SequencePoolingLayer("sum")(x, mask=mask))
+    assert got[0, 0, 0] == 4

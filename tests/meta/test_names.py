@@ -40,9 +40,14 @@ SEES = {
         "kseq.layers",
         "kseq.types",
     },
-    "kseq.files": set(),
+    "kseq.files": {"kseq.checks"},
     "kseq.scripts": {"kseq.checks"},
-    "kseq.export": {"kseq.checks", "kseq.files", "kseq.types"},
+    "kseq.export": {
+        "kseq.checks",
+        "kseq.files",
+        "kseq.installed",
+        "kseq.types",
+    },
     "kseq.convert": {"kseq.checks", "kseq.files", "kseq.scripts"},
     "kseq.agreement": {
         "kseq",  # only where it lies, to hash its sources
@@ -239,10 +244,20 @@ def test_what_ops_exports_are_functions_of_its_own():
 # Of the modules' own business, though other modules of kseq use them.
 INTERNAL = {
     "add_keys",
+    "check_axes",
+    "check_function",
     "check_mask",
+    "check_spreads",
     "cut_kernel",
     "expand_mask",
+    "faster_form",
     "step_numbers",
+    "to_bools",
+    "to_floats",
+    "to_floats_each",
+    "to_lengths",
+    "to_tensor",
+    "to_valid",
 }
 
 

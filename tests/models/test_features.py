@@ -184,6 +184,34 @@ def test_a_history_in_another_order_is_warned_of():
         DIN([ITEM, CATE, *hist[::-1]], CANDIDATE)
 
 
+def apart(prefix, dim, **options):
+    """The candidate's "item" as a sequence that forgets `embedding_name`."""
+    ids = SparseFeat(f"{prefix}item", SIZES["item"], dim)
+    return VarLenSparseFeat(ids, 4, **options)
+
+
+@pytest.mark.parametrize(
+    ("build", "prefixes"),
+    [(DIN, ["hist_"]), (DIEN, ["hist_"]), (DSIN, ["sess_0_", "sess_1_"])],
+)
+def test_a_history_with_a_table_of_its_own_is_warned_of(build, prefixes):
+    options = {"sess_max_count": 2, "att_head_num": 1, "att_embedding_size": 8}
+    options = options if build is DSIN else {}
+    given = [
+        [apart(prefix, dim, length_name="seq_length") for prefix in prefixes]
+        for dim in (8, 6)
+    ]
+    item = SparseFeat("item", SIZES["item"], 8)
+    said = r"item'\] have other .* embedding_name=\['item'\] makes them share"
+    with pytest.warns(UserWarning, match=said) as warned:
+        build([item, *given[0]], ["item"], **options)
+    assert len(warned) == len(prefixes)
+    with pytest.raises(ValueError, match=r"^embedding_dim: ") as caught:
+        build([item, *given[1]], ["item"], **options)
+    dims = {f"{prefixes[0]}item": 6, "item": 8}
+    assert str(caught.value).endswith(f"received {dims}")
+
+
 @pytest.mark.parametrize("name", ["DIN", "DSIN"])
 def test_a_step_counts_where_no_feature_is_0(name):
     model = BY_NAME[name].make()

@@ -120,7 +120,7 @@ def test_saves_and_loads(example, made, tmp_path):
 def test_is_made_again_alike(example, made):
     """Paths of weights are stable: weights are loaded and placed by them."""
     model, again = made[example.name], example.make()
-    config = keras.Model.from_config(model.get_config())
+    config = type(model).from_config(model.get_config())
     for other in (again, config):
         assert other.name == model.name == example.build.__name__
         assert list(values(other)) == list(values(model))

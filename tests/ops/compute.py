@@ -13,7 +13,7 @@ from kseq.agreement.measure import dtype_scope
 from kseq.agreement.numbers import rounded
 from kseq.agreement.record import to_numpy
 from kseq.agreement.tables import DTYPES, HALF_KINDS, left_out, tolerance
-from kseq.ops.numerics import HALF_DTYPES, dtype_of
+from kseq.ops.dtypes import HALF_DTYPES, dtype_of
 from tests import cases
 
 

@@ -11,8 +11,9 @@ from kseq.ops import recurrence
 from tests.ops.compute import BACKEND, needs_gradients
 
 
-def steps_written(monkeypatch, steps):
-    """How often the step is written down for a compiled gradient."""
+@pytest.fixture
+def steps_written(monkeypatch):
+    """A list that grows when Python runs the GRU's step."""
     calls = []
 
     def counted(x):
@@ -20,22 +21,42 @@ def steps_written(monkeypatch, steps):
         return ops.tanh(x)
 
     monkeypatch.setattr(recurrence, "tanh", counted)
-    layer = DynamicGRU(2)
+    return calls
+
+
+def gru(steps, units):
+    """A layer, built, and its inputs; each test has units of its own."""
+    layer = DynamicGRU(units)
+    layer.build([(2, steps, 3), (2,)])
     x = np.ones((2, steps, 3), "float32")
-    inputs = [ops.convert_to_tensor(x), ops.convert_to_tensor([steps, 1])]
-    layer(inputs)
-    calls.clear()
-    cotangents = [ops.ones((2, steps, 2))]
-    probes.gradients(layer, inputs, {}, cotangents, compiled=True)
-    return len(calls)
+    return layer, [ops.convert_to_tensor(x), ops.convert_to_tensor([steps, 1])]
 
 
 @needs_gradients
-def test_what_is_compiled_does_not_grow_with_the_steps(monkeypatch):
+def test_what_is_compiled_does_not_grow_with_the_steps(steps_written):
     if BACKEND == "torch":
         pytest.skip("PyTorch runs a loop of Python")
-    few, many = (steps_written(monkeypatch, steps) for steps in (4, 40))
+    written = []
+    for steps in (4, 40):
+        steps_written.clear()
+        layer, inputs = gru(steps, units=6)
+        cotangents = [ops.ones((2, steps, 6))]
+        probes.gradients(layer, inputs, {}, cotangents, compiled=True)
+        written.append(len(steps_written))
+    few, many = written
     assert 0 < few == many < 10
+
+
+def test_an_eager_call_compiles_once(steps_written):
+    if BACKEND != "jax":
+        pytest.skip("only JAX's loop is compiled where it is called eagerly")
+    layer, inputs = gru(steps=5, units=7)
+    expected = ops.convert_to_numpy(layer(inputs))
+    assert len(steps_written) == 1
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(inputs)), expected)
+    another, inputs = gru(steps=5, units=7)
+    another(inputs)
+    assert len(steps_written) == 1
 
 
 def test_no_steps_leave_the_states():
@@ -71,6 +92,6 @@ def test_outputs_are_the_first_state_after_each_step(valid):
 
 
 def test_the_form_is_the_backend_s():
-    form = {"tensorflow": "tensorflow", "jax": "scan", "torch": "torch"}
+    form = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
     module = form.get(keras.backend.backend(), "unrolled")
     assert recurrence.loop.__module__ == f"kseq.ops.backends.{module}_loop"

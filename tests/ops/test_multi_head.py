@@ -11,6 +11,7 @@ from kseq.ops.backends.plain import no_form
 from kseq.ops.multi_head import ATTENTION_TYPES, _group_size
 from tests.arrays import to_numpy
 from tests.ops.compute import (
+    BACKEND,
     assert_close,
     compute,
     draw,
@@ -268,6 +269,10 @@ def test_gradients_of_the_query(kind, most):
     np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.skipif(
+    BACKEND == "openvino",
+    reason="it ends the process (docs/upstream/openvino_no_steps.py)",
+)
 def test_no_keys_and_no_queries():
     for queries, steps in ((3, 0), (0, 5)):
         got = compute(
@@ -329,21 +334,22 @@ def test_how_many_queries_are_taken_at_once(sizes, options, expected):
         ),
         (
             {"attention_type": "additive"},
-            "weights: expected 2 of them for 'additive'; received 0",
+            "weights: expected 2 of them for 'additive'; received ()",
         ),
         (
             {"weights": (1, 2)},
-            "weights: expected 0 of them for 'scaled_dot_product'; received 2",
+            "weights: expected 0 of them for 'scaled_dot_product'; received "
+            "(1, 2)",
         ),
         (
             {"valid": VALID[:, :4]},
-            "mask and sequence: expected equal sizes on axis 1; received "
-            "{'mask': (4, 4), 'sequence': (4, 5, 4)}",
+            "valid: expected shape (batch, steps) with steps = 5; received "
+            "(4, 4)",
         ),
         (
             {"query_valid": QUERY_VALID[:, :2]},
-            "mask and sequence: expected equal sizes on axis 1; received "
-            "{'mask': (4, 2), 'sequence': (4, 3, 4)}",
+            "query_valid: expected shape (batch, queries) with queries = 3; "
+            "received (4, 2)",
         ),
     ],
 )

@@ -3,8 +3,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kseq.ops import l2_normalize, linear, moments, tanh, upcast
-from kseq.ops.numerics import HALF_DTYPES, LOWEST, dtype_of
+from kseq.ops import (
+    l2_normalize,
+    layer_normalize,
+    linear,
+    moments,
+    tanh,
+    upcast,
+)
+from kseq.ops.dtypes import HALF_DTYPES, LOWEST, dtype_of
 from tests.arrays import to_numpy
 from tests.cases import MASK
 from tests.ops.compute import (
@@ -224,3 +231,27 @@ def test_what_is_shorter_than_a_millionth_is_not_made_longer():
     x = np.array([[6e-8, 8e-8], [3.0, -4.0]], "float32")
     got = to_numpy(l2_normalize(x))
     np.testing.assert_allclose(got, [[0.06, 0.08], [0.6, -0.8]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.1, 12345.678, 1.1e30])
+def test_equal_numbers_vary_by_nothing(value):
+    x = np.full((1, 7, 1), value)
+    _, variance, _ = compute(moments_of, "float32", x, (0, 1))
+    assert variance.ravel().tolist() == [0.0]
+    got = compute(layer_normalize, "float32", x[..., 0], 1.0, 0.0)
+    assert got.tolist() == [[0.0] * 7]
+
+
+def test_squares_beyond_float32_do_no_harm():
+    # A row: of a vector alone OpenVINO makes an operation of its own, and 0.
+    x = np.array([[1e30, -1e30, 2e30]])
+    got = compute(layer_normalize, "float32", x, 1.0, 0.0)
+    np.testing.assert_allclose(got, (x - x.mean()) / x.std(), rtol=1e-6)
+    got = compute(l2_normalize, "float32", x)
+    np.testing.assert_allclose(got, np.array([[1, -1, 2]]) / 6**0.5, rtol=1e-6)
+
+
+def test_moments_count_what_is_spread():
+    valid = np.array([[[True], [True], [False]]])
+    _, _, count = moments(np.ones((1, 3, 4), "float32"), (1, 2), valid)
+    assert to_numpy(count).ravel().tolist() == [8.0]

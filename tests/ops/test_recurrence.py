@@ -208,15 +208,18 @@ def single(x):
     [
         (
             {"gates": (single(GATES[0][:6]), single(GATES[1]))},
-            "gates: expected a kernel of shape (7, 6); received (6, 6)",
+            "gates[0]: expected shape (dim + units, 2 * units) with "
+            "dim + units = 7; received (6, 6)",
         ),
         (
             {"gates": (single(GATES[0][:, :5]), single(GATES[1]))},
-            "gates: expected a kernel of shape (7, 6); received (7, 5)",
+            "gates[0]: expected shape (dim + units, 2 * units) with "
+            "2 * units = 6; received (7, 5)",
         ),
         (
             {"candidate": (single(CANDIDATE[0][:6]), single(CANDIDATE[1]))},
-            "candidate: expected a kernel of shape (7, 3); received (6, 3)",
+            "gates[0]: expected shape (dim + units, 2 * units) with "
+            "dim + units = 6; received (7, 6)",
         ),
         (
             {"gru_type": "LSTM"},
@@ -260,7 +263,7 @@ def test_what_does_not_fit_a_gru_is_refused(changed, message):
 def test_what_does_not_fit_an_lstm_is_refused():
     kernel, recurrent, bias = map(single, LSTM)
     message = (
-        "recurrent_kernel: expected a kernel of shape (3, 12); received (3, 11)"
+        "recurrent_kernel: expected shape (units, 4 * units); received (3, 11)"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         lstm(single(X), MASK, kernel, recurrent[:, :11], bias)

@@ -136,6 +136,16 @@ def test_padding_stays_out(name):
     close(results(name, training=True, x=padded), whole)
 
 
+@pytest.mark.parametrize("name", LAYERS)
+def test_nan_that_counts_stays_in_its_example(name):
+    spoilt = X.copy()
+    spoilt[4, 2] = np.nan
+    others = np.arange(len(X)) != 4
+    got, whole = (results(name, training=True, x=x)[0] for x in (spoilt, X))
+    close([got[others]], [whole[others]])
+    assert np.isnan(got[4]).any()
+
+
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("name", LAYERS)
 def test_half_precision_goes_through(name, dtype):

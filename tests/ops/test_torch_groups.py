@@ -15,6 +15,8 @@ from kseq.layers.sequence import (
 
 if keras.backend.backend() != "torch":
     pytest.skip("the forms are PyTorch's", allow_module_level=True)
+if probes.device() != "cpu":
+    pytest.skip("the forms are for a CPU", allow_module_level=True)
 
 import torch
 
@@ -69,12 +71,15 @@ LAYERS = {
 }
 
 
-def results(name):
+def results(name, spoilt=X):
     """Output and gradients of the inputs and the weights, in float64."""
     make, config, arrays, masks = LAYERS[name]
     keras.utils.set_random_seed(0)
     layer = make(**config, dtype="float64")
-    inputs = [ops.convert_to_tensor(x, "float64") for x in arrays]
+    inputs = [
+        ops.convert_to_tensor(spoilt if x is X else x, "float64")
+        for x in arrays
+    ]
     masks = [None if m is None else ops.convert_to_tensor(m) for m in masks]
     if len(inputs) == 1:
         inputs, masks = inputs[0], masks[0]
@@ -106,6 +111,20 @@ def test_groups_of_any_size_give_the_same(name, most, monkeypatch):
             rtol=1e-12,
             atol=1e-12,
         )
+
+
+@pytest.mark.parametrize("most", [1, 100])
+@pytest.mark.parametrize("name", LAYERS)
+def test_nan_that_counts_stays_in_its_example(name, most, monkeypatch):
+    monkeypatch.setattr(torch_groups, "MOST", most)
+    spoilt = X.copy()
+    spoilt[3, 2] = np.nan
+    others = np.arange(len(X)) != 3
+    got, whole = (
+        ops.convert_to_numpy(results(name, x)[0]) for x in (spoilt, X)
+    )
+    np.testing.assert_allclose(got[others], whole[others], rtol=1e-12)
+    assert np.isnan(got[3]).any()
 
 
 def test_groups_are_cut_to_their_longest_and_hold_all():

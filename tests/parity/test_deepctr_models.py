@@ -1,4 +1,7 @@
-"""A saved DeepCTR model predicts in kseq what it predicted there."""
+"""A saved DeepCTR model predicts in kseq what it predicted there.
+
+With `-s` the differences are printed.
+"""
 
 import numpy as np
 import pytest
@@ -34,4 +37,6 @@ def test_predictions(name, tmp_path):
             set_layer_weights(model.get_layer("gru2"), unsaved)
         got = recorded.predict(model, inputs)
         assert got.shape == case.predictions.shape
-        assert np.abs(got - case.predictions).max() <= LIMIT, kind
+        difference = np.abs(got - case.predictions).max()
+        print(f"{name}, {kind}: {difference:.1e}")
+        assert difference <= LIMIT, kind

@@ -53,6 +53,8 @@ def scores(query, keys, valid, weights, activation, hidden=2, training=False):
         x = x @ kernel + offset
         if activation == "dice":
             alpha, mean, variance, *rest = rest
+            if valid is not None:
+                x = select(valid[:, None, :, None], x)
             if training:
                 mean, variance = statistics(x, valid[:, None])
             x = dice(x, alpha, mean, variance)

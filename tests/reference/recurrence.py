@@ -11,7 +11,8 @@ def gru(x, valid, weights, scores=None, gru_type="GRU", form="deepctr", h=None):
     gates, gates_bias, candidate, candidate_bias = weights
     units = candidate.shape[1]
     batch, steps, _ = x.shape
-    dtype = np.result_type(x, *weights, *([] if scores is None else [scores]))
+    given = [x, *weights, scores, h]
+    dtype = np.result_type(*(array for array in given if array is not None))
     h = np.zeros((batch, units), dtype) if h is None else h
     outputs = np.zeros((batch, steps, units), dtype)
     for t in range(steps):

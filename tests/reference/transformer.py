@@ -27,8 +27,8 @@ def layer_norm(x, gamma, beta, epsilon=1e-9):
 
 def unit(x):
     squares = (x * x).sum(axis=-1, keepdims=True)
-    # A padded key is 0, and has no direction.
-    return x / np.sqrt(select(squares.real > 0, squares, 1.0))
+    # A padded key is 0, and has no direction; next to it there is little.
+    return x / np.sqrt(select(squares.real > 1e-12, squares, 1e-12))
 
 
 def scores(q, k, kind, extra):

@@ -42,10 +42,12 @@ def gradients(
         x.requires_grad_(True)
     weights = [w.value for w in getattr(layer, "weights", []) if w.trainable]
     outputs = flatten(_maybe_compiled(layer, compiled)(inputs, **kwargs))
+    # PyTorch refuses an output that depends on none of them, such as a mask.
+    moving = [i for i, output in enumerate(outputs) if output.requires_grad]
     found = torch.autograd.grad(
-        outputs,
+        [outputs[i] for i in moving],
         [*features, *weights],
-        cotangents,
+        [cotangents[i] for i in moving],
         allow_unused=True,
         materialize_grads=True,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kseq.checks import refuse
+from kseq.checks import Words, refuse
 from kseq.layers.core.dice import Dice
 from kseq.ops.numerics import tanh
 
@@ -33,15 +33,26 @@ def check_activation(name: str, activation: Any) -> Any:
     A config, which comes from a saved model, is read at once: what it names is
     known while the model is loaded.
     """
+    kept = activation
     try:
-        if isinstance(activation, dict):
-            activation = keras.saving.deserialize_keras_object(activation)
-        if isinstance(activation, keras.layers.Layer):
-            activation = LayerCopies(type(activation), activation.get_config())
-        activation_layer(activation)
-    except (TypeError, ValueError):
+        if isinstance(kept, dict):
+            kept = keras.saving.deserialize_keras_object(kept)
+        if isinstance(kept, keras.layers.Layer):
+            kept = LayerCopies(type(kept), kept.get_config())
+        activation_layer(kept)
+    # A config may name what is not installed, or not there.
+    except (
+        AttributeError,
+        ImportError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
+        if isinstance(activation, (dict, keras.layers.Layer)):
+            # Keras has the reason, such as that code of a file is not run.
+            refuse(name, EXPECTED, Words(f"{activation!r} ({error})"))
         refuse(name, EXPECTED, activation)
-    return activation
+    return kept
 
 
 def activation_layer(

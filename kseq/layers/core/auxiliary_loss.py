@@ -9,8 +9,11 @@ from kseq.checks import (
     check_positive_ints,
     check_rank,
     check_same_dim,
+    in_words,
+    is_shape,
     refuse,
 )
+from kseq.layers.checked_layer import CheckedLayer, check_lengths
 from kseq.layers.core.activation import check_activation, serialize_activation
 from kseq.layers.core.dnn import DNN
 from kseq.layers.seeds import check_seed
@@ -22,7 +25,7 @@ FEATURES = ("states", "clicks", "negatives")
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class AuxiliaryLoss(keras.layers.Layer):
+class AuxiliaryLoss(CheckedLayer):
     r"""DIEN's auxiliary loss: a state has to tell the next click from another.
 
     $$L = -\frac{\alpha}{n} \sum_{b,t}
@@ -101,18 +104,36 @@ class AuxiliaryLoss(keras.layers.Layer):
 
     def split(self, inputs: Any) -> tuple[list[Any], Any]:
         """The three sequences, and the lengths or None."""
-        if not isinstance(inputs, (list, tuple)) or len(inputs) not in (3, 4):
-            refuse("inputs", f"[{', '.join(FEATURES)}, lengths]", inputs)
-        return list(inputs[:3]), inputs[3] if len(inputs) == 4 else None
+        found = self.named(inputs)
+        return [found[name] for name in FEATURES], found.get("lengths")
+
+    def named(self, inputs: Any) -> dict[str, Any]:
+        ok = isinstance(inputs, (list, tuple)) and not is_shape(inputs)
+        if not ok or len(inputs) not in (3, 4):
+            refuse(
+                "inputs",
+                f"[{', '.join(FEATURES)}, lengths], or without lengths",
+                in_words(inputs),
+            )
+        return dict(zip((*FEATURES, "lengths"), inputs, strict=False))
+
+    def check_shapes(self, shapes: dict[str, Shape]) -> None:
+        features = {name: shapes[name] for name in FEATURES}
+        for name, shape in features.items():
+            check_rank(name, shape, (3,))
+        check_same_dim(0, **features)
+        check_same_dim(1, **features)
+        for name in ("states", "clicks"):
+            self.check_width(name, shapes[name])
+        check_same_dim(
+            -1, clicks=shapes["clicks"], negatives=shapes["negatives"]
+        )
+        if "lengths" in shapes:
+            check_lengths("lengths", shapes["lengths"], states=shapes["states"])
 
     def build(self, input_shape: Any) -> None:
-        (states, clicks, negatives), _ = self.split(input_shape)
-        shapes = dict(zip(FEATURES, (states, clicks, negatives), strict=True))
-        for name, shape in shapes.items():
-            check_rank(name, shape, (3,))
-        check_same_dim(0, **shapes)
-        check_same_dim(1, **shapes)
-        check_same_dim(-1, clicks=clicks, negatives=negatives)
+        super().build(input_shape)
+        (states, clicks, _), _ = self.split(input_shape)
         dim = check_known_dim("states", states, -1)
         dim += check_known_dim("clicks", clicks, -1)
         self.dnn.build((*states[:-1], dim))

@@ -7,16 +7,20 @@ from kseq.checks import (
     check_axis,
     check_bool,
     check_epsilon,
+    check_int,
     check_known_dim,
+    check_rank,
     check_rate,
+    check_width,
 )
+from kseq.layers.checked_layer import CheckedLayer
 from kseq.ops.masks import expand_mask, zero_padding
 from kseq.ops.numerics import moments, upcast
 from kseq.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class BatchNormalization(keras.layers.Layer):
+class BatchNormalization(CheckedLayer):
     r"""Normalises each feature over the steps that count.
 
     $$y = \gamma\, \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta$$
@@ -46,8 +50,9 @@ class BatchNormalization(keras.layers.Layer):
         what an input of 0 gives.
 
     Raises:
-        ValueError: an argument is out of range, or the feature axis's size is
-            not known.
+        ValueError: an argument is out of range, the feature axis's size is not
+            known, it or the rank is another than the layer was built for, or
+            the mask does not fit.
 
     Reference:
         Ioffe and Szegedy, Batch Normalization, 2015, algorithm 1.
@@ -73,6 +78,7 @@ class BatchNormalization(keras.layers.Layer):
         scale: bool = True,
         **kwargs: Any,
     ) -> None:
+        axis = check_int("axis", axis)
         momentum = check_rate("momentum", momentum)
         epsilon = check_epsilon("epsilon", epsilon)
         center = check_bool("center", center)
@@ -85,7 +91,17 @@ class BatchNormalization(keras.layers.Layer):
         self.scale = scale
         self.supports_masking = True
 
+    def check_shapes(self, shapes: dict[str, Shape]) -> None:
+        shape = shapes["inputs"]
+        if self.built:
+            check_rank("inputs", shape, (len(self._broadcast),))
+        axis = check_axis("axis", self.axis, len(shape))
+        if self.built:
+            dim = self.moving_mean.shape[0]
+            check_width("inputs", shape, axis, dim)
+
     def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
         axis = check_axis("axis", self.axis, len(input_shape))
         dim = check_known_dim("inputs", input_shape, axis)
         self._reduced = [a for a in range(len(input_shape)) if a != axis]
@@ -113,11 +129,11 @@ class BatchNormalization(keras.layers.Layer):
         mask: Tensor | None = None,
         training: bool | None = None,
     ) -> Tensor:
-        x = upcast(inputs)
+        x = upcast(ops.cast(inputs, self.compute_dtype))
         valid = None
         if mask is not None:
             x = zero_padding(x, mask)
-            valid = expand_mask(mask, len(x.shape))
+            valid = expand_mask(ops.cast(mask, "bool"), len(x.shape))
         if training and self.trainable:
             mean, variance, count = moments(x, self._reduced, valid)
             self._follow(self.moving_mean, mean, count)

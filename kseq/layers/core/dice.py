@@ -3,14 +3,20 @@ from typing import Any
 import keras
 from keras import ops
 
-from kseq.checks import check_axis, check_epsilon, check_known_dim
+from kseq.checks import (
+    check_axis,
+    check_epsilon,
+    check_int,
+    check_known_dim,
+)
+from kseq.layers.checked_layer import CheckedLayer
 from kseq.layers.core.batch_normalization import BatchNormalization
 from kseq.ops.masks import zero_padding
 from kseq.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class Dice(keras.layers.Layer):
+class Dice(CheckedLayer):
     r"""DIN's activation: a PReLU whose turning point follows the data.
 
     $$y = p\, x + \alpha (1 - p)\, x, \qquad
@@ -35,8 +41,9 @@ class Dice(keras.layers.Layer):
         mask is passed on.
 
     Raises:
-        ValueError: an argument is out of range, or the size of the last axis
-            or of `axis` is not known.
+        ValueError: an argument is out of range, the size of the last axis or of
+            `axis` is not known, these or the rank are others than the layer was
+            built for, or the mask does not fit.
 
     Differences from DeepCTR:
         With a mask, steps that do not count stay out of the statistics, and a
@@ -58,14 +65,21 @@ class Dice(keras.layers.Layer):
     def __init__(
         self, axis: int = -1, epsilon: float = 1e-9, **kwargs: Any
     ) -> None:
+        axis = check_int("axis", axis)
         epsilon = check_epsilon("epsilon", epsilon)
         super().__init__(**kwargs)
         self.axis = axis
         self.epsilon = epsilon
         self.supports_masking = True
 
+    def check_shapes(self, shapes: dict[str, Shape]) -> None:
+        check_axis("axis", self.axis, len(shapes["inputs"]))
+        self.check_width("inputs", shapes["inputs"])
+        if self.built:
+            self.bn.check_shapes(shapes)
+
     def build(self, input_shape: Shape) -> None:
-        check_axis("axis", self.axis, len(input_shape))
+        super().build(input_shape)
         self.alphas = self.add_weight(
             shape=(check_known_dim("inputs", input_shape, -1),),
             initializer="zeros",
@@ -87,7 +101,9 @@ class Dice(keras.layers.Layer):
         mask: Tensor | None = None,
         training: bool | None = None,
     ) -> Tensor:
-        x = inputs if mask is None else zero_padding(inputs, mask)
+        x = ops.cast(inputs, self.compute_dtype)
+        if mask is not None:
+            x = zero_padding(x, mask)
         p = ops.sigmoid(self.bn(x, mask=mask, training=training))
         return x * (p + ops.convert_to_tensor(self.alphas) * (1.0 - p))
 

@@ -6,10 +6,12 @@ from keras import ops
 from kseq.checks import (
     check_bool,
     check_known_dim,
+    check_least_rank,
     check_nonnegative,
     check_positive_ints,
     check_rate,
 )
+from kseq.layers.checked_layer import CheckedLayer
 from kseq.layers.core.activation import (
     activation_layer,
     call_parameters,
@@ -24,7 +26,7 @@ from kseq.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class DNN(keras.layers.Layer):
+class DNN(CheckedLayer):
     r"""A multi-layer perceptron over the last axis.
 
     $$x_{i+1} = \mathrm{dropout}\bigl(f(\mathrm{bn}(x_i W_i + b_i))\bigr)$$
@@ -51,7 +53,8 @@ class DNN(keras.layers.Layer):
         passed on.
 
     Raises:
-        ValueError: an argument is out of range, or `dim` is not known.
+        ValueError: an argument is out of range, `dim` is not known or another
+            than the layer was built for, or the mask does not fit.
 
     Differences from DeepCTR:
         The kernels' starting values come from `seed`, `seed + 1` and so on, so
@@ -96,7 +99,13 @@ class DNN(keras.layers.Layer):
         self.seed = seed
         self.supports_masking = True
 
+    def check_shapes(self, shapes: dict[str, Shape]) -> None:
+        check_least_rank("inputs", shapes["inputs"], 2)
+        if self.hidden_units:
+            self.check_width("inputs", shapes["inputs"])
+
     def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
         dims = (check_known_dim("inputs", input_shape, -1), *self.hidden_units)
         layers = range(len(self.hidden_units))
         # DeepCTR's order: all kernels, then all biases, then the sublayers'.

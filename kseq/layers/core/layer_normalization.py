@@ -3,14 +3,19 @@ from typing import Any
 import keras
 from keras import ops
 
-from kseq.checks import check_known_dim, check_nonnegative
+from kseq.checks import (
+    check_known_dim,
+    check_least_rank,
+    check_nonnegative,
+)
+from kseq.layers.checked_layer import CheckedLayer
 from kseq.ops.masks import zero_padding
 from kseq.ops.numerics import layer_normalize
 from kseq.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class LayerNormalization(keras.layers.Layer):
+class LayerNormalization(CheckedLayer):
     r"""Layer normalisation over the last axis that keeps float64.
 
     $$y = \gamma \odot \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta$$
@@ -27,7 +32,8 @@ class LayerNormalization(keras.layers.Layer):
         half. The mask is passed on.
 
     Raises:
-        ValueError: `epsilon` is negative, or `dim` is not known.
+        ValueError: `epsilon` is negative, `dim` is not known or another than
+            the layer was built for, or the mask does not fit.
 
     Differences from DeepCTR:
         The last axis only.
@@ -50,9 +56,13 @@ class LayerNormalization(keras.layers.Layer):
         self.epsilon = epsilon
         self.supports_masking = True
 
+    def check_shapes(self, shapes: dict[str, Shape]) -> None:
+        check_least_rank("inputs", shapes["inputs"], 1)
+        self.check_width("inputs", shapes["inputs"])
+
     def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
         dim = check_known_dim("inputs", input_shape, -1)
-        self.input_spec = keras.layers.InputSpec(axes={-1: dim})
         self.gamma = self.add_weight(
             shape=(dim,), initializer="ones", autocast=False, name="gamma"
         )

@@ -8,18 +8,21 @@ from kseq.checks import (
     check_known_dim,
     check_rank,
     check_same_dim,
+    in_words,
+    is_shape,
     refuse,
 )
+from kseq.layers.checked_layer import CheckedLayer, check_fits
 from kseq.layers.core.activation import serialize_activation
 from kseq.layers.core.dnn import DNN
-from kseq.ops.attention import add_keys, cut_kernel, din_form
+from kseq.ops.attention import add_keys, cut_kernel, faster_form
 from kseq.ops.masks import zero_padding
 from kseq.ops.numerics import linear
 from kseq.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class LocalActivationUnit(keras.layers.Layer):
+class LocalActivationUnit(CheckedLayer):
     r"""DIN's scorer: how much each step of a history says about a candidate.
 
     $$s_{tk} = w \cdot
@@ -46,8 +49,9 @@ class LocalActivationUnit(keras.layers.Layer):
         mask is passed on.
 
     Raises:
-        ValueError: inputs are not two, not of rank 3, or differ in batch size
-            or `dim`.
+        ValueError: an argument is out of range, inputs are not two, not of rank
+            3, or differ in batch size or `dim`, which is known and that for
+            which the layer was built, or the mask does not fit.
 
     Differences from DeepCTR:
         Any number of candidates; `steps` may be unknown; the concatenation is
@@ -96,16 +100,24 @@ class LocalActivationUnit(keras.layers.Layer):
         self.seed = self.dnn.seed
         self.supports_masking = True
 
-    def check_shapes(self, query: Shape, keys: Shape) -> None:
-        """Refuse a query and keys that do not fit."""
+    def named(self, inputs: Any) -> dict[str, Any]:
+        query, keys = self._pair(inputs)
+        return {"query": query, "keys": keys}
+
+    def check_shapes(self, shapes: dict[str, Shape]) -> None:
+        query, keys = shapes["query"], shapes["keys"]
         check_rank("query", query, (3,))
         check_rank("keys", keys, (3,))
         check_same_dim(0, query=query, keys=keys)
         check_same_dim(-1, query=query, keys=keys)
+        self.check_width("keys", keys)
+
+    def check_mask(self, mask: Any, tensors: dict[str, Any]) -> None:
+        check_fits(self._mask_of_keys(mask), rank=2, keys=tensors["keys"])
 
     def build(self, input_shape: list[Shape]) -> None:
-        query, keys = self._pair(input_shape)
-        self.check_shapes(query, keys)
+        super().build(input_shape)
+        _, keys = self._pair(input_shape)
         concatenated = 4 * check_known_dim("keys", keys, -1)
         self.kernel = self.add_weight(
             shape=((concatenated, *self.dnn.hidden_units)[-1], 1),
@@ -126,7 +138,7 @@ class LocalActivationUnit(keras.layers.Layer):
         query, keys = self._pair(inputs)
         query = ops.cast(query, self.compute_dtype)
         keys = ops.cast(keys, self.compute_dtype)
-        valid = mask[1] if isinstance(mask, (list, tuple)) else mask
+        valid = self._mask_of_keys(mask)
         if valid is not None:
             keys = zero_padding(keys, valid)
         scores = self.scores(query, keys, valid, training)
@@ -152,7 +164,7 @@ class LocalActivationUnit(keras.layers.Layer):
             The queries' part of the first layer, and a function of some
             queries, their part, their keys and `valid`, that gives `scores`.
         """
-        form = din_form(keys.shape)
+        form = faster_form(*keys.shape[1:])
         outer = ops.cast(self.kernel, self.compute_dtype)
         outer_bias = ops.cast(self.bias, self.compute_dtype)
         hidden = bool(self.dnn.hidden_units)
@@ -178,9 +190,17 @@ class LocalActivationUnit(keras.layers.Layer):
 
         return linear(query, of_query, bias), score
 
+    def _mask_of_keys(self, mask: Any) -> Any:
+        if not isinstance(mask, (list, tuple)):
+            return mask
+        if len(mask) != 2:
+            refuse("mask", "that of the keys, or [None, that]", in_words(mask))
+        return mask[1]
+
     def _pair(self, inputs: Any) -> tuple[Any, Any]:
-        if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
-            refuse("inputs", "[query, keys]", inputs)
+        ok = isinstance(inputs, (list, tuple)) and not is_shape(inputs)
+        if not ok or len(inputs) != 2:
+            refuse("inputs", "[query, keys]", in_words(inputs))
         return inputs[0], inputs[1]
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
@@ -188,7 +208,7 @@ class LocalActivationUnit(keras.layers.Layer):
         return (keys[0], keys[1], query[1])
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        return mask[1] if isinstance(mask, (list, tuple)) else mask
+        return self._mask_of_keys(mask)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -4,13 +4,14 @@ import keras
 from keras import ops
 
 from kseq.checks import check_bool, check_one_of
+from kseq.layers.checked_layer import CheckedLayer
 from kseq.types import Shape, Tensor
 
 TASKS = ("binary", "regression")
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class PredictionLayer(keras.layers.Layer):
+class PredictionLayer(CheckedLayer):
     r"""A model's last layer: a global bias, and a probability of it.
 
     $$y = \sigma(x + b) \;\text{ ('binary') or }\; x + b \;\text{
@@ -27,7 +28,8 @@ class PredictionLayer(keras.layers.Layer):
         As `inputs`, in the compute dtype.
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: an argument is out of range, or the input is no tensor of
+            numbers.
 
     Differences from DeepCTR:
         The shape stays; DeepCTR makes `(-1, 1)` of any. No 'multiclass', which
@@ -53,6 +55,7 @@ class PredictionLayer(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
         self.global_bias = None
         if self.use_bias:
             self.global_bias = self.add_weight(

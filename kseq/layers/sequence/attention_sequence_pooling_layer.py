@@ -113,7 +113,15 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         self.return_score = return_score
 
     def check_features(self, shapes: list[Shape]) -> None:
-        self.local_att.check_shapes(*shapes)
+        query, keys = shapes
+        self.local_att.check_shapes({"query": query, "keys": keys})
+
+    def check_options(
+        self, tensors: dict[str, Any], options: dict[str, Any]
+    ) -> None:
+        super().check_options(tensors, options)
+        name = "return_attention_scores"
+        check_bool(name, options.get(name, False))
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)

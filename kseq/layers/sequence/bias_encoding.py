@@ -10,16 +10,18 @@ from kseq.checks import (
     check_same_dim,
     check_steps,
     check_table_length,
+    in_words,
     is_shape,
     refuse,
 )
+from kseq.layers.checked_layer import CheckedLayer
 from kseq.layers.seeds import check_seed, nth_seed
 from kseq.ops.positions import first_rows
 from kseq.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class BiasEncoding(keras.layers.Layer):
+class BiasEncoding(CheckedLayer):
     r"""DSIN's bias: where in which session an item's feature stands.
 
     $$y_{s,bti} = x_{s,bti} + w_s + w_t + w_i$$
@@ -42,8 +44,10 @@ class BiasEncoding(keras.layers.Layer):
 
     Raises:
         ValueError: an argument is out of range, there are more or fewer
-            sessions, they differ in `dim`, one has more steps than the table,
-            or neither `max_steps` nor any number of steps is known.
+            sessions, they are not of rank 3 or differ in batch size or `dim`,
+            which is known and that for which the layer was built, one has more
+            steps than the table, or neither `max_steps` nor any number of steps
+            is known.
 
     Differences from DeepCTR:
         One session works: DeepCTR refuses `[x]`, and of `x` alone it takes the
@@ -84,21 +88,31 @@ class BiasEncoding(keras.layers.Layer):
         alone = not isinstance(inputs, (list, tuple)) or is_shape(inputs)
         found = [inputs] if alone else list(inputs)
         if inputs is None or len(found) != self.sess_max_count:
-            refuse("inputs", f"{self.sess_max_count} sessions", inputs)
+            refuse(
+                "inputs", f"{self.sess_max_count} sessions", in_words(inputs)
+            )
         return found
 
+    def named(self, inputs: Any) -> dict[str, Any]:
+        sessions = self.sessions(inputs)
+        return {f"session {i}": x for i, x in enumerate(sessions)}
+
+    def check_shapes(self, shapes: dict[str, Shape]) -> None:
+        for name, shape in shapes.items():
+            check_rank(name, shape, (3,))
+            self.check_width(name, shape)
+            if self.built:
+                check_steps(shape[1], self.seq_bias_embedding.shape[1])
+        check_same_dim(0, **shapes)
+        check_same_dim(-1, **shapes)
+
     def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
         shapes = self.sessions(input_shape)
-        for i, shape in enumerate(shapes):
-            check_rank(f"session {i}", shape, (3,))
         dim = check_known_dim("sessions", shapes[0], -1)
-        check_same_dim(-1, **{f"session {i}": s for i, s in enumerate(shapes)})
         steps = check_table_length(self.max_steps, *(s[1] for s in shapes))
         for shape in shapes:
             check_steps(shape[1], steps)
-        self.input_spec = [
-            keras.layers.InputSpec(ndim=3, axes={-1: dim}) for _ in shapes
-        ]
         self.sess_bias_embedding = self._table(
             "sess_bias_embedding", (self.sess_max_count, 1, 1), 0
         )

@@ -112,6 +112,7 @@ class BiLSTM(SequenceLayer):
         (x,) = shapes
         check_rank("x", x, (3,))
         dim = check_known_dim("x", x, -1)
+        self.check_width("x", x)
         if self.res_layers == self.layers and dim != self.units:
             refuse(
                 "res_layers",
@@ -160,7 +161,8 @@ class BiLSTM(SequenceLayer):
             ),
             self.add_weight(
                 shape=(self.units, 4 * self.units),
-                # Drawn in float32: no backend orthogonalises in halves.
+                # Drawn in float32: no backend orthogonalises in halves
+                # (docs/upstream/orthogonal_float16.py).
                 initializer=lambda shape, dtype=None: ops.cast(
                     orthogonal(shape, "float32"), dtype
                 ),

@@ -13,6 +13,7 @@ from kseq.checks import (
     check_same_dim,
     refuse,
 )
+from kseq.layers.checked_layer import check_numbers
 from kseq.layers.sequence.sequence_layer import SequenceLayer
 from kseq.ops.recurrence import AUGRU_FORMS, GRU_TYPES, gru
 from kseq.types import Shape, Tensor
@@ -115,6 +116,7 @@ class DynamicGRU(SequenceLayer):
         x, *scores = shapes
         check_rank("x", x, (3,))
         check_known_dim("x", x, -1)
+        self.check_width("x", x)
         for shape in scores:
             if len(shape) not in (2, 3):  # perhaps the lengths
                 refuse(
@@ -165,7 +167,6 @@ class DynamicGRU(SequenceLayer):
         if scores:
             attention = ops.reshape(scores[0], ops.shape(x)[:2])
         if initial_state is not None:
-            self._check_state(x.shape, initial_state.shape)
             initial_state = ops.cast(initial_state, self.compute_dtype)
         outputs, state = gru(
             x,
@@ -184,7 +185,15 @@ class DynamicGRU(SequenceLayer):
             outputs = ops.expand_dims(state, 1)
         return (outputs, state) if self.return_state else outputs
 
-    def _check_state(self, x: Shape, state: Shape) -> None:
+    def check_options(
+        self, tensors: dict[str, Any], options: dict[str, Any]
+    ) -> None:
+        super().check_options(tensors, options)
+        initial_state = options.get("initial_state")
+        if initial_state is None:
+            return
+        check_numbers("initial_state", initial_state)
+        x, state = tensors["x"].shape, initial_state.shape
         check_rank("initial_state", state, (2,))
         check_same_dim(0, x=x, initial_state=state)
         check_same_dim(-1, units=(self._units(x),), initial_state=state)
@@ -207,9 +216,6 @@ class DynamicGRU(SequenceLayer):
         inputs_mask: Any = None,
         **kwargs: Any,
     ) -> Any:
-        if initial_state is not None:
-            (x, *_), _ = self.split(inputs)
-            self._check_state(x.shape, initial_state.shape)
         return super().compute_output_spec(
             inputs, mask=inputs_mask if mask is None else mask
         )

@@ -11,12 +11,13 @@ from kseq.checks import (
     check_steps,
     check_table_length,
 )
+from kseq.layers.checked_layer import CheckedLayer
 from kseq.ops.positions import first_rows, sinusoid, sinusoid_like
 from kseq.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class PositionEncoding(keras.layers.Layer):
+class PositionEncoding(CheckedLayer):
     r"""Adds to each step a vector that says where it stands.
 
     $$y_{bt} = x_{bt} + \sqrt{d}\, p_t$$
@@ -82,13 +83,19 @@ class PositionEncoding(keras.layers.Layer):
         self.max_steps = max_steps
         self.supports_masking = True
 
+    def check_shapes(self, shapes: dict[str, Shape]) -> None:
+        shape = shapes["inputs"]
+        check_rank("inputs", shape, (3,))
+        self.check_width("inputs", shape)
+        if self.built and self.pos_embedding_trainable:
+            check_steps(shape[1], self.lookup_table.shape[0])
+
     def build(self, input_shape: Shape) -> None:
-        check_rank("inputs", input_shape, (3,))
+        super().build(input_shape)
         dim = check_known_dim("inputs", input_shape, -1)
         steps = check_table_length(self.max_steps, input_shape[1])
         if self.pos_embedding_trainable:
             check_steps(input_shape[1], steps)
-        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: dim})
         table = sinusoid(steps, dim)
         if self.zero_pad:
             table[0] = 0.0

@@ -1,9 +1,13 @@
 from typing import Any, ClassVar
 
-import keras
 from keras import ops
 
-from kseq.checks import Words, check_bool, check_rank, is_shape, refuse
+from kseq.checks import Words, check_bool, in_words, is_shape, refuse
+from kseq.layers.checked_layer import (
+    CheckedLayer,
+    check_fits,
+    check_lengths,
+)
 from kseq.ops.masks import resolve_mask
 from kseq.types import Shape, Tensor
 
@@ -20,7 +24,7 @@ def mask_to_pass(
     return resolve_mask(sequence, mask, lengths) if prefers_mask else None
 
 
-class SequenceLayer(keras.layers.Layer):
+class SequenceLayer(CheckedLayer):
     """What the layers over padded sequences share: which steps count.
 
     A layer takes its features alone or with the sequences' lengths among them,
@@ -43,24 +47,26 @@ class SequenceLayer(keras.layers.Layer):
         self.supports_masking = True
         self.prefers_mask = supports_masking
 
-    def split(self, inputs: Any) -> tuple[list[Any], Any]:
-        """The features, and the lengths or None; of tensors or of shapes."""
+    def named(self, inputs: Any) -> dict[str, Any]:
         alone = not isinstance(inputs, (list, tuple)) or is_shape(inputs)
         items = [inputs] if alone else list(inputs)
-        lengths = None
-        if len(items) == len(self.features) + 1:
-            lengths = items.pop(self.lengths_at)
-        # Keras builds with None where it was called with an empty list.
-        if inputs is None or len(items) != len(self.features):
-            names = list(self.features)
-            names.insert(self.lengths_at, "lengths")
+        names = list(self.features)
+        names.insert(self.lengths_at, "lengths")
+        if inputs is None or len(items) not in (len(names) - 1, len(names)):
             refuse(
                 "inputs",
                 f"[{', '.join(names)}], or [{', '.join(self.features)}] with a "
                 "mask",
-                inputs,
+                in_words(inputs),
             )
-        return items, lengths
+        if len(items) < len(names):
+            names.remove("lengths")
+        return dict(zip(names, items, strict=True))
+
+    def split(self, inputs: Any) -> tuple[list[Any], Any]:
+        """The features, and the lengths or None; of tensors or of shapes."""
+        found = self.named(inputs)
+        return [found[name] for name in self.features], found.get("lengths")
 
     def unpack(self, inputs: Any) -> tuple[list[Tensor], Tensor | None]:
         """The features in the compute dtype, and the lengths or None."""
@@ -71,8 +77,6 @@ class SequenceLayer(keras.layers.Layer):
         """The steps of the sequence that count: bool `(batch, steps)`."""
         self.check_steps_told(inputs, mask)
         features, lengths = self.split(inputs)
-        # Again: a layer that is built may be called with anything.
-        self.check_features([tuple(x.shape) for x in features])
         mask = self.mask_of_sequence(mask)
         if lengths is not None and not self.prefers_mask:
             mask = None
@@ -106,26 +110,21 @@ class SequenceLayer(keras.layers.Layer):
         if not isinstance(mask, (list, tuple)):
             return mask
         if len(mask) <= self.sequence_at:
-            refuse("mask", f"one for each input of {self.features}", mask)
+            refuse(
+                "mask", f"one for each input of {self.features}", in_words(mask)
+            )
         return mask[self.sequence_at]
 
-    def build(self, input_shape: Any) -> None:
-        features, lengths = self.split(input_shape)
-        sequence = features[self.sequence_at]
-        self.check_features(features)
-        if lengths is not None:
+    def check_shapes(self, shapes: dict[str, Shape]) -> None:
+        self.check_features([shapes[name] for name in self.features])
+        if "lengths" in shapes:
             name = self.features[self.sequence_at]
-            check_rank("lengths", lengths, (1, 2))
-            if len(lengths) == 2 and lengths[1] not in (1, None):
-                refuse("lengths", "shape (batch, 1) or (batch,)", lengths)
-            if None not in (lengths[0], sequence[0]) and (
-                lengths[0] != sequence[0]
-            ):
-                refuse(
-                    "lengths",
-                    f"one for each of the {sequence[0]} {name}",
-                    Words(f"shape {tuple(lengths)}"),
-                )
+            check_lengths("lengths", shapes["lengths"], **{name: shapes[name]})
+
+    def check_mask(self, mask: Any, tensors: dict[str, Any]) -> None:
+        name = self.features[self.sequence_at]
+        mask = self.mask_of_sequence(mask)
+        check_fits(mask, rank=2, **{name: tensors[name]})
 
     def check_features(self, shapes: list[Shape]) -> None:
         """Refuse features whose shapes do not fit."""

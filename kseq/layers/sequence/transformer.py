@@ -15,8 +15,14 @@ from kseq.checks import (
     check_rank,
     check_rate,
     check_same_dim,
+    in_words,
     is_shape,
     refuse,
+)
+from kseq.layers.checked_layer import (
+    CheckedLayer,
+    check_fits,
+    check_lengths,
 )
 from kseq.layers.core.layer_normalization import LayerNormalization
 from kseq.layers.seeds import check_seed, nth_seed
@@ -29,11 +35,12 @@ from kseq.ops.numerics import linear
 from kseq.ops.pooling import masked_mean, masked_sum
 from kseq.types import Shape, Tensor
 
+INPUTS = ("queries", "keys", "query_lengths", "key_lengths")
 OUTPUT_TYPES = ("mean", "sum", "masked_mean", "masked_sum", None)
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class Transformer(keras.layers.Layer):
+class Transformer(CheckedLayer):
     r"""A block of multi-head attention and a feed forward net.
 
     $$a = \mathrm{attention}(q W_q,\, k W_k,\, k W_v) + q, \qquad
@@ -170,23 +177,42 @@ class Transformer(keras.layers.Layer):
         self.output_type = output_type
         self.max_steps = max_steps
 
-    def split(self, inputs: Any) -> tuple[Any, Any, Any, Any]:
-        """Queries, keys, and their lengths or None; of tensors or shapes."""
+    def named(self, inputs: Any) -> dict[str, Any]:
         ok = isinstance(inputs, (list, tuple)) and not is_shape(inputs)
         if not ok or len(inputs) not in (2, 4):
             refuse(
                 "inputs",
                 "[queries, keys, query_lengths, key_lengths], or "
                 "[queries, keys] with masks",
-                inputs,
+                in_words(inputs),
             )
-        return (*inputs, None, None) if len(inputs) == 2 else tuple(inputs)
+        return dict(zip(INPUTS, inputs, strict=False))
+
+    def split(self, inputs: Any) -> tuple[Any, ...]:
+        """Queries, keys, and their lengths or None; of tensors or shapes."""
+        found = self.named(inputs)
+        return tuple(found.get(name) for name in INPUTS)
+
+    def check_shapes(self, shapes: dict[str, Shape]) -> None:
+        queries, keys = shapes["queries"], shapes["keys"]
+        self._check_features(queries, keys)
+        if "key_lengths" in shapes:
+            lengths = shapes["query_lengths"]
+            check_lengths("query_lengths", lengths, queries=queries)
+            check_lengths("key_lengths", shapes["key_lengths"], keys=keys)
+        if self.built and self.use_positional_encoding:
+            self.query_pe.check_shapes({"inputs": queries})
+            self.key_pe.check_shapes({"inputs": keys})
+
+    def check_mask(self, mask: Any, tensors: dict[str, Any]) -> None:
+        query_mask, key_mask = self._masks(mask)
+        check_fits(query_mask, rank=2, queries=tensors["queries"])
+        check_fits(key_mask, rank=2, keys=tensors["keys"])
 
     def valid_steps(self, inputs: Any, mask: Any) -> tuple[Tensor, Tensor]:
         """Which queries and which keys count."""
         self.check_steps_told(inputs, mask)
         queries, keys, query_lengths, key_lengths = self.split(inputs)
-        self._check_features(queries.shape, keys.shape)
         query_mask, key_mask = self._masks(mask)
         if key_lengths is not None and not self.prefers_mask:
             query_mask = key_mask = None
@@ -209,12 +235,13 @@ class Transformer(keras.layers.Layer):
         if mask is None:
             return None, None
         if not isinstance(mask, (list, tuple)) or len(mask) not in (2, 4):
-            refuse("mask", "[query_mask, key_mask]", mask)
+            refuse("mask", "[query_mask, key_mask]", in_words(mask))
         return mask[0], mask[1]
 
     def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
         queries, keys, *_ = self.split(input_shape)
-        dim = self._check_features(queries, keys)
+        dim = queries[-1]
         normal, uniform = (
             keras.initializers.TruncatedNormal,
             keras.initializers.GlorotUniform,
@@ -246,8 +273,7 @@ class Transformer(keras.layers.Layer):
                 name="dropout",
             )
 
-    def _check_features(self, queries: Shape, keys: Shape) -> int:
-        """The inputs' width, if their shapes fit."""
+    def _check_features(self, queries: Shape, keys: Shape) -> None:
         check_rank("queries", queries, (3,))
         check_rank("keys", keys, (3,))
         check_same_dim(0, queries=queries, keys=keys)
@@ -259,7 +285,6 @@ class Transformer(keras.layers.Layer):
                 f"the width of the inputs, {dim}",
                 Words(f"{self.att_embedding_size} * {self.head_num}"),
             )
-        return dim
 
     def _weight(
         self, name: str, shape: tuple[int, ...], initializer: Any, i: int

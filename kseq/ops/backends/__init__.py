@@ -7,7 +7,8 @@ measured: docs/performance.md.
   projection=None)`: the time loop.
 
   - `step(inputs, states, weights)` gives the next states from the inputs of one
-    step; all three are tuples of tensors, and the states keep their shapes;
+    step; all three are tuples of tensors, and the states keep their shapes.
+    It is of a module, not made by each call: what is compiled of it is kept;
   - `sequences`: tensors `(batch, steps, ...)`;
   - `states`: tensors `(batch, ...)`, the states before the first step;
   - `weights`: the tensors that every step uses;
@@ -72,7 +73,7 @@ match keras.backend.backend():
         from kseq.ops.backends.tensorflow_loop import loop
         from kseq.ops.backends.tensorflow_select import fill_steps
     case "jax":
-        from kseq.ops.backends.scan_loop import loop
+        from kseq.ops.backends.jax_loop import loop
     case "torch":
         from kseq.ops.backends.torch_attention import fused_attention
         from kseq.ops.backends.torch_groups import by_groups

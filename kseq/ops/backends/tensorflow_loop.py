@@ -10,6 +10,10 @@ A step may not give a state, but the first, that is the old one plus something:
 the old one's gradient would be a sum of the loop's own variable and others, and
 of more than two TensorFlow makes, where they are large, a temporary variable
 that the last step leaves behind: AlreadyExistsError at the next call (2.21).
+
+docs/upstream shows all three: tensorflow_scan_xla, tensorflow_sum_in_loop, and
+tensorflow_scan_unknown_steps, which keeps `ops.scan` from loops over several
+tensors.
 """
 
 from typing import Any

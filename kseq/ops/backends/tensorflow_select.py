@@ -12,7 +12,7 @@ from kseq.types import Tensor
 
 def fill_steps(x: Tensor, valid: Tensor, value: float = 0) -> Tensor:
     filling = tf.cast(value, x.dtype)
-    if in_xla():
+    if in_xla() or not _by_rows(x, valid):
         return tf.where(valid, x, filling)
     rows = steps_as_rows(x)
     kept = tf.compat.v1.where(
@@ -21,6 +21,13 @@ def fill_steps(x: Tensor, valid: Tensor, value: float = 0) -> Tensor:
     kept = tf.reshape(kept, tf.shape(x))
     kept.set_shape(x.shape)
     return kept
+
+
+def _by_rows(x: Tensor, valid: Tensor) -> bool:
+    """Whether a mask has one bool for each step, and not for less or more."""
+    if any(size != 1 for size in valid.shape[2:]):
+        return False
+    return x.shape[1:2] == [1] or valid.shape[1:2] != [1]
 
 
 def steps_as_rows(x: Tensor) -> Tensor:

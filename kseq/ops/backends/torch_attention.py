@@ -5,6 +5,8 @@ a component more, which is 1 in every query, and blinding by a mask of which
 every row is the one before, moved by one: all of it lies in one vector.
 """
 
+import math
+
 import torch
 from torch.nn.functional import pad, scaled_dot_product_attention
 
@@ -31,7 +33,7 @@ def fused_attention(
     penalty = torch.where(valid, 0.0, NEVER).to(keys.dtype)[:, None, :, None]
     penalty = penalty.expand(-1, keys.shape[1], -1, -1)
     keys = torch.cat([keys, penalty], dim=-1)
-    query, values = pad(query, (0, 1), value=1.0), pad(values, (0, 1))
+    query, values = (pad(x, (0, 1), value=1.0) for x in (query, values))
     seen = valid.sum(dim=1, keepdim=True).expand(-1, queries)
     mask = None
     if blinding:
@@ -44,5 +46,9 @@ def fused_attention(
         own = valid[:, :queries].to(seen.dtype)
         seen = seen - pad(own, (0, queries - own.shape[1]))
     found = scaled_dot_product_attention(query, keys, values, mask, scale=1.0)
-    answered = torch.logical_and(seen > 0, query_valid)
-    return torch.where(answered[:, None, :, None], found[..., :-1], 0.0)
+    answered = torch.logical_and(seen > 0, query_valid)[:, None, :, None]
+    # Of scores that are all NaN it makes 0, of the sum of weights as well
+    # (docs/upstream/torch_attention_nan.py).
+    known = found[..., -1:] != 0
+    other = torch.where(answered, math.nan, 0.0).to(found.dtype)
+    return torch.where(answered & known, found[..., :-1], other)

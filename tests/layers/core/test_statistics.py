@@ -70,6 +70,15 @@ def test_they_are_one_a_place_of_any_axis(axis):
 
 
 @pytest.mark.parametrize("cls", [BatchNormalization, Dice])
+@pytest.mark.parametrize("training", [False, True])
+def test_integers_are_taken_as_floats(cls, training):
+    numbers = np.rint(3 * X)
+    expected = to_numpy(cls()(numbers.astype("float32"), training=training))
+    got = to_numpy(cls()(numbers.astype("int32"), training=training))
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("cls", [BatchNormalization, Dice])
 def test_a_batch_of_empty_histories_moves_nothing(cls):
     layer = cls()
     layer(X, training=True)

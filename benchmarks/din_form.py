@@ -1,0 +1,69 @@
+"""When DIN's scorer folds the candidate into its kernel, and when not.
+
+Prints, for each form of `kseq.ops.din_hidden`, the CPU milliseconds of forward
+and backward of the layer, on one core of one backend, by turns.
+
+    for b in tensorflow torch jax; do
+        KERAS_BACKEND=$b python benchmarks/din_form.py; done
+"""
+
+import os
+import statistics
+import time
+
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import keras
+import numpy as np
+
+from kseq.layers.core import local_activation_unit
+from kseq.layers.sequence import AttentionSequencePoolingLayer
+
+BATCH, ROUNDS = 512, 9
+SIZES = ((20, 64), (50, 64), (100, 64), (20, 16), (100, 16))
+
+
+def trainer(form, steps, dim):
+    """A function that trains a layer of this form by one step."""
+    local_activation_unit.din_form = lambda shape: form
+    query, keys = keras.Input((1, dim)), keras.Input((steps, dim))
+    lengths = keras.Input((1,), dtype="int32")
+    layer = AttentionSequencePoolingLayer((80, 40))
+    model = keras.Model([query, keys, lengths], layer([query, keys, lengths]))
+    model.compile("sgd", "mse")
+    rng = np.random.default_rng(0)
+    batch = [
+        rng.normal(size=(BATCH, 1, dim)).astype("float32"),
+        rng.normal(size=(BATCH, steps, dim)).astype("float32"),
+        rng.integers(1, steps + 1, (BATCH, 1)),
+    ]
+    target = np.zeros((BATCH, 1, dim), "float32")
+
+    def train():
+        # PyTorch asks at each call.
+        local_activation_unit.din_form = lambda shape: form
+        model.train_on_batch(batch, target)
+
+    train()
+    return train
+
+
+def main():
+    for steps, dim in SIZES:
+        forms = {form: trainer(form, steps, dim) for form in ("fold", "split")}
+        times = {form: [] for form in forms}
+        for _ in range(ROUNDS):
+            for form, train in forms.items():
+                start = time.process_time()
+                train()
+                times[form].append(time.process_time() - start)
+        found = ", ".join(
+            f"{form} {1000 * statistics.median(t):.1f}"
+            for form, t in times.items()
+        )
+        print(f"{keras.backend.backend()}, T={steps} E={dim}: {found}")
+
+
+if __name__ == "__main__":
+    main()

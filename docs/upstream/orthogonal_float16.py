@@ -1,0 +1,15 @@
+# KERAS_BACKEND: torch
+"""The initializer Orthogonal fails for float16 (on JAX as well)."""
+
+import sys
+
+import keras
+
+try:
+    keras.initializers.Orthogonal()((2, 2), dtype="float16")
+    got = "a matrix"
+except Exception as error:
+    got = type(error).__name__
+print("expected: a matrix")
+print("got:     ", got)
+sys.exit(got == "a matrix")

@@ -1,0 +1,25 @@
+# KERAS_BACKEND: torch
+"""torch.compile breaks its graph at ops.max, and not at ops.amax."""
+
+import sys
+
+import torch
+from keras import ops
+
+
+def whole(op):
+    torch.compiler.reset()
+    run = torch.compile(
+        lambda x: op(x, axis=1), backend="eager", fullgraph=True
+    )
+    try:
+        run(torch.ones(2, 3))
+    except Exception as error:
+        return type(error).__name__
+    return "one graph"
+
+
+got = whole(ops.max)
+print("expected: one graph, as ops.amax:", whole(ops.amax))
+print("got:     ", got)
+sys.exit(got == "one graph")
