@@ -217,3 +217,18 @@ def test_penalties_are_those_of_tables_and_kernels():
             expected += 0.5 * np.square(value).sum(dtype="float64")
     total = sum(float(to_numpy(loss)) for loss in model.losses)
     np.testing.assert_allclose(total, expected, rtol=1e-5)
+
+
+def test_targets_may_be_a_row_or_a_column():
+    skip_left_out("fit")
+    losses = []
+    for clicks in (CLICKS, CLICKS[:, None]):
+        model = BY_NAME["DIN"].make()
+        seed_weights(model)
+        model.compile("sgd", "binary_crossentropy", metrics=["auc"])
+        told = model.evaluate(
+            inputs_of(model), clicks, verbose=0, return_dict=True
+        )
+        losses.append(told)
+    assert losses[0] == losses[1]
+    assert losses[0].keys() == {"loss", "auc"}

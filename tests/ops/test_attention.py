@@ -66,6 +66,7 @@ def test_both_forms_are_the_concatenation(dtype, form):
         {"batch": 1, "candidates": 1, "steps": 1, "dim": 1, "units": 1},
         {"steps": 2, "dim": 7},
         {"candidates": 1},
+        {"dim": 1},
     ],
     ids=str,
 )

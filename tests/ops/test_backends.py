@@ -72,7 +72,8 @@ def test_no_steps_leave_the_states():
     np.testing.assert_array_equal(ops.convert_to_numpy(last), 1)
 
 
-def test_outputs_are_the_first_state_after_each_step():
+@pytest.mark.parametrize("valid", [None, np.ones((2, 3), bool)])
+def test_outputs_are_the_first_state_after_each_step(valid):
     x = np.arange(12.0, dtype="float32").reshape(2, 3, 2)
     outputs, states = recurrence.loop(
         lambda inputs, states, weights: (
@@ -82,6 +83,7 @@ def test_outputs_are_the_first_state_after_each_step():
         (ops.convert_to_tensor(x),),
         (ops.zeros((2, 2)), ops.zeros((2, 1))),
         (ops.convert_to_tensor(np.float32(2)),),
+        valid=None if valid is None else ops.convert_to_tensor(valid),
     )
     sums = 2 * np.cumsum(x, axis=1)
     np.testing.assert_array_equal(ops.convert_to_numpy(outputs), sums)

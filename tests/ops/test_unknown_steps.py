@@ -101,3 +101,21 @@ def test_any_number_of_steps(name):
         np.testing.assert_allclose(
             got, expected(x, valid), rtol=1e-6, atol=1e-6
         )
+
+
+def test_any_width():
+    x = keras.Input((None, None))
+    lengths = keras.Input((), dtype="int32")
+
+    def kept(x, lengths):
+        return kops.zero_padding(x, kops.lengths_to_mask(lengths, x))
+
+    calls = Calls(kept, (None, None, None))
+    model = keras.Model([x, lengths], calls(x, lengths))
+    for width in (3, 1):
+        given = draw("unknown", 4, 6, width).astype("float32")
+        valid = np.arange(6) < LENGTHS[:, None]
+        got = model.predict_on_batch([given, LENGTHS.astype("int32")])
+        np.testing.assert_array_equal(
+            np.asarray(got), np.where(valid[..., None], given, 0)
+        )
