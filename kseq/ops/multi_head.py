@@ -5,7 +5,7 @@ from collections.abc import Callable
 from keras import ops
 
 from kseq.checks import Words, check_one_of, check_rank, refuse
-from kseq.ops.backends import fused_attention, loop
+from kseq.ops.backends import fused_attention, loop, may_be
 from kseq.ops.masks import check_mask
 from kseq.ops.numerics import (
     HALF_DTYPES,
@@ -185,6 +185,8 @@ def _shrunk(
         return ops.amax(ops.abs(x), axis=(2, 3), keepdims=True) * unit
 
     excess = largest(query) * largest(keys) * query.shape[-1]
+    if not may_be(excess > 1.0):
+        return query, keys, ()
     excess = ops.where(excess > 1.0, excess, 1.0)
     # Half of it each: a large key would multiply the query's gradient.
     each = ops.sqrt(excess)
