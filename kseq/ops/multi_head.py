@@ -19,7 +19,7 @@ from kseq.ops.arguments import (
     to_floats,
     to_floats_each,
 )
-from kseq.ops.backends import fused_attention, loop
+from kseq.ops.backends import fused_attention, loop, may_be
 from kseq.ops.dtypes import HALF_DTYPES, dtype_of
 from kseq.ops.numerics import (
     NEVER,
@@ -191,6 +191,8 @@ def _shrunk(
         return ops.amax(ops.abs(x), axis=(2, 3), keepdims=True) * unit
 
     excess = largest(query) * largest(keys) * query.shape[-1]
+    if not may_be(excess > 1.0):
+        return query, keys, ()
     excess = ops.where(excess > 1.0, excess, 1.0)
     # Half of it each: a large key would multiply the query's gradient.
     each = ops.sqrt(excess)

@@ -32,6 +32,9 @@ measured: docs/performance.md.
 - `fill_steps(x, valid, value=0)`: `x`, `(batch, steps, ...)`, with `value`
   where `valid`, `(batch, steps, 1, ...)` of the same rank, is False.
 
+- `may_be(condition)`: False where it is known now that the bool tensor is False
+  throughout, so that what is for the others need not be computed.
+
 - `by_groups(function, examples, sequences, valid, made, training,
   gives_steps=False)`: the tensor that `function(*examples, *sequences, *valid)`
   gives of all examples, which do not depend on each other. It may be called
@@ -62,6 +65,7 @@ from kseq.ops.backends.plain import (
     fill_steps,
     fused_attention,
     fused_lstm,
+    may_be,
     sigmoid,
     split,
     tanh,
@@ -79,7 +83,7 @@ match keras.backend.backend():
         from kseq.ops.backends.torch_groups import by_groups
         from kseq.ops.backends.torch_loop import loop
         from kseq.ops.backends.torch_lstm import fused_lstm
-        from kseq.ops.backends.torch_select import fill_steps
+        from kseq.ops.backends.torch_select import fill_steps, may_be
         from kseq.ops.backends.torch_steps import sigmoid, split, tanh
     case _:
         from kseq.ops.backends.unrolled_loop import loop
@@ -90,6 +94,7 @@ __all__ = [
     "fused_attention",
     "fused_lstm",
     "loop",
+    "may_be",
     "sigmoid",
     "split",
     "tanh",

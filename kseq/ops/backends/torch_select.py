@@ -27,6 +27,10 @@ def fill_steps(x: Tensor, valid: Tensor, value: float = 0) -> Tensor:
     return _KeepBits.apply(x, -valid.to(INTEGERS[x.dtype]))
 
 
+def may_be(condition: Tensor) -> bool:
+    return not can_group(condition) or bool(condition.any())
+
+
 class _KeepBits(torch.autograd.Function):
     """The bits of x where those of mask are set; the gradient's alike."""
 
