@@ -228,6 +228,9 @@ class Features:
         check_instance(argument, y, keras.KerasTensor, expected)
         if len(y.shape) != 2 or y.shape[0] is not None:
             refuse(argument, expected, Words(f"shape {tuple(y.shape)}"))
+        if y is x:
+            # No layer; Keras 3.12 refuses the model that this would be.
+            return x
         try:
             layers = keras.Model(x, y).layers
         except ValueError as error:
