@@ -3,6 +3,8 @@
 Keras quantises Embedding and Dense; kseq's layers stay as they are.
 """
 
+import gc
+
 import keras
 import numpy as np
 import pytest
@@ -35,6 +37,18 @@ IDS = 9
 ONE_OF_EACH = [
     *{type(example.make()): example for example in EXAMPLES}.values()
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_new_garbage():
+    """Keras looks for garbage after each layer that it quantises.
+
+    Among all that other tests have left behind that takes a second a layer.
+    """
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def layers_between_embedding_and_dense():
