@@ -4,11 +4,14 @@
 
 They are built twice, the wheel from the sdist, and must be the same to a byte;
 `twine` must find nothing; the wheel holds the package and nothing else, and is
-small. What passed is left in dist/.
+small; where the repository's address is known, as in a release, no link of
+README is relative. What passed is left in dist/.
 """
 
 import argparse
 import hashlib
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +41,8 @@ def main() -> int:
             return fail(f"{wheel.name} has {wheel.stat().st_size} bytes")
         if wrong := strange(wheel):
             return fail(f"{wheel.name} lacks or should not have {wrong}")
+        if left := relative_links(build(Path(folder, "c"), "someone/kseq")):
+            return fail(f"of the metadata's links these are relative: {left}")
         dist = ROOT / "dist"
         shutil.rmtree(dist, ignore_errors=True)
         shutil.copytree(wheel.parent, dist)
@@ -46,15 +51,27 @@ def main() -> int:
     return 0
 
 
-def build(out: Path) -> list[Path]:
-    run("build", "--outdir", out, ROOT)
+def build(out: Path, repository: str | None = None) -> list[Path]:
+    known = {"GITHUB_REPOSITORY": repository} if repository else {}
+    run("build", "--outdir", out, ROOT, **known)
     return sorted(out.iterdir())
 
 
-def run(module: str, *arguments: object) -> None:
+def run(module: str, *arguments: object, **environment: str) -> None:
     subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)], check=True
+        [sys.executable, "-m", module, *map(str, arguments)],
+        env=os.environ | environment,
+        check=True,
     )
+
+
+def relative_links(paths: list[Path]) -> set[str]:
+    """Targets in the published README that lead nowhere on an index."""
+    (wheel,) = (path for path in paths if path.suffix == ".whl")
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (n for n in file.namelist() if n.endswith("/METADATA"))
+        targets = re.findall(r"\]\(([^)]+)\)", file.read(name).decode())
+    return {target for target in targets if not target.startswith("http")}
 
 
 def hashes(paths: list[Path]) -> dict[str, str]:
