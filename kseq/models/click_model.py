@@ -1,3 +1,5 @@
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +19,8 @@ class ClickModel(keras.Model):
 
     A list of arrays in the order of `get_feature_names`, though the model has
     no input for some of these, such as DIN for lengths.
+
+    Inputs that are refused leave its weights in place, on JAX too.
 
     Attributes:
         feature_names: the names of such a list; none where all are inputs.
@@ -45,6 +49,35 @@ class ClickModel(keras.Model):
             return inputs
         given = dict(zip(names, inputs, strict=True))
         return [given[x.name] for x in self.inputs]
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        with self._weights_kept():
+            return super().predict(*args, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        with self._weights_kept():
+            return super().evaluate(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _weights_kept(self) -> Iterator[None]:
+        """On JAX, an error in Keras's loop would leave the model without any.
+
+        docs/upstream/keras_predict_error.py; fit puts them back itself.
+        """
+        if not hasattr(self, "jax_state_sync"):
+            yield
+            return
+        variables = [*self.variables, *self.metrics_variables]
+        kept = [variable.value for variable in variables]
+        try:
+            yield
+        except BaseException:
+            if any(value.is_deleted() for value in kept):
+                self.jax_state_sync()  # what the batch before gave back
+            else:
+                for variable, value in zip(variables, kept, strict=True):
+                    variable.assign(value)
+            raise
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         if Path(filepath).suffix in (".h5", ".hdf5"):

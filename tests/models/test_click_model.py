@@ -63,3 +63,38 @@ def test_a_file_that_would_not_load_is_not_written(din, tmp_path, suffix):
     with pytest.raises(ValueError, match=r"^filepath: expected .* \.keras"):
         din.save(place)
     assert not place.exists()
+
+
+def wrong():
+    """A batch that no model takes: it has no histories."""
+    return {"item": arrays()["item"]}
+
+
+def test_predict_that_is_refused_leaves_the_weights(din):
+    expected = predict(din)
+    with pytest.raises(ValueError, match=r"structure|Missing data"):
+        din.predict(wrong(), verbose=0)
+    assert_close(predict(din), expected)
+
+
+def test_evaluate_that_is_refused_leaves_the_weights(din):
+    skip_left_out("fit")
+    din.compile("adam", "binary_crossentropy")
+    expected = predict(din)
+    before = din.evaluate(LIST, CLICKS, verbose=0)  # built: now it may fail
+    with pytest.raises(ValueError, match=r"structure|Missing data"):
+        din.evaluate(wrong(), CLICKS, verbose=0)
+    assert_close(predict(din), expected)
+    assert din.evaluate(LIST, CLICKS, verbose=0) == pytest.approx(before)
+
+
+def test_a_later_batch_that_is_refused_leaves_the_weights(din):
+    def batches():
+        yield (arrays(),)
+        yield (wrong(),)
+
+    expected = predict(din)
+    # On TensorFlow it is tf.data's own error.
+    with pytest.raises(Exception, match=r"structure|Missing data|match"):
+        din.predict(batches(), verbose=0)
+    assert_close(predict(din), expected)
