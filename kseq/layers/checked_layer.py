@@ -1,3 +1,4 @@
+import inspect
 from typing import Any
 
 import keras
@@ -16,6 +17,11 @@ class CheckedLayer(keras.layers.Layer):
     builds. Here a call is refused at once, eager or symbolic, with an error
     that names the input. What only the values tell is not looked at.
     """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Looked up here: torch.compile cannot look into a signature.
+        self._call_options = tuple(inspect.signature(self.call).parameters)[1:]
 
     def named(self, inputs: Any) -> dict[str, Any]:
         """The inputs by name, of tensors or of shapes; refused where there are
@@ -54,7 +60,8 @@ class CheckedLayer(keras.layers.Layer):
         for name, x in tensors.items():
             check_numbers(name, x)
         self.check_shapes({n: tuple(x.shape) for n, x in tensors.items()})
-        self.check_options(tensors, options)
+        by_place = dict(zip(self._call_options, args, strict=False))
+        self.check_options(tensors, by_place | options)
         return super().__call__(inputs, *args, **options)
 
 
