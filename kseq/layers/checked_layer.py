@@ -3,7 +3,14 @@ from typing import Any
 
 import keras
 
-from kseq.checks import Words, check_rank, check_same_dim, check_width, refuse
+from kseq.checks import (
+    Words,
+    check_rank,
+    check_same_dim,
+    check_width,
+    in_words,
+    refuse,
+)
 from kseq.ops.arguments import INTEGERS, NUMBERS
 from kseq.types import Shape
 
@@ -109,7 +116,7 @@ def _check_dtype(
 ) -> None:
     # Arrays, and symbolic tensors too: Keras makes tensors of them later.
     if not hasattr(x, "dtype") or not hasattr(x, "shape"):
-        refuse(name, expected, x)
+        refuse(name, expected, in_words(x))
     try:
         dtype = keras.backend.standardize_dtype(x.dtype)
     except ValueError:  # objects
