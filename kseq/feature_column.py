@@ -102,16 +102,22 @@ class SparseFeat:
         _check_initializer(initializer)
         _check_name("group_name", self.group_name)
         check_bool("trainable", self.trainable)
-        changed = {
-            "embedding_dim": check_positive_int("embedding_dim", dim),
-            "embeddings_initializer": initializer,
-            "embedding_name": _check_name("embedding_name", embedding_name),
-        }
-        for field, value in changed.items():
-            object.__setattr__(self, field, value)
+        _set(
+            self,
+            vocabulary_size=size,
+            embedding_dim=check_positive_int("embedding_dim", dim),
+            embeddings_initializer=initializer,
+            embedding_name=_check_name("embedding_name", embedding_name),
+        )
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+
+def _set(column: Any, **fields: Any) -> None:
+    """Fields as they are kept: Keras takes no integers of NumPy for sizes."""
+    for field, value in fields.items():
+        object.__setattr__(column, field, value)
 
 
 def _of_sparsefeat(field: str) -> Any:
@@ -174,7 +180,7 @@ class VarLenSparseFeat:
         if not isinstance(self.sparsefeat, SparseFeat):
             refuse("sparsefeat", "a SparseFeat", self.sparsefeat)
         if self.maxlen is not None:
-            check_positive_int("maxlen", self.maxlen)
+            _set(self, maxlen=check_positive_int("maxlen", self.maxlen))
         check_one_of("combiner", self.combiner, COMBINERS)
         for field in ("length_name", "weight_name"):
             if getattr(self, field) is not None:
@@ -222,7 +228,8 @@ class DenseFeat:
 
     def __post_init__(self) -> None:
         _check_name("name", self.name)
-        check_positive_int("dimension", self.dimension)
+        dimension = check_positive_int("dimension", self.dimension)
+        _set(self, dimension=dimension)
         _check_dtype(self.dtype)
         if self.transform_fn is not None and not callable(self.transform_fn):
             refuse("transform_fn", "a function or None", self.transform_fn)

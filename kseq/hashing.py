@@ -1,6 +1,7 @@
 """Ids of any kind as rows of an embedding table, before the model."""
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -92,11 +93,14 @@ def _padded_texts(texts: Any) -> tuple[Any, Any]:
 
 
 def _as_bytes(value: Any) -> bytes:
-    if isinstance(value, str):
-        return value.encode()
-    if not isinstance(value, bytes):
+    if isinstance(value, bytes):
+        return value
+    # In an array of objects, such as a column of a table that had gaps.
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
         refuse("ids", "integers or strings", value)
-    return value
+    return value.encode()
 
 
 # FarmHash's Fingerprint64: constants and steps are its own, and each step does

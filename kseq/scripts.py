@@ -32,8 +32,14 @@ def load_script(argument: str, path: Path, prefix: str) -> ModuleType:
     # Registered, as in any import, so that its classes can be saved; and able
     # to import what lies beside it.
     sys.modules[name] = loaded
-    sys.path.append(str(path.resolve().parent))
-    spec.loader.exec_module(loaded)
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    try:
+        spec.loader.exec_module(loaded)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return loaded
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import re
 
 import keras
+import numpy as np
 import pytest
 
 from kseq.feature_column import (
@@ -71,6 +72,20 @@ def test_defaults_are_deepctr_s():
     assert (dense.dimension, dense.dtype) == (1, "float32")
     assert dense.transform_fn is None
     assert DEFAULT_GROUP_NAME == "default_group"
+
+
+def test_sizes_may_be_numpys():
+    """As `data["item"].max() + 1` is; Keras asks for Python's."""
+    item = SparseFeat("item", np.int64(100), np.int32(8))
+    history = VarLenSparseFeat(item, np.int64(4))
+    dense = DenseFeat("price", np.int64(2))
+    for size in (
+        item.vocabulary_size,
+        item.embedding_dim,
+        history.maxlen,
+        dense.dimension,
+    ):
+        assert type(size) is int
 
 
 def test_a_sequence_has_all_fields_of_its_sparse_one():

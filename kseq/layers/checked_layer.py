@@ -1,8 +1,16 @@
+import inspect
 from typing import Any
 
 import keras
 
-from kseq.checks import Words, check_rank, check_same_dim, check_width, refuse
+from kseq.checks import (
+    Words,
+    check_rank,
+    check_same_dim,
+    check_width,
+    in_words,
+    refuse,
+)
 from kseq.ops.arguments import INTEGERS, NUMBERS
 from kseq.types import Shape
 
@@ -16,6 +24,11 @@ class CheckedLayer(keras.layers.Layer):
     builds. Here a call is refused at once, eager or symbolic, with an error
     that names the input. What only the values tell is not looked at.
     """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Looked up here: torch.compile cannot look into a signature.
+        self._call_options = tuple(inspect.signature(self.call).parameters)[1:]
 
     def named(self, inputs: Any) -> dict[str, Any]:
         """The inputs by name, of tensors or of shapes; refused where there are
@@ -54,7 +67,8 @@ class CheckedLayer(keras.layers.Layer):
         for name, x in tensors.items():
             check_numbers(name, x)
         self.check_shapes({n: tuple(x.shape) for n, x in tensors.items()})
-        self.check_options(tensors, options)
+        by_place = dict(zip(self._call_options, args, strict=False))
+        self.check_options(tensors, by_place | options)
         return super().__call__(inputs, *args, **options)
 
 
@@ -102,7 +116,7 @@ def _check_dtype(
 ) -> None:
     # Arrays, and symbolic tensors too: Keras makes tensors of them later.
     if not hasattr(x, "dtype") or not hasattr(x, "shape"):
-        refuse(name, expected, x)
+        refuse(name, expected, in_words(x))
     try:
         dtype = keras.backend.standardize_dtype(x.dtype)
     except ValueError:  # objects

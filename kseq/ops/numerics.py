@@ -16,6 +16,7 @@ from kseq.checks import (
     check_items,
     check_least_rank,
     check_nonnegative,
+    refuse,
 )
 from kseq.ops.arguments import (
     Sizes,
@@ -164,7 +165,8 @@ def moments(
 
     Raises:
         ValueError: `x` is no tensor of floats, one of `axes` is none of its
-            axes, or `valid` is no mask or does not spread to `x`.
+            axes or there twice, or `valid` is no mask or does not spread to
+            `x`.
 
     Example:
 
@@ -182,9 +184,13 @@ def moments(
         check_axis("axes", axis, rank, first=0)
         for axis in check_items("axes", axes, object, "a sequence of axes")
     ]
+    if len({*axes}) < len(axes):
+        refuse("axes", "axes that differ", axes)
     if valid is not None:
         valid = to_bools("valid", valid)
         check_spreads("valid", valid.shape, x.shape)
+        for _ in range(rank - len(valid.shape)):
+            valid = ops.expand_dims(valid, 0)
 
     count = _count(x, axes, valid)
     divisor = ops.where(count > 0, count, 1.0)

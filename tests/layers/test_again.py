@@ -58,6 +58,16 @@ def symbol(*shape):
             "units and initial_state: expected equal sizes on axis -1",
         ),
         (
+            lambda: built(DynamicGRU(3), X, LENGTHS)(
+                [symbol(5, 4), symbol(1)], None, symbol(7)
+            ),
+            "units and initial_state: expected equal sizes on axis -1",
+        ),
+        (
+            lambda: built(DynamicGRU(3), X, LENGTHS)(symbol(5, 4), symbol(5)),
+            "mask: expected bools, or integers 0 and 1; received dtype float32",
+        ),
+        (
             lambda: transformer(**PLAIN)([X, X[:1], LENGTHS, LENGTHS[:1]]),
             "queries and keys: expected equal sizes on axis 0",
         ),

@@ -719,6 +719,12 @@ CALLS = [
     ("positions", {"inputs": X[0]}, f"inputs: {RANK}3; received shape (5, 3)"),
     (
         "positions",
+        {"mask": [MASK]},
+        "mask: expected bools, or integers 0 and 1; received "
+        f"{in_words([MASK])!r}",
+    ),
+    (
+        "positions",
         {"layer": lambda: PositionEncoding(max_steps=4)},
         "inputs: expected at most 4 steps (max_steps); received 5",
     ),
@@ -726,6 +732,18 @@ CALLS = [
         "dnn",
         {"inputs": X[0, 0]},
         f"inputs: {RANK}2 or more; received shape (3,)",
+    ),
+    *(
+        (
+            name,
+            {key: X[0, 0]},
+            f"{key}: {RANK}2 or more; received shape (3,)",
+        )
+        for name, key in (
+            ("dice", "inputs"),
+            ("batch", "inputs"),
+            ("k-max", "x"),
+        )
     ),
     (
         "layer",

@@ -583,6 +583,11 @@ ROWS = [
     ),
     (
         "moments",
+        {"axes": (0, -3)},
+        "axes: expected axes that differ; received [0, 0]",
+    ),
+    (
+        "moments",
         {"valid": VALID},
         "valid: expected a shape that spreads to (2, 3, 4); received (2, 3)",
     ),

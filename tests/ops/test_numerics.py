@@ -165,6 +165,16 @@ def test_moments_of_the_valid_entries(dtype, filling):
     assert_close(got, np.stack(expected)[:, None, None], dtype)
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (6, 1), (1, 6, 1)])
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 2)])
+def test_a_mask_of_moments_spreads_as_any_operand(shape, axes):
+    valid = np.arange(np.prod(shape)).reshape(shape) % 2 == 0
+    whole = np.broadcast_to(valid, X.shape)
+    got = compute(moments_of, "float32", X, axes, valid)
+    expected = compute(moments_of, "float32", X, axes, whole)
+    np.testing.assert_allclose(got, expected, 1e-6, 1e-6)
+
+
 @each_wide_dtype
 @pytest.mark.parametrize("filling", [0.0, np.nan, np.inf])
 def test_moments_of_nothing_are_zero(dtype, filling):

@@ -9,6 +9,7 @@ from kseq.checks import (
     check_epsilon,
     check_int,
     check_known_dim,
+    check_least_rank,
     check_rank,
     check_rate,
     check_width,
@@ -93,6 +94,7 @@ class BatchNormalization(CheckedLayer):
 
     def check_shapes(self, shapes: dict[str, Shape]) -> None:
         shape = shapes["inputs"]
+        check_least_rank("inputs", shape, 2)
         if self.built:
             check_rank("inputs", shape, (len(self._broadcast),))
         axis = check_axis("axis", self.axis, len(shape))

@@ -206,9 +206,7 @@ class BiLSTM(SequenceLayer):
             if self.dropouts:
                 dropout = self.dropouts[2 * i + reverse]
                 dropped = dropout(x, training=training)
-            kernel, recurrent_kernel, bias = (
-                ops.cast(w, self.compute_dtype) for w in of_layer
-            )
+            kernel, recurrent_kernel, bias = of_layer
             out = lstm(dropped, valid, kernel, recurrent_kernel, bias, reverse)
             residual = i >= self.layers - self.res_layers
             x = out + x if residual else out

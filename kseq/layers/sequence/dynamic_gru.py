@@ -171,11 +171,8 @@ class DynamicGRU(SequenceLayer):
         outputs, state = gru(
             x,
             valid,
-            (self._cast(self.gates_kernel), self._cast(self.gates_bias)),
-            (
-                self._cast(self.candidate_kernel),
-                self._cast(self.candidate_bias),
-            ),
+            (self.gates_kernel, self.gates_bias),
+            (self.candidate_kernel, self.candidate_bias),
             attention,
             gru_type=self.gru_type,
             augru_form=self.augru_form,
@@ -197,9 +194,6 @@ class DynamicGRU(SequenceLayer):
         check_rank("initial_state", state, (2,))
         check_same_dim(0, x=x, initial_state=state)
         check_same_dim(-1, units=(self._units(x),), initial_state=state)
-
-    def _cast(self, weight: Any) -> Tensor:
-        return ops.cast(weight, self.compute_dtype)
 
     def _units(self, x: Shape) -> int:
         return self.num_units or check_known_dim("x", x, -1)

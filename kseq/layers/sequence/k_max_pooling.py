@@ -2,7 +2,13 @@ from typing import Any
 
 import keras
 
-from kseq.checks import check_axis, check_int, check_positive_int, refuse
+from kseq.checks import (
+    check_axis,
+    check_int,
+    check_least_rank,
+    check_positive_int,
+    refuse,
+)
 from kseq.layers.sequence.sequence_layer import SequenceLayer
 from kseq.ops.pooling import k_max
 from kseq.types import Shape, Tensor
@@ -59,6 +65,7 @@ class KMaxPooling(SequenceLayer):
 
     def check_features(self, shapes: list[Shape]) -> None:
         (x,) = shapes
+        check_least_rank("x", x, 2)
         axis = check_axis("axis", self.axis, len(x))
         size = x[axis]
         if size is not None and self.k > size:

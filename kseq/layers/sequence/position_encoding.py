@@ -164,6 +164,9 @@ def positional_encoding(
     Returns:
         As `inputs`.
 
+    Raises:
+        ValueError: as `PositionEncoding`.
+
     Differences from DeepCTR:
         DeepCTR's function of TensorFlow 1 makes a variable by name; here a
         functional model holds the layer.

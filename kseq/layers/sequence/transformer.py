@@ -368,7 +368,7 @@ class Transformer(CheckedLayer):
     ) -> Tensor:
         weights: tuple[Any, ...] = ()
         if self.attention_type == "additive":
-            weights = self._cast(self.b), self._cast(self.v)
+            weights = self.b, self.v
         elif self.attention_type == "ln":
             norms = self.att_ln_q, self.att_ln_k
             weights = tuple(w for n in norms for w in (n.gamma, n.beta))
@@ -390,23 +390,20 @@ class Transformer(CheckedLayer):
     def _heads(self, x: Tensor, kernel: Any) -> Tensor:
         """`(batch, heads, steps, width of a head)`."""
         batch, steps, _ = ops.shape(x)
-        x = linear(x, self._cast(kernel))
+        x = linear(x, kernel)
         x = ops.reshape(
             x, (batch, steps, self.head_num, self.att_embedding_size)
         )
         return ops.transpose(x, (0, 2, 1, 3))
 
     def _feed_forward(self, x: Tensor, training: bool | None) -> Tensor:
-        hidden = ops.relu(linear(x, self._cast(self.fw1)))
+        hidden = ops.relu(linear(x, self.fw1))
         if self.dropout_rate:
             hidden = self.dropout(hidden, training=training)
-        return linear(hidden, self._cast(self.fw2))
+        return linear(hidden, self.fw2)
 
     def _normalize(self, x: Tensor) -> Tensor:
         return self.ln(x) if self.use_layer_norm else x
-
-    def _cast(self, weight: Any) -> Tensor:
-        return ops.cast(weight, self.compute_dtype)
 
     def _pool(self, x: Tensor, valid: Tensor) -> Tensor:
         if self.output_type is None:
