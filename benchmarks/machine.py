@@ -55,10 +55,20 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 def _revision() -> str:
     """kseq's commit, and whether its sources are as committed."""
-    command = ["git", "describe", "--always", "--dirty"]
     try:
-        return subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout.strip()
+        commit = _git("describe", "--always")
+        # Results are written while it runs.
+        changed = _git("status", "--short", ":!benchmarks/results")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()

@@ -9,23 +9,17 @@ from kseq.checks import (
     check_positive_ints,
     check_rank,
     check_same_dim,
-    in_words,
-    is_shape,
-    refuse,
 )
-from kseq.layers.checked_layer import CheckedLayer, check_lengths
 from kseq.layers.core.activation import check_activation, serialize_activation
 from kseq.layers.core.dnn import DNN
 from kseq.layers.seeds import check_seed
-from kseq.ops.masks import resolve_mask
+from kseq.layers.sequence_layer import SequenceLayer
 from kseq.ops.numerics import upcast
 from kseq.types import Shape, Tensor
 
-FEATURES = ("states", "clicks", "negatives")
-
 
 @keras.saving.register_keras_serializable(package="kseq")
-class AuxiliaryLoss(CheckedLayer):
+class AuxiliaryLoss(SequenceLayer):
     r"""DIEN's auxiliary loss: a state has to tell the next click from another.
 
     $$L = -\frac{\alpha}{n} \sum_{b,t}
@@ -43,18 +37,22 @@ class AuxiliaryLoss(CheckedLayer):
         seed: the DNN's, an integer or None.
 
     Call arguments:
-        inputs: `[states, clicks, negatives, lengths]`, or the first three,
-            where every step counts: `(batch, steps, units)`, twice
-            `(batch, steps, dim)`, and `(batch,)` or `(batch, 1)`, integers or
-            whole floats, clipped to [0, steps].
+        inputs: `[states, clicks, negatives, lengths]`, or the first three:
+            `(batch, steps, units)`, twice `(batch, steps, dim)`, and `(batch,)`
+            or `(batch, 1)`, integers or whole floats, clipped to [0, steps].
+        mask: bool `(batch, steps)` of the states, or a list of each input's.
+            With neither mask nor lengths every step counts, with both a step
+            that both count.
         training: whether the activation uses the batch's statistics.
 
     Returns:
-        The states. The loss, in float32 or wider, is one of the layer's, and
-        of its model's, `losses`.
+        The states, with their mask. The loss, in float32 or wider, is one of
+        the layer's, and of its model's, `losses`.
 
     Raises:
-        ValueError: an argument is out of range, or shapes do not fit.
+        ValueError: an argument is out of range, the inputs' dtypes or shapes
+            do not fit each other or what the layer was built for, or the mask
+            does not fit the states.
 
     Differences from DeepCTR:
         There it is a function inside DIEN, which averages over padding too, and
@@ -74,6 +72,10 @@ class AuxiliaryLoss(CheckedLayer):
     ((2, 5, 3), 1)
     """
 
+    features = ("states", "clicks", "negatives")
+    lengths_at = 3
+    sequence_at = 0
+
     def __init__(
         self,
         alpha: float = 1.0,
@@ -86,8 +88,8 @@ class AuxiliaryLoss(CheckedLayer):
         hidden_units = check_positive_ints("hidden_units", hidden_units)
         activation = check_activation("activation", activation)
         seed = check_seed(seed)
-        # No autocast: it would round lengths given as floats to half precision.
-        super().__init__(autocast=False, **kwargs)
+        # Mask and lengths both count.
+        super().__init__(True, **kwargs)
         self.alpha = alpha
         self.hidden_units = hidden_units
         self.activation = activation
@@ -102,34 +104,20 @@ class AuxiliaryLoss(CheckedLayer):
             name="dnn",
         )
 
-    def split(self, inputs: Any) -> tuple[list[Any], Any]:
-        """The three sequences, and the lengths or None."""
-        found = self.named(inputs)
-        return [found[name] for name in FEATURES], found.get("lengths")
-
-    def named(self, inputs: Any) -> dict[str, Any]:
-        ok = isinstance(inputs, (list, tuple)) and not is_shape(inputs)
-        if not ok or len(inputs) not in (3, 4):
-            refuse(
-                "inputs",
-                f"[{', '.join(FEATURES)}, lengths], or without lengths",
-                in_words(inputs),
-            )
-        return dict(zip((*FEATURES, "lengths"), inputs, strict=False))
-
-    def check_shapes(self, shapes: dict[str, Shape]) -> None:
-        features = {name: shapes[name] for name in FEATURES}
+    def check_features(self, shapes: list[Shape]) -> None:
+        features = dict(zip(self.features, shapes, strict=True))
         for name, shape in features.items():
             check_rank(name, shape, (3,))
         check_same_dim(0, **features)
         check_same_dim(1, **features)
         for name in ("states", "clicks"):
-            self.check_width(name, shapes[name])
+            self.check_width(name, features[name])
         check_same_dim(
-            -1, clicks=shapes["clicks"], negatives=shapes["negatives"]
+            -1, clicks=features["clicks"], negatives=features["negatives"]
         )
-        if "lengths" in shapes:
-            check_lengths("lengths", shapes["lengths"], states=shapes["states"])
+
+    def check_steps_told(self, inputs: Any, mask: Any) -> None:
+        """With neither lengths nor mask every step counts."""
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
@@ -138,13 +126,12 @@ class AuxiliaryLoss(CheckedLayer):
         dim += check_known_dim("clicks", clicks, -1)
         self.dnn.build((*states[:-1], dim))
 
-    def call(self, inputs: Any, training: bool | None = None) -> Tensor:
-        features, lengths = self.split(inputs)
-        states, clicks, negatives = (
-            ops.cast(x, self.compute_dtype) for x in features
-        )
-        # A step whose next one counts counts, too.
-        counts = resolve_mask(states, lengths=lengths)[:, 1:]
+    def call(
+        self, inputs: Any, mask: Any = None, training: bool | None = None
+    ) -> Tensor:
+        (states, clicks, negatives), _ = self.unpack(inputs)
+        valid = self.valid_steps(inputs, mask)
+        counts = ops.logical_and(valid[:, :-1], valid[:, 1:])
 
         def logits(candidates: Tensor) -> Tensor:
             pairs = ops.concatenate(
@@ -159,6 +146,9 @@ class AuxiliaryLoss(CheckedLayer):
         loss = ops.sum(each) / ops.where(n > 0, n, 1.0)
         self.add_loss(self.alpha * loss)
         return states
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return self.passed_mask(inputs, mask)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         (states, _, _), _ = self.split(input_shape)

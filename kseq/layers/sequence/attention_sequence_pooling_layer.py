@@ -5,7 +5,7 @@ import keras
 from kseq.checks import check_bool, check_positive_ints
 from kseq.layers.core.activation import check_activation, serialize_activation
 from kseq.layers.core.local_activation_unit import LocalActivationUnit
-from kseq.layers.sequence.sequence_layer import SequenceLayer
+from kseq.layers.sequence_layer import SequenceLayer
 from kseq.ops.attention import attention_pool, attention_weights
 from kseq.ops.backends import by_groups
 from kseq.ops.masks import zero_padding

@@ -13,7 +13,7 @@ from kseq.checks import (
     refuse,
 )
 from kseq.layers.seeds import check_seed, nth_seed
-from kseq.layers.sequence.sequence_layer import SequenceLayer
+from kseq.layers.sequence_layer import SequenceLayer
 from kseq.ops.masks import zero_padding
 from kseq.ops.recurrence import lstm
 from kseq.types import Shape, Tensor

@@ -14,7 +14,7 @@ from kseq.checks import (
     refuse,
 )
 from kseq.layers.checked_layer import check_numbers
-from kseq.layers.sequence.sequence_layer import SequenceLayer
+from kseq.layers.sequence_layer import SequenceLayer
 from kseq.ops.recurrence import AUGRU_FORMS, GRU_TYPES, gru
 from kseq.types import Shape, Tensor
 

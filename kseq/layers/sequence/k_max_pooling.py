@@ -9,7 +9,7 @@ from kseq.checks import (
     check_positive_int,
     refuse,
 )
-from kseq.layers.sequence.sequence_layer import SequenceLayer
+from kseq.layers.sequence_layer import SequenceLayer
 from kseq.ops.pooling import k_max
 from kseq.types import Shape, Tensor
 

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from kseq.checks import check_one_of, check_rank
-from kseq.layers.sequence.sequence_layer import SequenceLayer
+from kseq.layers.sequence_layer import SequenceLayer
 from kseq.ops.pooling import masked_max, masked_mean, masked_sum
 from kseq.types import Shape, Tensor
 

@@ -27,7 +27,7 @@ from kseq.layers.checked_layer import (
 from kseq.layers.core.layer_normalization import LayerNormalization
 from kseq.layers.seeds import check_seed, nth_seed
 from kseq.layers.sequence.position_encoding import PositionEncoding
-from kseq.layers.sequence.sequence_layer import mask_to_pass
+from kseq.layers.sequence_layer import mask_to_pass
 from kseq.ops.backends import by_groups
 from kseq.ops.masks import resolve_mask, zero_padding
 from kseq.ops.multi_head import ATTENTION_TYPES, multi_head_attention

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from kseq.checks import check_bool, check_rank, check_same_dim, refuse
-from kseq.layers.sequence.sequence_layer import SequenceLayer
+from kseq.layers.sequence_layer import SequenceLayer
 from kseq.ops.masks import zero_padding
 from kseq.ops.pooling import step_weights
 from kseq.types import Shape, Tensor

@@ -32,7 +32,10 @@ def loss_of(layer, sequences=SEQUENCES, lengths=LENGTHS):
     return to_numpy(loss)
 
 
-def reference(layer, lengths=LENGTHS, alpha=1.0):
+def reference(layer, lengths=LENGTHS, alpha=1.0, mask=None):
+    """Of prefixes, or of the mask's steps."""
+    if mask is None:
+        mask = np.arange(STATES.shape[1]) < np.asarray(lengths)[:, None]
     kernels, biases = (
         [to_numpy(w.value).astype("float64") for w in ws]
         for ws in (layer.dnn.kernels, layer.dnn.biases)
@@ -49,8 +52,7 @@ def reference(layer, lengths=LENGTHS, alpha=1.0):
     each = [
         -np.log(probability(STATES[b, t], CLICKS[b, t + 1]))
         - np.log(1 - probability(STATES[b, t], NEGATIVES[b, t + 1]))
-        for b, n in enumerate(lengths)
-        for t in range(max(n - 1, 0))
+        for b, t in zip(*np.nonzero(mask[:, :-1] & mask[:, 1:]), strict=True)
     ]
     return alpha * np.mean(each)
 
@@ -68,6 +70,55 @@ def test_without_lengths_every_step_counts():
     layer = built()
     layer(SEQUENCES)
     assert_close(to_numpy(layer.losses[0]), reference(layer, [5] * 4))
+
+
+# Steps 1 and 2, 3 and 4; 0 and 1; none beside another; all.
+HOLES = np.array(
+    [[0, 1, 1, 1, 0], [1, 1, 0, 0, 1], [1, 0, 1, 0, 1], [1] * 5], "bool"
+)
+
+
+@pytest.mark.parametrize(
+    "mask", [HOLES, [HOLES, None, None], [HOLES, ~HOLES, None]]
+)
+def test_a_mask_of_the_states_says_which_steps_count(mask):
+    layer = built()
+    layer(SEQUENCES, mask=mask)
+    assert_close(to_numpy(layer.losses[0]), reference(layer, mask=HOLES))
+
+
+def test_steps_count_that_mask_and_lengths_count():
+    layer = built()
+    layer([*SEQUENCES, LENGTHS], mask=HOLES)
+    assert_close(
+        to_numpy(layer.losses[0]), reference(layer, mask=HOLES & PREFIX)
+    )
+    passed = layer.compute_mask([*SEQUENCES, LENGTHS], HOLES)
+    np.testing.assert_array_equal(to_numpy(passed), HOLES & PREFIX)
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (HOLES[:, :4], "mask and states: expected equal sizes on axis 1"),
+        (HOLES[..., None], "mask: expected a tensor of rank 2"),
+        (HOLES.astype("float32"), "mask: expected bools, or integers 0 and 1"),
+        ([], "mask: expected one for each input"),
+    ],
+)
+def test_a_mask_that_does_not_fit_is_refused(mask, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        built()(SEQUENCES, mask=mask)
+
+
+def test_the_mask_of_an_embedding_is_taken():
+    ids = np.where(PREFIX, 1, 0)
+    states = keras.layers.Embedding(2, 2, mask_zero=True)(ids)
+    layer = built()
+    layer([states, CLICKS, NEGATIVES])
+    without = to_numpy(layer.losses[0])
+    layer([states, CLICKS, NEGATIVES, LENGTHS])
+    assert_close(without, to_numpy(layer.losses[0]))
 
 
 @pytest.mark.parametrize("filling", [np.nan, np.inf, 1e30])
