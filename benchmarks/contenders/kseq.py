@@ -68,8 +68,8 @@ def k_max(work, weights):
 
 
 def positions(work, weights):
-    call, variables = _ready(PositionEncoding(), work.inputs()[:1], weights)
-    return lambda inputs, *others: call(inputs[:1], *others), variables
+    call, variables = _ready(PositionEncoding(), work.inputs()[0], weights)
+    return lambda inputs, *others: call(inputs[0], *others), variables
 
 
 def bias(work, weights):
@@ -78,7 +78,7 @@ def bias(work, weights):
 
 
 def _ready(layer, inputs, weights):
-    layer.build([x.shape for x in inputs])
+    layer.build(keras.tree.map_structure(lambda x: x.shape, inputs))
     if weights:
         layer.set_weights(weights)
     variables = [v.value for v in layer.trainable_variables]
