@@ -82,7 +82,7 @@ SESSIONS = [
     for i in range(2)
 ]
 NO_COLUMNS = COLUMNS, (None, 3, "item")
-NO_LIST_OF_NAMES = "some of the SparseFeats' names, ['item']", (None, 3, "item")
+NO_LIST_OF_NAMES = "a list of SparseFeats' names, ['item']", (None, 3, "item")
 MODEL = {
     "dnn_feature_columns": NO_COLUMNS,
     "history_feature_list": NO_LIST_OF_NAMES,
@@ -367,7 +367,7 @@ WORDS = [
     (
         DIN,
         {"history_feature_list": []},
-        "history_feature_list: expected some of the SparseFeats' names, "
+        "history_feature_list: expected a list of SparseFeats' names, "
         "['item']; received []",
     ),
     (

@@ -69,7 +69,7 @@ class Features:
         self.varlen = [c for c in columns if isinstance(c, VarLenSparseFeat)]
         self.dense = [c for c in columns if isinstance(c, DenseFeat)]
         known = [c.name for c in self.sparse]
-        expected = f"some of the SparseFeats' names, {known}"
+        expected = f"a list of SparseFeats' names, {known}"
         names = check_items(argument, names, str, expected)
         if not names or not {*names} <= {*known}:
             refuse(argument, expected, list(names))
@@ -168,7 +168,8 @@ class Features:
         if len(names) != 1:
             refuse(
                 "length_name",
-                f"one input of lengths for {[c.name for c in history]}",
+                f"one input of lengths for {[c.name for c in history]}, as by "
+                "`VarLenSparseFeat(..., length_name='seq_length')`",
                 sorted(names),
             )
         return self[names.pop()]

@@ -267,7 +267,7 @@ REFUSED = [
     (
         columns(),
         ["item", "brand"],
-        "history_feature_list: expected some of the SparseFeats' names, "
+        "history_feature_list: expected a list of SparseFeats' names, "
         "['user', 'item', 'cate']; received ['item', 'brand']",
     ),
     (columns(), [], "history_feature_list: expected"),
@@ -283,13 +283,13 @@ REFUSED = [
     (
         columns(),
         None,
-        "history_feature_list: expected some of the SparseFeats' names, "
+        "history_feature_list: expected a list of SparseFeats' names, "
         "['user', 'item', 'cate']; received None",
     ),
     (
         columns(),
         [["item"]],
-        "history_feature_list: expected some of the SparseFeats' names, "
+        "history_feature_list: expected a list of SparseFeats' names, "
         "['user', 'item', 'cate']; received among them ['item']",
     ),
     (
