@@ -51,8 +51,10 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         In the compute dtype, without a mask.
 
     Raises:
-        ValueError: an argument is out of range, the inputs' ranks, batch sizes
-            or `dim` do not fit, or there is neither lengths nor mask.
+        ValueError: an argument is out of range, an input is no tensor of
+            numbers, the inputs' ranks, batch sizes or `dim` do not fit each
+            other, `dim` is another than the layer was built for, or there is
+            neither lengths nor mask.
 
     Differences from DeepCTR:
         Any number of candidates, scored against one history. With

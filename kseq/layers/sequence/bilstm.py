@@ -56,8 +56,9 @@ class BiLSTM(SequenceLayer):
         passed on.
 
     Raises:
-        ValueError: an argument is out of range, `x` is not of rank 3, or a
-            residual connects widths that differ.
+        ValueError: an argument is out of range, `x` is no tensor of numbers of
+            rank 3, its `dim` is another than the layer was built for, lengths
+            or mask do not fit it, or a residual connects widths that differ.
 
     Differences from DeepCTR:
         Masks and lengths reach both stacks; in DeepCTR neither does. Any number

@@ -58,9 +58,10 @@ class DynamicGRU(SequenceLayer):
         the compute dtype. A sequence passes its mask on.
 
     Raises:
-        ValueError: an argument is out of range, `x` is not of rank 3, lengths,
-            scores or the state do not fit it, or there is neither lengths nor
-            mask.
+        ValueError: an argument is out of range, `x` is no tensor of numbers of
+            rank 3, its `dim` is another than the layer was built for, lengths,
+            scores, mask or state do not fit it, or there is neither lengths
+            nor mask.
 
     Differences from DeepCTR:
         AGRU's and AUGRU's weights are trained and saved; in DeepCTR 0.9.4 they

@@ -37,7 +37,8 @@ class KMaxPooling(SequenceLayer):
 
     Raises:
         ValueError: `k` is no positive integer or larger than a known axis;
-            `axis` is the batch or none of `x`.
+            `axis` is the batch or none of `x`; `x` is no tensor of numbers;
+            lengths or mask do not fit it.
 
     Differences from DeepCTR:
         The default axis is 1: DeepCTR's, -1, is refused by DeepCTR itself.

@@ -41,9 +41,10 @@ class PositionEncoding(CheckedLayer):
         As `inputs`, in the compute dtype. The mask is passed on.
 
     Raises:
-        ValueError: an argument is out of range, the input is not of rank 3,
-            `dim` is not known, there are more steps than a trained table has,
-            or neither `max_steps` nor `steps` is known.
+        ValueError: an argument is out of range, the input is no tensor of
+            numbers of rank 3, `dim` is not known or another than the layer was
+            built for, there are more steps than a trained table has, or neither
+            `max_steps` nor `steps` is known.
 
     Differences from DeepCTR:
         A saved model is not tied to one length: DeepCTR's table has the length

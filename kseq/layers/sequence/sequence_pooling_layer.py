@@ -38,8 +38,8 @@ class SequencePoolingLayer(SequenceLayer):
         `(batch, 1, dim)`, in the compute dtype, without a mask.
 
     Raises:
-        ValueError: `mode` is none of the three, `x` is not of rank 3, lengths
-            or mask do not fit it, or there is neither.
+        ValueError: `mode` is none of the three, `x` is no tensor of numbers of
+            rank 3, lengths or mask do not fit it, or there is neither.
 
     Differences from DeepCTR:
         "mean" divides by the number of steps that count; DeepCTR by the raw

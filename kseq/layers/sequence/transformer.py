@@ -92,9 +92,9 @@ class Transformer(CheckedLayer):
         attention gives 0.
 
     Raises:
-        ValueError: an argument is out of range, the heads do not fit the
-            inputs' `dim`, shapes do not fit each other, or there are neither
-            lengths nor a mask of the keys.
+        ValueError: an argument is out of range, an input is no tensor of
+            numbers, the heads do not fit the inputs' `dim`, shapes do not fit
+            each other, or there are neither lengths nor a mask of the keys.
 
     Differences from DeepCTR:
         A query for which no key is left gets 0 from attention; DeepCTR spreads

@@ -39,8 +39,8 @@ class WeightedSequenceLayer(SequenceLayer):
         count. A mask that had a say is passed on.
 
     Raises:
-        ValueError: `x` is not of rank 3, weights, lengths or mask do not fit
-            it, or there is neither lengths nor mask.
+        ValueError: `x` is no tensor of numbers of rank 3, weights, lengths or
+            mask do not fit it, or there is neither lengths nor mask.
 
     Differences from DeepCTR:
         With normalisation an empty history gives 0; DeepCTR spreads its
