@@ -292,19 +292,21 @@ def prediction(d):
 class LossOf(AuxiliaryLoss):
     """The auxiliary loss as an output, beside the states."""
 
-    def call(self, inputs, training=None):
-        states = super().call(inputs, training=training)
+    def call(self, inputs, mask=None, training=None):
+        states = super().call(inputs, mask=mask, training=training)
         return states, ops.reshape(self.told, (1,))
 
     def add_loss(self, loss):
         self.told = loss
+
+    def compute_mask(self, inputs, mask=None):
+        return super().compute_mask(inputs, mask), None
 
     def compute_output_shape(self, input_shape):
         return super().compute_output_shape(input_shape), (1,)
 
 
 def auxiliary_loss(d):
-    d.told_lengths = True
     # Of one step there is no next one: products of nothing.
     steps = d.sequence("x", d.one_of(STEPS if EMPTY else STEPS[1:]))
     units = d.one_of((1, 3))
@@ -313,7 +315,7 @@ def auxiliary_loss(d):
 
     def reference(f, v, weights):
         n = len(hidden) + 1
-        counts = v["x"][:, 1:]
+        counts = v["x"][:, :-1] & v["x"][:, 1:]
 
         def logits(candidates):
             x = np.concatenate([f["x"][:, :-1], candidates[:, 1:]], axis=-1)
