@@ -97,6 +97,25 @@ def test_lengths_and_mask_both_count_where_masks_are_asked_for(example):
     assert np.any(expected != example.call_masked(layer))
 
 
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(e, id=e.name) for e in SWITCHED if e.passes_mask],
+)
+def test_only_a_mask_that_counts_goes_on(example):
+    inputs, mask = example.inputs(), given_mask(example)
+    assert example.make().compute_mask(inputs, mask) is None
+    passed = example.masking().compute_mask(inputs, mask)
+    np.testing.assert_array_equal(to_numpy(passed), MASK & PREFIX)
+
+
+@each
+def test_a_mask_may_be_given_by_place(example):
+    layer = example.built(example.masking)
+    expected = example.call_masked(layer)
+    got = layer(example.alone(), example.mask(MASK))
+    np.testing.assert_array_equal(to_numpy(got), expected)
+
+
 def given_mask(example):
     """A mask as Keras gives it for inputs with lengths: one an input."""
     return example.inputs(

@@ -86,7 +86,16 @@ ROOMS = (
     Room(
         "layers",
         ("kseq/layers/*.py",),
-        (Stage("torch", ("tests/layers", "tests/parity/test_deepctr.py")),),
+        (
+            Stage(
+                "torch",
+                (
+                    "tests/layers",
+                    "tests/models/test_paths.py",
+                    "tests/parity/test_deepctr.py",
+                ),
+            ),
+        ),
         sample=EACH_TENTH,
     ),
 )
