@@ -345,7 +345,6 @@ def auxiliary_loss(d):
         {3: "x"},
         steps_of={"clicks": "x", "negatives": "x"},
         steps_at=((1, "x"), None),
-        masked=False,
         rows_apart=False,
         own_padding=True,
     )
