@@ -210,7 +210,8 @@ def _count(x: Tensor, axes: Sequence[int], valid: Tensor | None) -> Tensor:
     for axis in axes:
         if valid.shape[axis] == 1:  # it is spread
             count = count * ops.cast(ops.shape(x)[axis], x.dtype)
-    return count + ops.zeros_like(_total(x, axes))
+    # Its shape: of zeros, since a sum of padding may overflow.
+    return count + _total(ops.zeros_like(x), axes)
 
 
 def _counting(x: Tensor, valid: Tensor | None) -> Tensor:

@@ -156,7 +156,7 @@ def test_moments_of_everything(dtype, axes):
 
 
 @each_wide_dtype
-@pytest.mark.parametrize("filling", [np.nan, np.inf, -np.inf, 1e4])
+@pytest.mark.parametrize("filling", [np.nan, np.inf, -np.inf, 1e4, 3e38])
 def test_moments_of_the_valid_entries(dtype, filling):
     valid = MASK[..., None]
     got = compute(moments_of, dtype, np.where(valid, X, filling), (0, 1), valid)
