@@ -60,8 +60,8 @@ def _revisions(found: dict[str, Any]) -> str:
     """Which kseq which kinds are of."""
     about, kinds = found["about"], {}
     for point in found["points"]:
-        revision = point.get("revision", about["revision"])
-        kinds.setdefault(revision, {})[TITLES[point["kind"]]] = None
+        of_revision = kinds.setdefault(point["revision"], {})
+        of_revision[TITLES[point["kind"]]] = None
     each = (f"{', '.join(names)} of kseq {r}" for r, names in kinds.items())
     return f"{about['date']}: {'; '.join(each)}."
 
