@@ -12,31 +12,12 @@ from kseq.ops.masks import resolve_mask
 from kseq.types import Shape, Tensor
 
 
-def mask_to_pass(
-    sequence: Tensor, mask: Any, lengths: Any, prefers_mask: bool
-) -> Tensor | None:
-    """The mask that goes on with a sequence.
+class MaskedLayer(CheckedLayer):
+    """A layer that has to be told which steps count, by lengths or masks.
 
-    None without a mask, or where lengths have taken its place.
+    Where lengths are given, DeepCTR's `supports_masking` says whether a mask
+    counts too (True) or is passed over (False).
     """
-    if mask is None or lengths is None:
-        return mask
-    return resolve_mask(sequence, mask, lengths) if prefers_mask else None
-
-
-class SequenceLayer(CheckedLayer):
-    """What the layers over padded sequences share: which steps count.
-
-    A layer takes its features alone or with the sequences' lengths among them,
-    in DeepCTR's places: `[keys, lengths]`, `[query, keys, lengths]`. Without
-    lengths it needs a mask, explicit (`mask=`) or from an `Embedding` or
-    `Masking`. Where lengths are given, DeepCTR's `supports_masking` says
-    whether a mask counts too (True) or is passed over (False).
-    """
-
-    features: ClassVar[tuple[str, ...]]
-    lengths_at: ClassVar[int]  # the lengths' place among the inputs
-    sequence_at: ClassVar[int]  # the masked sequence's place, before them
 
     def __init__(self, supports_masking: bool = False, **kwargs: Any) -> None:
         check_bool("supports_masking", supports_masking)
@@ -46,6 +27,43 @@ class SequenceLayer(CheckedLayer):
         # what to do with a mask, and always holds: Keras would warn otherwise.
         self.supports_masking = True
         self.prefers_mask = supports_masking
+
+    def check_steps_told(self, inputs: Any, mask: Any) -> None:
+        """Refuse a call with neither lengths nor mask."""
+
+    def compute_output_spec(
+        self, inputs: Any, mask: Any = None, **kwargs: Any
+    ) -> Any:
+        # A functional model is refused when it is made, not at its first batch.
+        self.check_steps_told(inputs, mask)
+        return super().compute_output_spec(inputs, mask=mask, **kwargs)
+
+    def mask_to_pass(
+        self, sequence: Tensor, mask: Any, lengths: Any
+    ) -> Tensor | None:
+        """The mask that goes on with a sequence.
+
+        None without a mask, or where lengths have taken its place.
+        """
+        if mask is None or lengths is None:
+            return mask
+        return (
+            resolve_mask(sequence, mask, lengths) if self.prefers_mask else None
+        )
+
+
+class SequenceLayer(MaskedLayer):
+    """What the layers over padded sequences share: which steps count.
+
+    A layer takes its features alone or with the sequences' lengths among them,
+    in DeepCTR's places: `[keys, lengths]`, `[query, keys, lengths]`. Without
+    lengths it needs a mask, explicit (`mask=`) or from an `Embedding` or
+    `Masking`.
+    """
+
+    features: ClassVar[tuple[str, ...]]
+    lengths_at: ClassVar[int]  # the lengths' place among the inputs
+    sequence_at: ClassVar[int]  # the masked sequence's place, before them
 
     def named(self, inputs: Any) -> dict[str, Any]:
         alone = not isinstance(inputs, (list, tuple)) or is_shape(inputs)
@@ -98,12 +116,8 @@ class SequenceLayer(CheckedLayer):
     def passed_mask(self, inputs: Any, mask: Any) -> Tensor | None:
         """For a layer that keeps the steps: the mask that it hands on."""
         features, lengths = self.split(inputs)
-        return mask_to_pass(
-            features[self.sequence_at],
-            self.mask_of_sequence(mask),
-            lengths,
-            self.prefers_mask,
-        )
+        sequence = features[self.sequence_at]
+        return self.mask_to_pass(sequence, self.mask_of_sequence(mask), lengths)
 
     def mask_of_sequence(self, mask: Any) -> Tensor | None:
         """The sequence's mask, of a list of masks or a single one."""
@@ -128,13 +142,6 @@ class SequenceLayer(CheckedLayer):
 
     def check_features(self, shapes: list[Shape]) -> None:
         """Refuse features whose shapes do not fit."""
-
-    def compute_output_spec(
-        self, inputs: Any, mask: Any = None, **kwargs: Any
-    ) -> Any:
-        # A functional model is refused when it is made, not at its first batch.
-        self.check_steps_told(inputs, mask)
-        return super().compute_output_spec(inputs, mask=mask, **kwargs)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return None

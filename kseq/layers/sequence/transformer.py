@@ -20,14 +20,13 @@ from kseq.checks import (
     refuse,
 )
 from kseq.layers.checked_layer import (
-    CheckedLayer,
     check_fits,
     check_lengths,
 )
 from kseq.layers.core.layer_normalization import LayerNormalization
 from kseq.layers.seeds import check_seed, nth_seed
 from kseq.layers.sequence.position_encoding import PositionEncoding
-from kseq.layers.sequence_layer import mask_to_pass
+from kseq.layers.sequence_layer import MaskedLayer
 from kseq.ops.backends import by_groups
 from kseq.ops.masks import resolve_mask, zero_padding
 from kseq.ops.multi_head import ATTENTION_TYPES, multi_head_attention
@@ -40,7 +39,7 @@ OUTPUT_TYPES = ("mean", "sum", "masked_mean", "masked_sum", None)
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class Transformer(CheckedLayer):
+class Transformer(MaskedLayer):
     r"""A block of multi-head attention and a feed forward net.
 
     $$a = \mathrm{attention}(q W_q,\, k W_k,\, k W_v) + q, \qquad
@@ -146,7 +145,6 @@ class Transformer(CheckedLayer):
             ("use_feed_forward", use_feed_forward),
             ("use_layer_norm", use_layer_norm),
             ("blinding", blinding),
-            ("supports_masking", supports_masking),
         ):
             check_bool(name, value)
         seed = check_seed(seed)
@@ -160,8 +158,7 @@ class Transformer(CheckedLayer):
                 "single number, which gives uniform attention",
                 stacklevel=2,
             )
-        # No autocast: it would round lengths given as floats to half precision.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(supports_masking, **kwargs)
         self.att_embedding_size = att_embedding_size
         self.head_num = head_num
         self.dropout_rate = dropout_rate
@@ -171,8 +168,6 @@ class Transformer(CheckedLayer):
         self.use_layer_norm = use_layer_norm
         self.blinding = blinding
         self.seed = seed
-        self.supports_masking = True
-        self.prefers_mask = supports_masking
         self.attention_type = attention_type
         self.output_type = output_type
         self.max_steps = max_steps
@@ -413,20 +408,12 @@ class Transformer(CheckedLayer):
         pool = masked_sum if "sum" in self.output_type else masked_mean
         return ops.expand_dims(pool(x, valid), 1)
 
-    def compute_output_spec(
-        self, inputs: Any, mask: Any = None, **kwargs: Any
-    ) -> Any:
-        self.check_steps_told(inputs, mask)
-        return super().compute_output_spec(inputs, mask=mask, **kwargs)
-
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         queries, _, query_lengths, _ = self.split(inputs)
         query_mask, _ = self._masks(mask)
         if self.output_type is not None:
             return None
-        return mask_to_pass(
-            queries, query_mask, query_lengths, self.prefers_mask
-        )
+        return self.mask_to_pass(queries, query_mask, query_lengths)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         queries, keys, *_ = self.split(input_shape)
