@@ -1,5 +1,6 @@
 """`python -m kseq.agreement run` on a file of anyone's."""
 
+import importlib
 import re
 import sys
 import textwrap
@@ -402,12 +403,21 @@ def test_a_file_may_have_any_name_and_import_its_neighbour(tmp_path):
     assert {p.name for p in sources} == {"keras.py", "its_neighbour.py"}
 
 
-def test_what_is_installed_within_the_folder_does_not_decide():
+def test_what_is_installed_within_the_folder_does_not_decide(
+    tmp_path, monkeypatch
+):
     root = Path(kseq.__file__).parents[1]  # holds kseq, or its environment
     loaded = loaded_from(root)
     assert not [p for p in loaded if p.is_relative_to(root / "kseq")]
     assert not [p for p in loaded if "site-packages" in p.parts]
-    assert not loaded_from(Path(keras.__file__).parent)
+    library = tmp_path / "env" / "site-packages" / "a_library.py"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    monkeypatch.syspath_prepend(library.parent)
+    monkeypatch.setitem(sys.modules, library.stem, None)  # and it goes again
+    del sys.modules[library.stem]
+    importlib.import_module(library.stem)
+    assert not loaded_from(tmp_path)
 
 
 def test_the_sources_are_all_of_kseq_s_and_those_that_are_named(tmp_path):

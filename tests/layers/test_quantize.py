@@ -11,6 +11,7 @@ import pytest
 from keras import ops
 from packaging.version import Version
 
+from kseq.agreement import probes
 from kseq.agreement.numbers import seed_weights
 from tests.layers.checks import assert_close
 from tests.layers.examples import (
@@ -115,6 +116,11 @@ def expected(model):
     return predicted
 
 
+@pytest.mark.xfail(
+    (keras.backend.backend(), probes.device()) == ("jax", "gpu"),
+    reason="XLA's products of int8 (docs/upstream/jax_int8_gpu.py)",
+    strict=True,
+)
 def test_every_layer_in_a_quantised_model(model, expected, tmp_path):
     got = predict(model)
     again = predict(reloaded(model, tmp_path))

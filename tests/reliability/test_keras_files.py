@@ -4,8 +4,6 @@ Keras reads them, and what it says is Keras's (docs/saving.md lists it). Here:
 that none of them loads as if nothing were wrong.
 """
 
-import zipfile
-
 import keras
 import numpy as np
 import pytest
@@ -59,7 +57,7 @@ def test_any_byte_changed(path, saved):
         path.write_bytes(changed)
         try:
             loaded = keras.saving.load_model(path)
-        except (OSError, ValueError, LookupError, zipfile.BadZipFile):
+        except Exception:  # of zipfile, h5py or Keras, as it falls out
             refusals += 1
         else:
             np.testing.assert_array_equal(outputs(loaded), outputs(model))
