@@ -1,8 +1,8 @@
 # KERAS_BACKEND: jax
 """On a GPU a product of int8 matrices is twice what it should be.
 
-Where a row has no multiple of 4 numbers, as a rule. XLA's Triton kernels are at
-fault: with XLA_FLAGS=--xla_gpu_enable_triton_gemm=false the numbers are right.
+Where 4 does not divide a row's length. XLA's Triton kernels are at fault: with
+XLA_FLAGS=--xla_gpu_enable_triton_gemm=false the numbers are right.
 """
 
 import sys
