@@ -6,7 +6,7 @@ from typing import Any, Self
 import keras
 from keras import ops
 
-from kseq.checks import refuse
+from kseq.checks import in_words, refuse
 from kseq.types import Tensor
 
 
@@ -20,7 +20,8 @@ class ClickModel(keras.Model):
     A list of arrays in the order of `get_feature_names`, though the model has
     no input for some of these, such as DIN for lengths.
 
-    Inputs that are refused leave its weights in place, on JAX too.
+    Inputs of another shape are refused, and leave its weights in place, on JAX
+    too.
 
     Attributes:
         feature_names: the names of such a list; none where all are inputs.
@@ -39,7 +40,9 @@ class ClickModel(keras.Model):
         mask: Any = None,
         **kwargs: Any,
     ) -> Any:
-        return super().call(self._used(inputs), training, mask, **kwargs)
+        inputs = self._used(inputs)
+        self._check_shapes(inputs)
+        return super().call(inputs, training, mask, **kwargs)
 
     def _used(self, inputs: Any) -> Any:
         """The inputs without those that the model does not have."""
@@ -50,13 +53,38 @@ class ClickModel(keras.Model):
         given = dict(zip(names, inputs, strict=True))
         return [given[x.name] for x in self.inputs]
 
-    def predict(self, *args: Any, **kwargs: Any) -> Any:
-        with self._weights_kept():
-            return super().predict(*args, **kwargs)
+    def _check_shapes(self, inputs: Any) -> None:
+        """Refuse histories that JAX, and a traced TensorFlow, would compute.
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        Keras checks the model's inputs, but not in JAX's predict, and in
+        TensorFlow's loops not after they have seen two shapes.
+        """
+        if not isinstance(inputs, dict):
+            names = [x.name for x in self.inputs]
+            inputs = dict(zip(names, keras.tree.flatten(inputs), strict=False))
+        for expected in self.inputs:
+            x = inputs.get(expected.name)
+            shape = getattr(x, "shape", None)  # a data set has none
+            # Keras adds an axis to ids, or takes one away; it refuses the rest.
+            if shape is None or len(shape) != len(expected.shape):
+                continue
+            sizes = zip(expected.shape[1:], shape[1:], strict=True)
+            if any(None not in pair and pair[0] != pair[1] for pair in sizes):
+                refuse(expected.name, f"shape {expected.shape}", in_words(x))
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        self._check_shapes(self._used(x))
+        return super().fit(x, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        self._check_shapes(self._used(x))
         with self._weights_kept():
-            return super().evaluate(*args, **kwargs)
+            return super().predict(x, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        self._check_shapes(self._used(x))
+        with self._weights_kept():
+            return super().evaluate(x, *args, **kwargs)
 
     @contextlib.contextmanager
     def _weights_kept(self) -> Iterator[None]:

@@ -65,6 +65,33 @@ def test_a_file_that_would_not_load_is_not_written(din, tmp_path, suffix):
     assert not place.exists()
 
 
+def shorter(kind):
+    given = {**arrays(), "hist_item": arrays()["hist_item"][:, :-1]}
+    return given if kind is dict else [given[name] for name in NAMES]
+
+
+@pytest.mark.parametrize("how", ["__call__", "predict_on_batch"])
+@pytest.mark.parametrize("kind", [dict, list])
+def test_histories_of_another_length_are_refused(din, how, kind):
+    with pytest.raises(ValueError, match=r"hist_item.* expected shape"):
+        getattr(din, how)(shorter(kind))
+
+
+@pytest.mark.parametrize("how", ["predict", "fit", "evaluate"])
+def test_and_so_they_are_after_others_were_seen(din, how):
+    """TensorFlow would take them then, as of any length."""
+    further = {} if how == "predict" else {"y": CLICKS}
+    if further:
+        skip_left_out("fit")
+        din.compile("adam", "binary_crossentropy")
+    getattr(din, how)(LIST, **further, verbose=0)
+    for kind in (dict, list):
+        with pytest.raises(
+            ValueError, match=r"^hist_item: expected shape \(None, "
+        ):
+            getattr(din, how)(shorter(kind), **further, verbose=0)
+
+
 def wrong():
     """A batch that no model takes: it has no histories."""
     return {"item": arrays()["item"]}
