@@ -1,9 +1,10 @@
 """DeepCTR's way to say what a model is given: `deepctr.feature_column`."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,8 +30,29 @@ _DEFAULT_INITIALIZER = keras.initializers.RandomNormal(
 )
 
 
+# An input's name, and its shape and dtype.
+Input = tuple[str, tuple[Shape, str]]
+
+
+class FeatureColumn(ABC):
+    """A `SparseFeat`, `VarLenSparseFeat` or `DenseFeat`: for annotations.
+
+    Example:
+
+    >>> from kseq.feature_column import DenseFeat, FeatureColumn, SparseFeat
+    >>> columns: list[FeatureColumn] = [SparseFeat("item", 100)]
+    >>> columns += [DenseFeat("price")]
+    """
+
+    name: str
+
+    @abstractmethod
+    def _inputs(self) -> Iterable[Input]:
+        """What a model that has this column is given."""
+
+
 @dataclass(frozen=True)
-class SparseFeat:
+class SparseFeat(FeatureColumn):
     """A feature with one id for each example, which an embedding table holds.
 
     Args:
@@ -110,6 +132,9 @@ class SparseFeat:
             embedding_name=_check_name("embedding_name", embedding_name),
         )
 
+    def _inputs(self) -> Iterable[Input]:
+        yield self.name, ((1,), self.dtype)
+
     def __hash__(self) -> int:
         return hash(self.name)
 
@@ -125,7 +150,7 @@ def _of_sparsefeat(field: str) -> Any:
 
 
 @dataclass(frozen=True)
-class VarLenSparseFeat:
+class VarLenSparseFeat(FeatureColumn):
     """A feature with a padded sequence of ids for each example.
 
     It has all fields of its `sparsefeat`, too: `column.embedding_dim`.
@@ -187,12 +212,19 @@ class VarLenSparseFeat:
                 _check_name(field, getattr(self, field))
         check_bool("weight_norm", self.weight_norm)
 
+    def _inputs(self) -> Iterable[Input]:
+        yield self.name, ((self.maxlen,), self.dtype)
+        if self.weight_name is not None:
+            yield self.weight_name, ((self.maxlen, 1), "float32")
+        if self.length_name is not None:
+            yield self.length_name, ((1,), "int32")
+
     def __hash__(self) -> int:
         return hash(self.name)
 
 
 @dataclass(frozen=True)
-class DenseFeat:
+class DenseFeat(FeatureColumn):
     """A feature of numbers that a model takes as they are.
 
     Args:
@@ -234,11 +266,13 @@ class DenseFeat:
         if self.transform_fn is not None and not callable(self.transform_fn):
             refuse("transform_fn", "a function or None", self.transform_fn)
 
+    def _inputs(self) -> Iterable[Input]:
+        yield self.name, ((self.dimension,), self.dtype)
+
     def __hash__(self) -> int:
         return hash(self.name)
 
 
-FeatureColumn: TypeAlias = SparseFeat | VarLenSparseFeat | DenseFeat
 COLUMNS = "a list of SparseFeat, VarLenSparseFeat and DenseFeat"
 
 
@@ -301,7 +335,7 @@ def _inputs(
     found: dict[str, tuple[Shape, str]] = {}
     columns = check_items("feature_columns", columns, FeatureColumn, COLUMNS)
     for column in columns:
-        for name, told in _inputs_of(column):
+        for name, told in column._inputs():
             if found.setdefault(name, told) != told:
                 refuse(
                     "feature_columns",
@@ -309,22 +343,6 @@ def _inputs(
                     Words(f"{found[name]} and {told}"),
                 )
     return found
-
-
-def _inputs_of(
-    column: FeatureColumn,
-) -> Iterable[tuple[str, tuple[Shape, str]]]:
-    match column:
-        case SparseFeat():
-            yield column.name, ((1,), column.dtype)
-        case DenseFeat():
-            yield column.name, ((column.dimension,), column.dtype)
-        case VarLenSparseFeat():
-            yield column.name, ((column.maxlen,), column.dtype)
-            if column.weight_name is not None:
-                yield column.weight_name, ((column.maxlen, 1), "float32")
-            if column.length_name is not None:
-                yield column.length_name, ((1,), "int32")
 
 
 def _check_name(argument: str, name: Any) -> str:

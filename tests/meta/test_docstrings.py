@@ -74,7 +74,11 @@ EXAMPLES = [example for module in modules() for example in examples(module)]
 OPS = public(kseq.ops)
 LAYERS = public(kseq.layers)
 MODELS = {n: v for n, v in public(kseq.models).items() if n.isupper()}
-COLUMNS = public(kseq.feature_column)
+COLUMNS = {
+    name: value
+    for name, value in public(kseq.feature_column).items()
+    if not inspect.isabstract(value)  # made by nobody: no arguments
+}
 EXPORTED = {
     f"{package.__name__}.{name}": value
     for package in (

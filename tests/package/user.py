@@ -1,10 +1,17 @@
 """A user's file: what mypy makes of kseq, as it is installed."""
 
 from kseq.agreement.record import Record, load_record
-from kseq.feature_column import SparseFeat
+from kseq.feature_column import (
+    DenseFeat,
+    FeatureColumn,
+    SparseFeat,
+    VarLenSparseFeat,
+    build_input_features,
+    get_feature_names,
+)
 from kseq.hashing import hash_ids
 from kseq.layers import AttentionSequencePoolingLayer
-from kseq.models import DIN
+from kseq.models import BST, DIEN, DIN, DSIN, score_candidates
 
 column = SparseFeat("item", 100, embedding_dim=8)
 size: int = column.vocabulary_size
@@ -13,6 +20,25 @@ record: Record = load_record("run.npz")
 runs: str = record.run.backend
 make = DIN
 hashed = hash_ids(["a", "b"], 10)
+
+# Columns of all kinds, as a script has them, and added one by one.
+columns = [
+    column,
+    VarLenSparseFeat(SparseFeat("hist_item", 100, 8), maxlen=4),
+    DenseFeat("price"),
+]
+names: list[str] = get_feature_names(columns)
+inputs = build_input_features(columns)
+more: list[FeatureColumn] = [column]
+more += [DenseFeat("price")]
+behavior = ["item"]
+models = [
+    DIN(columns, behavior),
+    DIEN(columns, behavior, gru_type="AUGRU"),
+    BST(columns, behavior, transformer_num=2),
+    DSIN(more, behavior, sess_max_count=2),
+]
+scores = score_candidates(models[0], {"price": 3.0}, {"item": [1, 2]})
 
 wrong: str = column.vocabulary_size  # type: ignore[assignment]
 DIN(dnn_feature_columns=[column], no_such_argument=1)  # type: ignore[call-arg]
