@@ -158,9 +158,9 @@ def step_weights(
     weights = to_floats("weights", weights)
     check_rank("weights", weights.shape, (2,))
     valid = to_valid(valid, weights, of="weights")
-    if normalize:
-        return masked_softmax(weights, valid)
-    return zero_padding(weights, valid)
+    # Before a softmax, too: it would spread a single weight.
+    weights = zero_padding(weights, valid)
+    return masked_softmax(weights, valid) if normalize else weights
 
 
 def k_max(
@@ -203,7 +203,7 @@ def k_max(
     along_steps = valid is not None and axis == 1
     if valid is not None:
         valid = expand_mask(to_valid(valid, x), rank)
-        x = ops.where(valid, x, -math.inf if along_steps else 0.0)
+        x = fill_steps(x, valid, -math.inf if along_steps else 0.0)
     order = list(range(rank))
     order[axis], order[-1] = order[-1], order[axis]
     top, _ = ops.top_k(ops.transpose(x, order), k, sorted=True)

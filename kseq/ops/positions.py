@@ -111,9 +111,13 @@ def first_rows(table: Tensor, x: Tensor) -> Tensor:
     check_least_rank("x", x.shape, 2)
     check_steps(x.shape[1], table.shape[0])
     steps = ops.shape(x)[1]
-    # Reshaped, although it has this shape: a single row would be broadcast to
-    # steps that are not known.
-    return ops.reshape(table[:steps], (steps, *table.shape[1:]))
+    sizes = (steps, *table.shape[1:])
+    if x.shape[1] is None:
+        # A table that is too short would be cut in silence by [:steps], and its
+        # single row spread: TensorFlow optimises a reshape away.
+        return ops.slice(table, (0,) * len(sizes), sizes)
+    # For PyTorch's exporter, which does not know that there are as many rows.
+    return ops.reshape(table[:steps], sizes)
 
 
 def _periods(dim: int) -> Any:

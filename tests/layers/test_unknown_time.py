@@ -3,7 +3,15 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
+from kseq.layers import (
+    BiLSTM,
+    DynamicGRU,
+    KMaxPooling,
+    SequencePoolingLayer,
+    WeightedSequenceLayer,
+)
 from tests.layers.checks import assert_close, skip_left_out
 from tests.layers.examples import (
     ARRAYS,
@@ -52,6 +60,36 @@ def test_the_number_of_steps_may_change(examples, fewest):
 def test_a_history_of_one_step_warns_of_nothing():
     example = BY_NAME["attention-softmax"]
     example.call(example.built(), with_steps(1), np.minimum(LENGTHS, 1))
+
+
+@pytest.mark.parametrize(
+    ("is_input", "layer"),
+    [
+        (True, WeightedSequenceLayer()),
+        (True, WeightedSequenceLayer(False)),
+        (True, DynamicGRU(4, gru_type="AUGRU")),
+        (False, DynamicGRU(4)),
+        (False, BiLSTM(4)),
+        (False, SequencePoolingLayer("max", supports_masking=True)),
+        (False, KMaxPooling(2, axis=1)),
+        (False, KMaxPooling(2, axis=2)),
+    ],
+)
+def test_a_single_step_is_not_spread_over_the_others(is_input, layer):
+    """Not by TensorFlow either, which has seen others and knows no steps."""
+    skip_left_out("forward_compiled")
+    x = keras.Input((None, 4))
+    given = keras.Input((None, 1))
+    if is_input:
+        output = layer([x, 5.0 * ops.ones_like(x[:, 0, :1]), given])
+    else:
+        output = layer(x, mask=given[..., 0] > 0)
+    model = keras.Model([x, given], output)
+    ones = np.ones((3, 6, 4), "float32")
+    for steps in (6, 5):
+        model.predict([ones[:, :steps], ones[:, :steps, :1]], verbose=0)
+    with pytest.raises(Exception, match=r"expected|Graph execution"):
+        model.predict([ones[:, :5], ones[:, :1, :1]], verbose=0)
 
 
 # With fewer steps than `dim` DIN's first layer takes its other form.

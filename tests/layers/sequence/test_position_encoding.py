@@ -45,8 +45,9 @@ def test_a_trained_table_refuses_a_longer_sequence():
 def test_a_longer_sequence_of_unknown_steps_does_not_pass(max_steps):
     x = keras.Input((None, 5))
     model = keras.Model(x, PositionEncoding(max_steps=max_steps)(x))
+    model.predict(X[:, :1], verbose=0)
     # TensorFlow knows the steps only in its graph, and says it in its words.
-    with pytest.raises(Exception, match=r"at most|reshape"):
+    with pytest.raises(Exception, match=r"at most|Slice"):
         model.predict(X, verbose=0)
 
 
