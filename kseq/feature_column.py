@@ -24,6 +24,13 @@ DEFAULT_GROUP_NAME = "default_group"
 PATHS = str | os.PathLike  # type: ignore[type-arg]
 COMBINERS = ("sum", "mean", "max")
 
+# How many bits of a whole number each dtype holds exactly.
+BITS = {
+    **{f"int{bits}": bits - 1 for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": bits for bits in (8, 16, 32, 64)},
+    **{"bfloat16": 8, "float16": 11, "float32": 24, "float64": 53},
+}
+
 # One object, so that columns declared alike are equal.
 _DEFAULT_INITIALIZER = keras.initializers.RandomNormal(
     mean=0.0, stddev=0.0001, seed=2020
@@ -64,7 +71,8 @@ class SparseFeat(FeatureColumn):
             say how to hash before the model.
         vocabulary_path: a file that numbers the ids. Models refuse it and say
             how to look the ids up before the model.
-        dtype: the input's dtype.
+        dtype: the input's dtype, which can hold every id; "string": as
+            `use_hash`.
         embeddings_initializer: the table's starting values, a Keras initializer
             or its name; None: normal with a deviation of 0.0001.
         embedding_name: the table's name; columns of one `embedding_name` share
@@ -120,7 +128,10 @@ class SparseFeat(FeatureColumn):
             check_instance(
                 "vocabulary_path", self.vocabulary_path, PATHS, "a path or None"
             )
-        _check_dtype(self.dtype)
+        dtype = _check_dtype(self.dtype, strings=True)
+        if dtype in BITS and size > 2 ** BITS[dtype]:
+            expected = f"a dtype that holds all ids below {size}"
+            refuse("dtype", expected, self.dtype)
         _check_initializer(initializer)
         _check_name("group_name", self.group_name)
         check_bool("trainable", self.trainable)
@@ -352,14 +363,17 @@ def _check_name(argument: str, name: Any) -> str:
     return name
 
 
-def _check_dtype(dtype: Any) -> None:
+def _check_dtype(dtype: Any, strings: bool = False) -> str:
     # A word: Keras takes None for its default, and a list for nothing it knows.
-    expected = "the name of a dtype"
+    expected = "the name of a dtype of numbers"
     check_instance("dtype", dtype, str, expected)
     try:
-        keras.backend.standardize_dtype(dtype)
+        found = str(keras.backend.standardize_dtype(dtype))
     except ValueError:
         refuse("dtype", expected, dtype)
+    if found not in BITS and not (strings and found == "string"):
+        refuse("dtype", expected, dtype)
+    return found
 
 
 def _check_initializer(initializer: Any) -> None:

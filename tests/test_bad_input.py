@@ -58,7 +58,10 @@ ACTIVATION = (
 )
 NAME = "a name without '/'", (None, "", "a/b", 3, ["a"])
 MAYBE_NAME = "a name without '/'", ("", "a/b", 3, ["a"])
-DTYPE = "the name of a dtype", (None, "float", "int31", 3, ["int32"], {})
+DTYPE = (
+    "the name of a dtype of numbers",
+    (None, "float", "int31", "bool", "complex64", 3, ["int32"], {}),
+)
 COLUMNS = "a list of SparseFeat, VarLenSparseFeat and DenseFeat"
 PATH = "a path", NO_PATHS
 
@@ -490,6 +493,7 @@ def test_every_argument_of_every_function_is_in_the_table():
         and (inspect.isfunction(value) or inspect.isclass(value))
         and value.__module__.startswith(room.__name__)
         and name not in RESULTS
+        and not inspect.isabstract(value)
     }
     assert public == TABLE.keys()
     for function, (_, arguments) in TABLE.items():

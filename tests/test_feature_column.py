@@ -128,6 +128,22 @@ def test_inputs_are_named_once():
     assert get_feature_names(columns + columns) == expected
 
 
+@pytest.mark.parametrize(
+    ("dtype", "most"),
+    [
+        ("int8", 2**7),
+        ("uint8", 2**8),
+        ("bfloat16", 2**8),
+        ("float16", 2**11),
+        ("float32", 2**24),
+    ],
+)
+def test_a_dtype_holds_every_id(dtype, most):
+    assert SparseFeat("x", most, dtype=dtype).dtype == dtype
+    with pytest.raises(ValueError, match=f"holds all ids below {most + 1}"):
+        SparseFeat("x", most + 1, dtype=dtype)
+
+
 @pytest.mark.parametrize("steps", [4, None])
 def test_inputs_have_shapes_and_dtypes(steps):
     columns = [
@@ -191,6 +207,7 @@ REFUSED = [
     (DenseFeat, {"name": None}, f"name: {NAME}None"),
     (DenseFeat, {"dimension": 1.0}, "dimension: expected a positive integer"),
     (DenseFeat, {"dtype": "floats"}, "dtype: expected the name of a dtype"),
+    (DenseFeat, {"dtype": "string"}, "dtype: expected the name of a dtype"),
     (DenseFeat, {"transform_fn": 3}, "transform_fn: expected a function or"),
 ]
 RIGHT = {

@@ -217,7 +217,8 @@ with files.replacing_path(Path(folder, "a.bin")) as path:
 
 def kill(folder, moment):
     arguments = [files.__file__, str(folder), moment]
-    done = subprocess.run([sys.executable, "-c", KILLED, *arguments])
+    command = [sys.executable, "-c", KILLED, *arguments]
+    done = subprocess.run(command, timeout=300)
     return done.returncode
 
 

@@ -22,6 +22,7 @@ def python(*arguments, **environment):
         capture_output=True,
         text=True,
         env=os.environ | environment,
+        timeout=300,
     )
 
 

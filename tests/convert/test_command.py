@@ -253,6 +253,7 @@ def test_as_a_command(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
+        timeout=300,
     )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: --model-script: ")

@@ -42,6 +42,7 @@ def imported(tmp_path):
             capture_output=True,
             text=True,
             check=True,
+            timeout=300,
         )
         return set(done.stdout.split())
 

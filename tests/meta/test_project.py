@@ -88,6 +88,13 @@ def test_the_oldest_version_that_is_tested_is_the_one_claimed(package):
     assert Version(floor.version) == Version(pins(FLOORS)[package])
 
 
+def test_beside_the_oldest_stands_what_ci_installs_elsewhere():
+    oldest = {"keras", "numpy", "jax", "jaxlib"}
+    assert oldest < pins(FLOORS).keys()
+    for package in pins(FLOORS).keys() - oldest:
+        assert pins(FLOORS)[package] == pins()[package], package
+
+
 def test_what_ci_installs_is_what_the_project_asks_for():
     assert not too_old(pins(), requirements(PROJECT["dependencies"]))
 
