@@ -12,7 +12,6 @@ On several machines, the same on each, with torchrun's own options:
 """
 
 import os
-from argparse import Namespace
 
 import torch
 import torch.distributed as dist
@@ -29,7 +28,9 @@ from torch.utils.data import DataLoader, StackDataset, TensorDataset
 from torch.utils.data.distributed import DistributedSampler
 
 
-def train(given: Namespace) -> None:
+def main() -> None:
+    given = arguments()
+    dist.init_process_group("nccl" if GPU else "gloo")
     model = make_model()
     net = DistributedDataParallel(model)
     variables = model.trainable_variables
@@ -63,14 +64,9 @@ def train(given: Namespace) -> None:
             print(f"epoch {epoch + 1}: loss {mean:.4f}", flush=True)
     if dist.get_rank() == 0:
         print(f"{dist.get_world_size()} processes")
-
-
-def main() -> None:
-    given = arguments()
-    dist.init_process_group("nccl" if GPU else "gloo")
-    # Its DistributedDataParallel goes before the group: else the process may
-    # hang (docs/upstream/torch_group_hangs.py).
-    train(given)
+    # Before the group: else the process may hang
+    # (docs/upstream/torch_group_hangs.py).
+    del net
     dist.destroy_process_group()
 
 
