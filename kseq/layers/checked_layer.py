@@ -9,6 +9,7 @@ from kseq.checks import (
     check_same_dim,
     check_width,
     in_words,
+    is_shape,
     refuse,
 )
 from kseq.ops.arguments import INTEGERS, NUMBERS
@@ -61,6 +62,18 @@ class CheckedLayer(keras.layers.Layer):
         self.check_shapes(shapes)
         # Not a dict, which Keras would take for a keeper of weights.
         self._widths = tuple((n, (None, *s)[-1]) for n, s in shapes.items())
+
+    def shape_of_output(self, input_shape: Any) -> Any:
+        """`compute_output_shape` of shapes that have been looked at."""
+        raise NotImplementedError
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        shapes = self.named(input_shape)
+        for name, shape in shapes.items():
+            if not is_shape(shape):
+                refuse(name, "the shape of a tensor", shape)
+        self.check_shapes(shapes)
+        return self.shape_of_output(input_shape)
 
     def __call__(self, inputs: Any, *args: Any, **options: Any) -> Any:
         tensors = self.named(inputs)

@@ -824,6 +824,28 @@ def test_a_built_layer_refuses_another_width(name, wrong, said, size, axis):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong", "said", "size", "axis"),
+    BUILT_CALLS,
+    ids=ids(BUILT_CALLS),
+)
+def test_and_so_does_the_shape_of_its_output(name, wrong, said, size, axis):
+    _, given, _ = RIGHT[name]
+    with pytest.raises(ValueError, match=f"^{said}: expected size {size} on"):
+        built(name).compute_output_shape(
+            keras.tree.map_structure(np.shape, inputs_of(given | wrong))
+        )
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_what_is_no_shape_has_no_shape_of_the_output(name):
+    make, given, _ = RIGHT[name]
+    for argument in given:
+        shapes = {key: np.shape(x) for key, x in given.items()}
+        with pytest.raises(ValueError, match=f"^{argument}: expected the shape"):
+            make().compute_output_shape(inputs_of(shapes | {argument: "abc"}))
+
+
 @pytest.mark.parametrize(("name", "wrong"), BUILT_LONGER, ids=ids(BUILT_LONGER))
 def test_a_built_table_refuses_more_steps(name, wrong):
     _, given, _ = RIGHT[name]

@@ -150,7 +150,7 @@ class AuxiliaryLoss(SequenceLayer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return self.passed_mask(inputs, mask)
 
-    def compute_output_shape(self, input_shape: Any) -> Shape:
+    def shape_of_output(self, input_shape: Any) -> Shape:
         (states, _, _), _ = self.split(input_shape)
         return tuple(states)
 

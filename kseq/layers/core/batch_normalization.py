@@ -160,7 +160,7 @@ class BatchNormalization(CheckedLayer):
         new = ops.where(count > 0, new, old)
         moving.assign(ops.cast(ops.reshape(new, (-1,)), moving.dtype))
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
+    def shape_of_output(self, input_shape: Shape) -> Shape:
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:

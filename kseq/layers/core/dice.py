@@ -109,7 +109,7 @@ class Dice(CheckedLayer):
         p = ops.sigmoid(self.bn(x, mask=mask, training=training))
         return x * (p + ops.convert_to_tensor(self.alphas) * (1.0 - p))
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
+    def shape_of_output(self, input_shape: Shape) -> Shape:
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:

@@ -213,7 +213,7 @@ class DNN(CheckedLayer):
                 x = self.dropout_layers[i](x, training=training)
         return x
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
+    def shape_of_output(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], *(self.hidden_units or input_shape)[-1:])
 
     def get_config(self) -> dict[str, Any]:

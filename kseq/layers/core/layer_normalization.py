@@ -76,7 +76,7 @@ class LayerNormalization(CheckedLayer):
             inputs = zero_padding(inputs, mask)
         return layer_normalize(inputs, self.gamma, self.beta, self.epsilon)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
+    def shape_of_output(self, input_shape: Shape) -> Shape:
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:

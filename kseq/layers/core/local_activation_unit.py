@@ -203,7 +203,7 @@ class LocalActivationUnit(CheckedLayer):
             refuse("inputs", "[query, keys]", in_words(inputs))
         return inputs[0], inputs[1]
 
-    def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
+    def shape_of_output(self, input_shape: list[Shape]) -> Shape:
         query, keys = self._pair(input_shape)
         return (keys[0], keys[1], query[1])
 

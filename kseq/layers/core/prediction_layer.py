@@ -68,7 +68,7 @@ class PredictionLayer(CheckedLayer):
             x = x + ops.convert_to_tensor(self.global_bias)
         return ops.sigmoid(x) if self.task == "binary" else x
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
+    def shape_of_output(self, input_shape: Shape) -> Shape:
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:

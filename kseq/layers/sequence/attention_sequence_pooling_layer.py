@@ -182,7 +182,7 @@ class AttentionSequencePoolingLayer(SequenceLayer):
             keras.KerasTensor(weights, dtype=self.compute_dtype),
         )
 
-    def compute_output_shape(self, input_shape: Any) -> Shape:
+    def shape_of_output(self, input_shape: Any) -> Shape:
         pooled, weights = self._output_shapes(*self.split(input_shape)[0])
         return weights if self.return_score else pooled
 

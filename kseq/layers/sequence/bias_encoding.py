@@ -149,7 +149,7 @@ class BiasEncoding(CheckedLayer):
             return list(mask)
         return [mask] * self.sess_max_count
 
-    def compute_output_shape(self, input_shape: Any) -> list[Shape]:
+    def shape_of_output(self, input_shape: Any) -> list[Shape]:
         shapes = self.sessions(input_shape)
         for shape in shapes if self.built else ():
             check_steps(shape[1], self.seq_bias_embedding.shape[1])

@@ -217,7 +217,7 @@ class BiLSTM(SequenceLayer):
         mask = self.passed_mask(inputs, mask)
         return [mask, mask] if self.merge_mode is None else mask
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def shape_of_output(self, input_shape: Any) -> Any:
         (x,), _ = self.split(input_shape)
         width = self.units * (2 if self.merge_mode == "concat" else 1)
         shape = (x[0], x[1], width)

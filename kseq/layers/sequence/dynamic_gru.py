@@ -215,7 +215,7 @@ class DynamicGRU(SequenceLayer):
             inputs, mask=inputs_mask if mask is None else mask
         )
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def shape_of_output(self, input_shape: Any) -> Any:
         (x, *_), _ = self.split(input_shape)
         units = self._units(x)
         outputs = (x[0], x[1] if self.return_sequence else 1, units)

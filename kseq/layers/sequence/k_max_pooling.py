@@ -84,7 +84,7 @@ class KMaxPooling(SequenceLayer):
         along_steps = check_axis("axis", self.axis, len(x.shape)) == 1
         return None if along_steps else self.passed_mask(inputs, mask)
 
-    def compute_output_shape(self, input_shape: Any) -> Shape:
+    def shape_of_output(self, input_shape: Any) -> Shape:
         (x,), _ = self.split(input_shape)
         shape = list(x)
         shape[check_axis("axis", self.axis, len(x))] = self.k

@@ -124,7 +124,7 @@ class PositionEncoding(CheckedLayer):
             table = table * inputs.shape[-1] ** 0.5
         return inputs + table
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
+    def shape_of_output(self, input_shape: Shape) -> Shape:
         if self.built and self.pos_embedding_trainable:
             check_steps(input_shape[1], self.lookup_table.shape[0])
         return tuple(input_shape)

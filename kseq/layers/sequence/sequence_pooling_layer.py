@@ -77,7 +77,7 @@ class SequencePoolingLayer(SequenceLayer):
         valid = self.valid_steps(inputs, mask)
         return ops.expand_dims(POOLINGS[self.mode](x, valid), 1)
 
-    def compute_output_shape(self, input_shape: Any) -> Shape:
+    def shape_of_output(self, input_shape: Any) -> Shape:
         ((batch, _, dim),), _ = self.split(input_shape)
         return (batch, 1, dim)
 

@@ -415,7 +415,7 @@ class Transformer(MaskedLayer):
             return None
         return self.mask_to_pass(queries, query_mask, query_lengths)
 
-    def compute_output_shape(self, input_shape: Any) -> Shape:
+    def shape_of_output(self, input_shape: Any) -> Shape:
         queries, keys, *_ = self.split(input_shape)
         if self.built and self.use_positional_encoding:
             self.query_pe.compute_output_shape(queries)  # refuse too many steps

@@ -95,7 +95,7 @@ class WeightedSequenceLayer(SequenceLayer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return self.passed_mask(inputs, mask)
 
-    def compute_output_shape(self, input_shape: Any) -> Shape:
+    def shape_of_output(self, input_shape: Any) -> Shape:
         (x, _), _ = self.split(input_shape)
         return tuple(x)
 
