@@ -56,6 +56,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|", flush=True)
     for name in arguments.model:
+        keras.utils.set_random_seed(SEED)  # fit's order of the ratings
         model = build_model(name, catalogue.genre_set, STEPS)
         set_starting_weights(model, SEED)
         model.compile("adam", "binary_crossentropy")

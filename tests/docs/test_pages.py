@@ -47,6 +47,7 @@ RUNS_ON = {
         "it exports to nothing of its own",
     ),
     "docs/devices.md-1": (("jax",), "keras.distribution is JAX's"),
+    "docs/large_data.md-0": (("tensorflow",), "tf.data is TensorFlow's"),
 }
 
 
@@ -94,6 +95,8 @@ def test_block_runs(block, tmp_path, monkeypatch, request, one_device):
     if backends and keras.backend.backend() not in backends:
         pytest.skip(reason)
     monkeypatch.chdir(tmp_path)  # some write files
+    if "from large_data import" in block:
+        monkeypatch.syspath_prepend(ROOT / "examples")
     for name, stands_for in (("din", "din.h5"), ("dien_augru", "dien.h5")):
         if f'"{stands_for}"' in block:
             Path(stands_for).write_bytes(model(name).files["weights"])
