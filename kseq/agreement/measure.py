@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -15,7 +15,7 @@ from kseq.agreement.fit import fit
 from kseq.agreement.numbers import cotangents_of, rounded, seed_weights
 from kseq.agreement.reference import complex_step_gradients, flatten
 from kseq.agreement.tables import DTYPES, KINDS
-from kseq.checks import check_instance, check_one_of
+from kseq.checks import check_instance, check_one_of, in_words, refuse
 
 
 def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
@@ -34,7 +34,8 @@ def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
 
     Raises:
         ValueError: `case` is no case, `dtype` no dtype or `kind` no kind of
-            those that are compared.
+            those that are compared, or `build` makes something else than a
+            `Case` says.
     """
     _check(case, dtype, kind)
     with dtype_scope(dtype):
@@ -128,8 +129,7 @@ def _anew(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
 
     Floats are in float64, rounded to what the dtype can hold.
     """
-    layer, inputs, *rest = case.build()
-    kwargs = dict(rest[0]) if rest else {}
+    layer, inputs, kwargs = _made(case)
 
     def held(x: Any) -> Any:
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
@@ -143,6 +143,20 @@ def _anew(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
             layer(_tensors(inputs, dtype), **_tensors(kwargs, dtype))
         seed_weights(layer)
     return layer, inputs, kwargs
+
+
+def _made(case: Case) -> tuple[Any, Any, dict[str, Any]]:
+    """The layer, inputs and keyword arguments of a case, anew."""
+    match made := case.build():
+        case (layer, inputs) if callable(layer):
+            return layer, inputs, {}
+        case (layer, inputs, Mapping() as kwargs) if callable(layer):
+            return layer, inputs, dict(kwargs)
+    refuse(
+        f"build of case {case.name!r}",
+        "(layer, inputs) or (layer, inputs, keyword arguments)",
+        in_words(made),
+    )
 
 
 def built(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:

@@ -324,6 +324,32 @@ def test_a_case_is_recorded_with_its_reference_once():
     assert not record.left_out
 
 
+DENSE = keras.layers.Dense(2, name="dense")
+X = np.ones((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("made", "received"),
+    [
+        (None, "None"),
+        (DENSE, f"{DENSE!r}"),
+        ((DENSE,), f"[{DENSE!r}]"),
+        ((3, [X]), "[3, [shape (2, 3)]]"),
+        ((3, X, {"mask": X}), "[3, shape (2, 3), {'mask': shape (2, 3)}]"),
+        ((DENSE, X, 7), f"[{DENSE!r}, shape (2, 3), 7]"),
+        ((DENSE, X, {}, X), f"[{DENSE!r}, shape (2, 3), {{}}, shape (2, 3)]"),
+    ],
+)
+def test_what_no_case_makes_is_refused(made, received):
+    message = (
+        "build of case 'a': expected (layer, inputs) or (layer, inputs, "
+        f"keyword arguments); received {received}"
+    )
+    record = new_record("a", "cpu", "abc")
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        record_case(record, Case("a", lambda: made), "float32", "forward")
+
+
 def test_what_a_backend_lacks_is_left_out_with_its_reason():
     record = new_record("a", "cpu", "abc")
     record.run.backend = "numpy"
