@@ -28,7 +28,7 @@ class Case:
         reference: the same in NumPy, `reference(inputs, weights) -> outputs`,
             or None. It is called with float64 arrays, and with complex ones to
             differentiate it (`kseq.agreement.reference`); `weights` is a list
-            in the layer's order.
+            in the layer's order. Outputs have the shapes of the layer's.
         dtypes: the dtype policies to run under: float64, which shows that the
             mathematics is the same, and float32.
         kinds: what to compute, of "forward", "forward_compiled", "gradients",
