@@ -78,7 +78,7 @@ def case(
         **options: `reference`, `dtypes` or `kinds` of the `Case`.
 
     Raises:
-        ValueError: as `Case`.
+        ValueError: as `Case`, or a name is given.
 
     Example:
 
@@ -91,6 +91,9 @@ def case(
     >>> average.name
     'average'
     """
+    if "name" in options:
+        expected = "nothing, since the function's name is the case's"
+        refuse("name", expected, options["name"])
     if build is None:
         return lambda function: Case(function.__name__, function, **options)
     check_instance("build", build, Callable, "a function")

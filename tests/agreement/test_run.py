@@ -236,6 +236,23 @@ def test_a_run_without_results_says_why(module, capsys):
         ),
         (
             """
+            from kseq.agreement import case
+            @case(name="two")
+            def one(): ...
+            """,
+            "name: expected nothing, since the function's name is the case's; "
+            "received 'two'",
+        ),
+        (
+            """
+            from kseq.agreement import case
+            one = case(abs, name="two")
+            """,
+            "name: expected nothing, since the function's name is the case's; "
+            "received 'two'",
+        ),
+        (
+            """
             import numpy as np
             from kseq.agreement import Case
             one = Case("a/b", lambda: (abs, np.ones(2)))
