@@ -12,7 +12,12 @@ from keras import ops
 from kseq.agreement import probes
 from kseq.agreement.cases import Case
 from kseq.agreement.fit import fit
-from kseq.agreement.numbers import cotangents_of, rounded, seed_weights
+from kseq.agreement.numbers import (
+    cotangents_of,
+    is_real,
+    rounded,
+    seed_weights,
+)
 from kseq.agreement.reference import complex_step_gradients, flatten
 from kseq.agreement.tables import DTYPES, KINDS
 from kseq.checks import Words, check_instance, check_one_of, in_words, refuse
@@ -111,8 +116,8 @@ def _outputs_like(
     """
     arrays = [np.asarray(x) for x in given]
     shapes = [tuple(x.shape) for x in expected]
-    numbers = all(array.dtype.kind in "biuf" for array in arrays)
-    if not numbers or [array.shape for array in arrays] != shapes:
+    real = all(map(is_real, arrays))
+    if not real or [array.shape for array in arrays] != shapes:
         told = [
             Words(f"{x.dtype} of shape {x.shape}") if hasattr(x, "dtype") else x
             for x in given
