@@ -32,6 +32,8 @@ def in_words(inputs: Any) -> Any:
         return Words(f"shape {tuple(inputs.shape)}")
     if isinstance(inputs, (list, tuple)):
         return [in_words(x) for x in inputs]
+    if isinstance(inputs, Mapping):
+        return {name: in_words(x) for name, x in inputs.items()}
     return inputs
 
 

@@ -26,6 +26,7 @@ def test_tensors_are_shown_by_their_shapes():
     assert repr(checks.in_words((x, [x, None]))) == (
         "[shape (2, 3), [shape (2, 3), None]]"
     )
+    assert repr(checks.in_words({"mask": [x]})) == "{'mask': [shape (2, 3)]}"
     assert checks.in_words("x") == "x"
 
 

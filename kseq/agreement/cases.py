@@ -28,7 +28,7 @@ class Case:
         reference: the same in NumPy, `reference(inputs, weights) -> outputs`,
             or None. It is called with float64 arrays, and with complex ones to
             differentiate it (`kseq.agreement.reference`); `weights` is a list
-            in the layer's order.
+            in the layer's order. Outputs have the shapes of the layer's.
         dtypes: the dtype policies to run under: float64, which shows that the
             mathematics is the same, and float32.
         kinds: what to compute, of "forward", "forward_compiled", "gradients",
@@ -78,7 +78,7 @@ def case(
         **options: `reference`, `dtypes` or `kinds` of the `Case`.
 
     Raises:
-        ValueError: as `Case`.
+        ValueError: as `Case`, or a name is given.
 
     Example:
 
@@ -91,6 +91,9 @@ def case(
     >>> average.name
     'average'
     """
+    if "name" in options:
+        expected = "nothing, since the function's name is the case's"
+        refuse("name", expected, options["name"])
     if build is None:
         return lambda function: Case(function.__name__, function, **options)
     check_instance("build", build, Callable, "a function")

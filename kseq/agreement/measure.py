@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -12,10 +12,15 @@ from keras import ops
 from kseq.agreement import probes
 from kseq.agreement.cases import Case
 from kseq.agreement.fit import fit
-from kseq.agreement.numbers import cotangents_of, rounded, seed_weights
+from kseq.agreement.numbers import (
+    cotangents_of,
+    is_real,
+    rounded,
+    seed_weights,
+)
 from kseq.agreement.reference import complex_step_gradients, flatten
 from kseq.agreement.tables import DTYPES, KINDS
-from kseq.checks import check_instance, check_one_of
+from kseq.checks import Words, check_instance, check_one_of, in_words, refuse
 
 
 def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
@@ -34,7 +39,8 @@ def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
 
     Raises:
         ValueError: `case` is no case, `dtype` no dtype or `kind` no kind of
-            those that are compared.
+            those that are compared, or `build` makes something else than a
+            `Case` says.
     """
     _check(case, dtype, kind)
     with dtype_scope(dtype):
@@ -65,19 +71,26 @@ def reference_values(case: Case, dtype: str, kind: str) -> dict[str, Any]:
     It is given what a dtype can hold of the case's numbers. Only the shapes
     and the order of its weights are the backend's.
 
-    Args and errors are `measure`'s.
+    Args are `measure`'s.
+
+    Raises:
+        ValueError: as `measure`, or the reference gives something else than
+            real numbers in the shapes of the layer's outputs.
     """
     _check(case, dtype, kind)
     if case.reference is None or kind == "fit":
         return {}
     with dtype_scope(dtype):
-        layer, arrays, _ = _anew(case, dtype)
+        layer, arrays, kwargs = _anew(case, dtype)
         inputs = flatten(arrays)
         weights = [
             np.asarray(ops.convert_to_numpy(w.value)).astype("float64")
             for w in weights_of(layer)
         ]
-    outputs = flatten(case.reference(inputs, weights))
+        called = _tensors(arrays, dtype), _tensors(kwargs, dtype)
+        expected = probes.forward(layer, *called, compiled=False)
+    given = flatten(case.reference(inputs, weights))
+    outputs = _outputs_like(expected, given, f"reference of case {case.name!r}")
     if kind.startswith("forward"):
         return name_outputs(outputs)
     of_inputs, of_weights = complex_step_gradients(
@@ -91,6 +104,28 @@ def reference_values(case: Case, dtype: str, kind: str) -> dict[str, Any]:
     return name_gradients(
         layer, [g for g in of_inputs if g is not None], trainable
     )
+
+
+def _outputs_like(
+    expected: list[Any], given: list[Any], name: str
+) -> list[Any]:
+    """What a reference gave as arrays, if they are what the layer gives.
+
+    With None among them no one could read the record, and of other shapes the
+    gradients would be those of another function.
+    """
+    arrays = [np.asarray(x) for x in given]
+    shapes = [tuple(x.shape) for x in expected]
+    real = all(map(is_real, arrays))
+    if not real or [array.shape for array in arrays] != shapes:
+        told = [
+            Words(f"{x.dtype} of shape {x.shape}") if hasattr(x, "dtype") else x
+            for x in given
+        ]
+        refuse(
+            name, f"real numbers of the layer's output shapes {shapes}", told
+        )
+    return arrays
 
 
 def _check(case: Case, dtype: str, kind: str) -> None:
@@ -128,8 +163,7 @@ def _anew(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
 
     Floats are in float64, rounded to what the dtype can hold.
     """
-    layer, inputs, *rest = case.build()
-    kwargs = dict(rest[0]) if rest else {}
+    layer, inputs, kwargs = _made(case)
 
     def held(x: Any) -> Any:
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
@@ -143,6 +177,20 @@ def _anew(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
             layer(_tensors(inputs, dtype), **_tensors(kwargs, dtype))
         seed_weights(layer)
     return layer, inputs, kwargs
+
+
+def _made(case: Case) -> tuple[Any, Any, dict[str, Any]]:
+    """The layer, inputs and keyword arguments of a case, anew."""
+    match made := case.build():
+        case (layer, inputs) if callable(layer):
+            return layer, inputs, {}
+        case (layer, inputs, Mapping() as kwargs) if callable(layer):
+            return layer, inputs, dict(kwargs)
+    refuse(
+        f"build of case {case.name!r}",
+        "(layer, inputs) or (layer, inputs, keyword arguments)",
+        in_words(made),
+    )
 
 
 def built(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kseq.agreement.numbers import is_real
 from kseq.agreement.tables import DTYPES, KINDS
 from kseq.checks import check_one_of, check_path, refuse
 from kseq.files import replacing
@@ -61,8 +62,9 @@ class Record:
             key = f"{case}/{dtype}/{kind}/{name}"
             if key in self.values:
                 refuse("case", "one result for each key", key)
+            array = _real(key, to_numpy(value))
             self.dtypes[key] = keras.backend.standardize_dtype(value.dtype)
-            self.values[key] = to_numpy(value)
+            self.values[key] = array
 
     def add_references(
         self, case: str, dtype: str, kind: str, references: Mapping[str, Any]
@@ -70,7 +72,7 @@ class Record:
         """Keep what the float64 reference gives."""
         for name, value in references.items():
             key = reference_key(f"{case}/{dtype}/{kind}/{name}")
-            self.references[key] = np.asarray(value)
+            self.references[key] = _real(key, np.asarray(value))
 
     def references_of(self, case: str, dtype: str, kind: str) -> dict[str, Any]:
         """What the float64 reference gives, by name."""
@@ -183,10 +185,8 @@ def _record_of(header: dict[str, Any], arrays: dict[str, Any]) -> Record:
         group, case, dtype, kind, name = key.split("/", 4)
         check_one_of("dtype", dtype, DTYPES)
         check_one_of("kind", kind, KINDS)
-        if array.dtype.kind not in "biuf":
-            refuse(key, "an array of numbers", array.dtype.name)
         held = {"value": record.values, "reference": record.references}[group]
-        held[f"{case}/{dtype}/{kind}/{name}"] = array
+        held[f"{case}/{dtype}/{kind}/{name}"] = _real(key, array)
     # A damaged file may lack some without a word.
     told_of = [{*record.dtypes}, {*header["references"]}]
     if [{*record.values}, {*record.references}] != told_of:
@@ -198,6 +198,13 @@ def _record_of(header: dict[str, Any], arrays: dict[str, Any]) -> Record:
     if not isinstance(finished, bool) or {*map(type, texts)} - {str}:
         refuse("header", "texts", header)
     return record
+
+
+def _real(key: str, array: Any) -> Any:
+    """Refuse what cannot be compared, when it is kept and when it is read."""
+    if not is_real(array):
+        refuse(key, "an array of real numbers", array.dtype.name)
+    return array
 
 
 def to_numpy(value: Any) -> Any:

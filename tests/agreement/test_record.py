@@ -61,6 +61,19 @@ def test_one_result_for_each_key():
         record.add("pool", "float32", "fit", {"output 0": np.ones(1)})
 
 
+@pytest.mark.parametrize("add", [Record.add, Record.add_references])
+def test_what_a_file_could_not_give_back_is_not_kept(add, tmp_path):
+    record = Record(RUN)
+    message = (
+        "pool/float32/fit/output 0: expected an array of real numbers; "
+        "received 'complex64'"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        add(record, "pool", "float32", "fit", {"output 0": np.ones(1, "F")})
+    record.save(tmp_path / "a.npz")
+    assert load_record(tmp_path / "a.npz").run == RUN
+
+
 def test_references_know_no_compiler():
     record = Record(RUN)
     for case, kind, number in (

@@ -165,6 +165,9 @@ REFERENCE = KEY.replace("value", "reference")
         lacking(REFERENCE),
         with_array(KEY, "words"),
         with_array(KEY, 1j),
+        with_array(KEY, np.zeros(2, "V4")),
+        with_array(REFERENCE, None),
+        with_array(REFERENCE, [None, 1.0]),
         with_array("value/pool", 1.0),
         with_array("pool", 1.0),
         with_array("other/pool/float32/forward/output 0", 1.0),
@@ -176,6 +179,15 @@ def test_of_this_version_by_its_own_word_only(path, change):
     header, arrays = parts(path)
     change(header, arrays)
     write(path, header, arrays)
+    refused(path, "a record written by kseq.agreement; received ")
+
+
+def test_an_array_in_no_form_of_numpy_s(path):
+    header, arrays = parts(path)
+    del arrays[REFERENCE]
+    write(path, header, arrays)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr(f"{REFERENCE}.npy", b"words")
     refused(path, "a record written by kseq.agreement; received ")
 
 

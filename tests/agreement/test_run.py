@@ -14,6 +14,7 @@ import kseq
 from kseq.agreement import probes
 from kseq.agreement.__main__ import main
 from kseq.agreement.cases import Case, load_cases
+from kseq.agreement.measure import reference_values
 from kseq.agreement.record import (
     fingerprint,
     load_record,
@@ -235,6 +236,23 @@ def test_a_run_without_results_says_why(module, capsys):
         ),
         (
             """
+            from kseq.agreement import case
+            @case(name="two")
+            def one(): ...
+            """,
+            "name: expected nothing, since the function's name is the case's; "
+            "received 'two'",
+        ),
+        (
+            """
+            from kseq.agreement import case
+            one = case(abs, name="two")
+            """,
+            "name: expected nothing, since the function's name is the case's; "
+            "received 'two'",
+        ),
+        (
+            """
             import numpy as np
             from kseq.agreement import Case
             one = Case("a/b", lambda: (abs, np.ones(2)))
@@ -322,6 +340,74 @@ def test_a_case_is_recorded_with_its_reference_once():
     assert record.dtypes == {key: "float32"}
     assert len(asked) == 1
     assert not record.left_out
+
+
+DENSE = keras.layers.Dense(2, name="dense")
+X = np.ones((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("made", "received"),
+    [
+        (None, "None"),
+        (DENSE, f"{DENSE!r}"),
+        ((DENSE,), f"[{DENSE!r}]"),
+        ((3, [X]), "[3, [shape (2, 3)]]"),
+        ((3, X, {"mask": X}), "[3, shape (2, 3), {'mask': shape (2, 3)}]"),
+        ((DENSE, X, 7), f"[{DENSE!r}, shape (2, 3), 7]"),
+        ((DENSE, X, {}, X), f"[{DENSE!r}, shape (2, 3), {{}}, shape (2, 3)]"),
+    ],
+)
+def test_what_no_case_makes_is_refused(made, received):
+    message = (
+        "build of case 'a': expected (layer, inputs) or (layer, inputs, "
+        f"keyword arguments); received {received}"
+    )
+    record = new_record("a", "cpu", "abc")
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        record_case(record, Case("a", lambda: made), "float32", "forward")
+
+
+@pytest.mark.parametrize("kind", ["forward", "gradients"])
+@pytest.mark.parametrize(
+    ("given", "received"),
+    [
+        (None, "[None]"),
+        ("words", "['words']"),
+        (np.array([None, 1.0]), "[object of shape (2,)]"),
+        (np.ones(2) + 1j, "[complex128 of shape (2,)]"),
+        (np.ones((1, 2)), "[float64 of shape (1, 2)]"),
+        (1.0, "[1.0]"),
+        ([], "[]"),
+        ([np.ones(2)] * 2, "[float64 of shape (2,), float64 of shape (2,)]"),
+    ],
+)
+def test_what_no_reference_gives_is_refused(kind, given, received):
+    message = (
+        "reference of case 'doubled': expected real numbers of the layer's "
+        f"output shapes [(2,)]; received {received}"
+    )
+    case = doubled(lambda inputs, weights: given)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        reference_values(case, "float32", kind)
+
+
+def test_a_reference_without_its_return_leaves_a_record_that_can_be_read(
+    module, tmp_path
+):
+    text = AGREES.replace(
+        "@case",
+        "@case(reference=lambda x, w: None, kinds=('forward',), "
+        "dtypes=('float32',))",
+    )
+    record_module(module(text), tmp_path / "a.npz")
+    record = load_record(tmp_path / "a.npz")
+    assert record.errors == {
+        "average/float32/forward": (
+            "ValueError: reference of case 'average': expected real numbers of "
+            "the layer's output shapes [(2, 3)]; received [None]"
+        )
+    }
 
 
 def test_what_a_backend_lacks_is_left_out_with_its_reason():
