@@ -32,8 +32,9 @@ def hash_ids(ids: Any, num_buckets: int, mask_zero: bool = False) -> Any:
 
     Raises:
         ValueError: `ids` are no array, or neither of integers nor strings
-            (floats have more than one text), or `num_buckets` is less than 1,
-            or than 2 with `mask_zero`, or more than int64 holds.
+            (floats have more than one text), or hold half of a surrogate pair,
+            or come with a mask; or `num_buckets` is less than 1, or than 2 with
+            `mask_zero`, or more than int64 holds.
 
     Differences from DeepCTR:
         A function of arrays, not a layer: it runs before the model, on every
@@ -58,6 +59,8 @@ def hash_ids(ids: Any, num_buckets: int, mask_zero: bool = False) -> Any:
     if not mask_zero <= num_buckets - 1 < 2**63 - 1:
         few = "2 with mask_zero" if mask_zero else "1"
         refuse("num_buckets", f"{few} to 2**63 - 1", num_buckets)
+    if isinstance(ids, np.ma.MaskedArray):
+        refuse("ids", "ids without a mask", Words("a masked array"))
     array = _as_array(ids)
     lengths, take = _texts(array.ravel())
     hashed = _fingerprints(lengths, take)
@@ -131,7 +134,10 @@ def _as_bytes(value: Any) -> bytes:
         if not isinstance(value, Integral) or isinstance(value, bool):
             refuse("ids", "integers or strings", value)
         value = str(value)
-    return value.encode()
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        refuse("ids", "strings that UTF-8 can hold", value)
 
 
 # FarmHash's Fingerprint64: constants and steps are its own, and each step does

@@ -148,6 +148,20 @@ def test_other_ids_are_refused(ids, came):
         hash_ids(ids, 10)
 
 
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_half_of_a_surrogate_pair_has_no_bytes(kind):
+    said = r"ids: expected strings that UTF-8 can hold; received '\\ud800'$"
+    with pytest.raises(ValueError, match=said):
+        hash_ids(kind(["a", "\ud800"]), 10)
+
+
+def test_a_mask_is_not_passed_over():
+    ids = np.ma.array([1, 2], mask=[False, True])
+    said = "ids: expected ids without a mask; received a masked array$"
+    with pytest.raises(ValueError, match=said):
+        hash_ids(ids, 10)
+
+
 @pytest.mark.parametrize("ids", [[["a", "b"], ["c"]], [[1, 2], [3]]])
 def test_ragged_ids_are_no_array(ids):
     with pytest.raises(ValueError, match="integers or strings, as one array"):
