@@ -32,8 +32,9 @@ def hash_ids(ids: Any, num_buckets: int, mask_zero: bool = False) -> Any:
 
     Raises:
         ValueError: `ids` are no array, or neither of integers nor strings
-            (floats have more than one text), or `num_buckets` is less than 1,
-            or than 2 with `mask_zero`, or more than int64 holds.
+            (floats have more than one text), or hold half of a surrogate pair,
+            or come with a mask; or `num_buckets` is less than 1, or than 2 with
+            `mask_zero`, or more than int64 holds.
 
     Differences from DeepCTR:
         A function of arrays, not a layer: it runs before the model, on every
@@ -58,49 +59,85 @@ def hash_ids(ids: Any, num_buckets: int, mask_zero: bool = False) -> Any:
     if not mask_zero <= num_buckets - 1 < 2**63 - 1:
         few = "2 with mask_zero" if mask_zero else "1"
         refuse("num_buckets", f"{few} to 2**63 - 1", num_buckets)
-    try:
-        array = np.asarray(ids)
-    except ValueError:  # ragged
-        refuse("ids", "integers or strings, as one array", ids)
-    table, lengths = _texts(array)
-    hashed = _fingerprints(table, lengths) % np.uint64(num_buckets - mask_zero)
-    hashed = hashed.astype("int64")
+    if isinstance(ids, np.ma.MaskedArray):
+        refuse("ids", "ids without a mask", Words("a masked array"))
+    array = _as_array(ids)
+    lengths, take = _texts(array.ravel())
+    hashed = _fingerprints(lengths, take)
+    is_zero = (lengths == 1) & (hashed == ZERO)
+    hashed = (hashed % np.uint64(num_buckets - mask_zero)).astype("int64")
     if mask_zero:
-        is_zero = lengths == 1
-        is_zero[is_zero] = table[is_zero, 0] == ord("0")
         hashed = np.where(is_zero, 0, hashed + 1)
     return hashed.reshape(array.shape)
 
 
-def _texts(ids: Any) -> tuple[Any, Any]:
-    """The bytes of each id, `(ids, longest)`, and how many they are."""
-    ids = ids.ravel()
+def _as_array(ids: Any) -> Any:
+    """What NumPy makes of ids, but with the texts of a list as objects.
+
+    NumPy gives each of them the memory of the longest.
+    """
+    try:
+        if not _are_texts(ids):
+            return np.asarray(ids)
+        objects = np.asarray(ids, object)
+    except ValueError:  # ragged
+        refuse("ids", "integers or strings, as one array", ids)
+    # Without what NumPy's strings drop: each "\0" at the end.
+    texts = [_as_bytes(x).rstrip(b"\0") for x in objects.ravel().tolist()]
+    return np.array(texts, object).reshape(objects.shape)
+
+
+def _are_texts(ids: Any) -> bool:
+    """Whether a list begins with texts, and has but integers besides."""
+    texts = {str, bytes, np.str_, np.bytes_}
+    return (
+        isinstance(ids, (list, tuple))
+        # One item first: a list of integers is faster left to NumPy.
+        and _kinds(ids[:1]) <= texts
+        and _kinds(ids) <= texts | {int}
+    )
+
+
+def _kinds(ids: Any) -> set[type]:
+    return {*map(type, np.asarray(ids, object).ravel().tolist())}
+
+
+# Gives the texts of some rows, which are all of one length, as bytes
+# `(rows, length)`.
+Take = Callable[[Any, int], Any]
+
+
+def _texts(ids: Any) -> tuple[Any, Take]:
+    """The length in bytes of each id, and a function for the bytes."""
     if ids.dtype.kind in "iu":
-        return _padded_texts(ids.astype("S21"))
+        ids = ids.astype("S21")
     if ids.dtype.kind == "S":
-        return _padded_texts(ids)
+        table = ids.view("uint8").reshape(len(ids), ids.dtype.itemsize)
+        return np.char.str_len(ids), lambda rows, length: table[rows, :length]
     if ids.dtype.kind not in "UTO" and ids.size:
         refuse("ids", "integers or strings", Words(f"dtype {ids.dtype}"))
     # One by one is faster than np.char.encode, and keeps a "\0" at the end.
     texts = [_as_bytes(value) for value in ids.tolist()]
-    lengths = np.array([len(text) for text in texts], "int64")
-    return _padded_texts(np.array(texts, "S"))[0], lengths
 
+    def take(rows: Any, length: int) -> Any:
+        joined = b"".join([texts[row] for row in rows.tolist()])
+        return np.frombuffer(joined, "uint8").reshape(len(rows), length)
 
-def _padded_texts(texts: Any) -> tuple[Any, Any]:
-    table = texts.view("uint8").reshape(len(texts), texts.dtype.itemsize)
-    return table, np.char.str_len(texts)
+    return np.array([len(text) for text in texts], "int64"), take
 
 
 def _as_bytes(value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
     # In an array of objects, such as a column of a table that had gaps.
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        value = str(value)
     if not isinstance(value, str):
-        refuse("ids", "integers or strings", value)
-    return value.encode()
+        if not isinstance(value, Integral) or isinstance(value, bool):
+            refuse("ids", "integers or strings", value)
+        value = str(value)
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        refuse("ids", "strings that UTF-8 can hold", value)
 
 
 # FarmHash's Fingerprint64: constants and steps are its own, and each step does
@@ -108,12 +145,11 @@ def _as_bytes(value: Any) -> bytes:
 K0, K1, K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
 
 
-def _fingerprints(table: Any, lengths: Any) -> Any:
-    result = np.empty(len(table), "uint64")
-    for length in np.unique(lengths):
-        chosen = lengths == length
-        texts = np.ascontiguousarray(table[chosen, :length])
-        result[chosen] = _of_length(int(length))(texts)
+def _fingerprints(lengths: Any, take: Take) -> Any:
+    result = np.empty(len(lengths), "uint64")
+    for length in np.unique(lengths).tolist():
+        rows = np.flatnonzero(lengths == length)
+        result[rows] = _of_length(length)(take(rows, length))
     return result
 
 
@@ -267,3 +303,7 @@ def _weak(texts: Any, at: int, a: Any, b: Any) -> Pair:
     b = _rotate(b + a + fourth, 21)
     total = a + second + third
     return total + fourth, b + _rotate(total, 44) + a
+
+
+# Of texts of one byte, no other has this fingerprint.
+ZERO = _from_1_to_3(np.array([[ord("0")]], "uint8"))[0]

@@ -259,6 +259,7 @@ TABLE = {
             "model": ("a Keras model of one output (batch, 1)", NO_MODELS),
             "user": ("a dict of features by name", (None, 3, "u", [1])),
             "candidates": ("a dict of features by name", (None, 3, "u", [1])),
+            "batch_size": POSITIVE,
         },
     ),
     hash_ids: (

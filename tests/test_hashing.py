@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,34 @@ def test_a_text_may_end_with_nothing():
     assert all(hashed > 0)
 
 
+def test_in_a_list_nothing_ends_a_text():
+    """As in NumPy's own strings, which a list was made of once."""
+    ids = ["a", "a\0", b"0\0", 7, "7"]
+    expected = hash_ids(["a", "a", "0", "7", "7"], 1000, mask_zero=True)
+    got = hash_ids(ids, 1000, mask_zero=True)
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        ["a"] * 2000 + ["b" * 100_000],
+        [b"a"] * 2000 + [b"b" * 100_000],
+        ["a", 7] * 1000 + ["b" * 100_000],
+        np.array(["a"] * 2000 + ["b" * 100_000], object),
+    ],
+    ids=["list", "bytes", "mixed", "object"],
+)
+def test_a_long_text_makes_the_others_no_longer(ids):
+    tracemalloc.start()
+    try:
+        hash_ids(ids, 1000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2e6
+
+
 @pytest.mark.parametrize("dtype", ["int64", "U3", "S3", "float64", "object"])
 @pytest.mark.parametrize("shape", [(0,), (2, 0, 3)])
 def test_no_ids_give_no_buckets(dtype, shape):
@@ -115,6 +145,26 @@ def test_other_ids_are_refused(ids, came):
         ValueError,
         match=f"ids: expected integers or strings; received {came}$",
     ):
+        hash_ids(ids, 10)
+
+
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_half_of_a_surrogate_pair_has_no_bytes(kind):
+    said = r"ids: expected strings that UTF-8 can hold; received '\\ud800'$"
+    with pytest.raises(ValueError, match=said):
+        hash_ids(kind(["a", "\ud800"]), 10)
+
+
+def test_a_mask_is_not_passed_over():
+    ids = np.ma.array([1, 2], mask=[False, True])
+    said = "ids: expected ids without a mask; received a masked array$"
+    with pytest.raises(ValueError, match=said):
+        hash_ids(ids, 10)
+
+
+@pytest.mark.parametrize("ids", [[["a", "b"], ["c"]], [[1, 2], [3]]])
+def test_ragged_ids_are_no_array(ids):
+    with pytest.raises(ValueError, match="integers or strings, as one array"):
         hash_ids(ids, 10)
 
 

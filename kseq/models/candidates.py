@@ -4,7 +4,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.checks import Words, check_instance, refuse
+from kseq.checks import Words, check_instance, check_positive_int, refuse
 from kseq.types import Shape
 
 
@@ -12,11 +12,13 @@ def score_candidates(
     model: keras.Model,
     user: Mapping[str, Any],
     candidates: Mapping[str, Any],
+    *,
+    batch_size: int = 1024,
 ) -> Any:
     """What a model predicts of each of some candidates for one user.
 
     The user's features are repeated, so that any model of `kseq.models` will
-    do, and all candidates are predicted in one batch.
+    do, and the candidates are predicted in batches.
 
     Args:
         model: takes features by their names and gives `(batch, 1)`.
@@ -25,13 +27,19 @@ def score_candidates(
             each step the last axis, of 1, may be left out, too.
         candidates: the features of K candidates, `(K,)` or `(K, dimension)`.
             What is no input of the model is passed over, here and there.
+        batch_size: how many candidates are predicted at once, at most: it
+            bounds the memory. Where Keras compiles the model (`jit_compile`,
+            as it does on JAX), fewer are filled up to a power of two, so that
+            another K seldom compiles anew.
 
     Returns:
         A NumPy array `(K,)`.
 
     Raises:
         ValueError: `model` is no such model, the features are no dicts, one is
-            missing or there twice, or shapes do not fit.
+            missing or there twice, shapes do not fit, a feature is not of
+            numbers, or one of ids of none that its input's dtype holds;
+            `batch_size` is no positive integer.
 
     Example:
 
@@ -45,45 +53,59 @@ def score_candidates(
     >>> score_candidates(model, user, {"item": [1, 2, 3, 4]}).shape
     (4,)
     """
-    shapes = _input_shapes(model)
+    inputs = _inputs(model)
     for argument, features in (("user", user), ("candidates", candidates)):
         check_instance(
             argument, features, Mapping, "a dict of features by name"
         )
-    if twice := shapes.keys() & user.keys() & candidates.keys():
+    batch_size = check_positive_int("batch_size", batch_size)
+    if twice := inputs.keys() & user.keys() & candidates.keys():
         refuse(
             "user and candidates",
             "each feature in one of them",
             Words(f"in both {sorted(twice)}"),
         )
-    if missing := shapes.keys() - user.keys() - candidates.keys():
+    if missing := inputs.keys() - user.keys() - candidates.keys():
         refuse(
             "user and candidates",
-            f"all of {list(shapes)}",
+            f"all of {list(inputs)}",
             Words(f"neither with {sorted(missing)}"),
         )
     of_candidates = {}
     of_user = {}
-    for name, shape in shapes.items():
-        if name in candidates:
-            x = np.asarray(candidates[name])
-            of_candidates[name] = _fitted(name, x, (None, *shape[1:]))
+    for name, symbol in inputs.items():
+        given = candidates if name in candidates else user
+        x = _numbers(name, given[name], symbol.dtype)
+        if given is candidates:
+            of_candidates[name] = _fitted(name, x, (None, *symbol.shape[1:]))
         else:
-            x = np.asarray(user[name])
-            of_user[name] = _fitted(name, x, (1, *shape[1:]))
+            of_user[name] = _fitted(name, x, (1, *symbol.shape[1:]))
     counts = {name: len(x) for name, x in of_candidates.items()}
     if len({*counts.values()}) != 1:
         refuse("candidates", "features of one number of candidates", counts)
     (count,) = {*counts.values()}
-    repeated = {n: np.repeat(x, count, axis=0) for n, x in of_user.items()}
-    (scores,) = keras.tree.flatten(
-        model.predict_on_batch(repeated | of_candidates)
-    )
-    return np.asarray(scores)[:, 0]
+    scores = []
+    for start in range(0, max(count, 1), batch_size):  # of none, one batch
+        kept = min(count - start, batch_size)
+        rows = np.arange(start, start + _padded(model, kept, batch_size))
+        batch = {n: x.repeat(len(rows), axis=0) for n, x in of_user.items()}
+        for name, x in of_candidates.items():
+            # "clip" takes the last candidate again for each row past it.
+            batch[name] = x.take(rows, axis=0, mode="clip")
+        (found,) = keras.tree.flatten(model.predict_on_batch(batch))
+        scores.append(np.asarray(found)[:kept, 0])
+    return np.concatenate(scores)
 
 
-def _input_shapes(model: keras.Model) -> dict[str, Shape]:
-    """The shape of each input, of a model that gives one score."""
+def _padded(model: keras.Model, count: int, batch_size: int) -> int:
+    """The rows of a batch: few numbers of them where each is compiled."""
+    if count and model.jit_compile:
+        return min(1 << (count - 1).bit_length(), batch_size)
+    return count
+
+
+def _inputs(model: keras.Model) -> dict[str, Any]:
+    """The inputs by name, of a model that gives one score."""
     expected = "a Keras model of one output (batch, 1)"
     check_instance("model", model, keras.Model, expected)
     if not getattr(model, "inputs", None):  # a subclass, or not built
@@ -91,7 +113,24 @@ def _input_shapes(model: keras.Model) -> dict[str, Shape]:
     outputs = [tuple(symbol.shape) for symbol in model.outputs]
     if [shape[1:] for shape in outputs] != [(1,)]:
         refuse("model", expected, Words(f"outputs of shapes {outputs}"))
-    return {symbol.name: tuple(symbol.shape) for symbol in model.inputs}
+    return {symbol.name: symbol for symbol in model.inputs}
+
+
+def _numbers(name: str, value: Any, dtype: str) -> Any:
+    """An array of numbers; for an input of integers in its dtype."""
+    try:
+        x = np.asarray(value)
+    except ValueError:  # ragged
+        refuse(name, "numbers, as one array", value)
+    if x.dtype.kind not in "biuf":
+        refuse(name, "numbers", Words(f"dtype {x.dtype}"))
+    if not keras.backend.is_int_dtype(dtype):
+        return x
+    with np.errstate(invalid="ignore"):  # NaN: compared below
+        whole = x.astype(dtype)
+    if (lost := x[whole != x]).size:
+        refuse(name, f"integers that {dtype} holds", lost[0].item())
+    return whole
 
 
 def _fitted(name: str, x: Any, expected: Shape) -> Any:

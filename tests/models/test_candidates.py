@@ -45,11 +45,74 @@ def test_is_the_batch_that_one_would_make_by_hand(name):
     for symbol in model.inputs:
         if symbol.name not in rows:
             rows[symbol.name] = np.stack([given[symbol.name][0]] * COUNT)
-    scores = score_candidates(model, user_of(model), CANDIDATES)
+    # Of so many rows, a batch is not filled up: equal to the last bit.
+    scores = score_candidates(
+        model, user_of(model), CANDIDATES, batch_size=COUNT
+    )
     assert scores.shape == (COUNT,)
     assert np.ptp(scores) > 0
     expected = model.predict_on_batch(rows)[:, 0]
     np.testing.assert_array_equal(scores, expected)
+
+
+MANY = {"item": [1, 5, 7, 2, 4], "cate": [1, 4, 2, 3, 1]}
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 5, 1024])
+def test_the_size_of_batches_changes_no_score(batch_size):
+    model = BY_NAME["DIN"].make()
+    user = user_of(model)
+    expected = [
+        score_candidates(model, user, {n: [x[i]] for n, x in MANY.items()})[0]
+        for i in range(5)
+    ]
+    scores = score_candidates(model, user, MANY, batch_size=batch_size)
+    # Another number of rows may sum in another order.
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "plain", "compiled"),
+    [
+        (3, 1024, [3], [4]),
+        (4, 1024, [4], [4]),
+        (11, 4, [4, 4, 3], [4, 4, 4]),
+        (9, 4, [4, 4, 1], [4, 4, 1]),
+        (5, 6, [5], [6]),
+        (0, 4, [0], [0]),
+    ],
+)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_batches(count, batch_size, plain, compiled, jit_compile, monkeypatch):
+    item = keras.Input((1,), name="item")
+    model = keras.Model({"item": item}, keras.layers.Dense(1)(item))
+    model.jit_compile = jit_compile
+    rows = []
+
+    def predict_on_batch(batch):
+        rows.append(len(batch["item"]))
+        return batch["item"]
+
+    monkeypatch.setattr(model, "predict_on_batch", predict_on_batch)
+    ids = np.arange(count)
+    scores = score_candidates(model, {}, {"item": ids}, batch_size=batch_size)
+    np.testing.assert_array_equal(scores, ids)
+    assert rows == (compiled if jit_compile else plain)
+
+
+def test_no_candidates_have_no_scores():
+    model = BY_NAME["DIN"].make()
+    none = {"item": [], "cate": np.empty((0, 1), int)}
+    assert score_candidates(model, user_of(model), none).shape == (0,)
+
+
+def test_ids_may_come_as_whole_floats():
+    model = BY_NAME["DIN"].make()
+    floats = {n: np.array(x, "float64") for n, x in CANDIDATES.items()}
+    np.testing.assert_array_equal(
+        score_candidates(model, user_of(model), floats),
+        score_candidates(model, user_of(model), CANDIDATES),
+    )
 
 
 REFUSED = [
@@ -82,6 +145,28 @@ REFUSED = [
         "item: expected shape (None, 1); received shape (3, 2)",
     ),
     ({}, {"item": 1}, "item: expected shape (None, 1); received shape ()"),
+    ({"user": "anna"}, {}, "user: expected numbers; received dtype <U4"),
+    ({}, {"item": [1, None, 2]}, "item: expected numbers; received dtype obj"),
+    (
+        {"hist_item": [[1, 2], [3]]},
+        {},
+        "hist_item: expected numbers, as one array; received [[1, 2], [3]]",
+    ),
+    (
+        {},
+        {"item": [1, 1.7, 2]},
+        "item: expected integers that int32 holds; received 1.7",
+    ),
+    (
+        {"user": float("nan")},
+        {},
+        "user: expected integers that int32 holds; received nan",
+    ),
+    (
+        {},
+        {"item": [1, 2**31, 2]},
+        "item: expected integers that int32 holds; received 2147483648",
+    ),
 ]
 
 
@@ -116,7 +201,7 @@ def test_a_user_s_weights_of_steps(shape):
     expected = model.predict_on_batch(rows)[:, 0]
     user["w"] = weights.reshape(shape)
     np.testing.assert_array_equal(
-        score_candidates(model, user, CANDIDATES), expected
+        score_candidates(model, user, CANDIDATES, batch_size=COUNT), expected
     )
 
 
