@@ -13,7 +13,7 @@ def score_candidates(
     user: Mapping[str, Any],
     candidates: Mapping[str, Any],
     *,
-    batch_size: int = 1024,
+    batch_size: int = 512,
 ) -> Any:
     """What a model predicts of each of some candidates for one user.
 
