@@ -115,7 +115,11 @@ def read(inputs: Inputs, example_inputs: Any) -> Arrays:
 
 
 def _array(name: str, x: Any, shape: Shape, dtype: str) -> Any:
-    array = np.asarray(x)
+    try:
+        array = np.asarray(x)
+        array = array.astype(dtype)
+    except (TypeError, ValueError):
+        refuse(f"example_inputs, {name}", f"numbers, for {dtype}", x)
     # As `fit` and `predict` take it: (batch,) for (batch, 1).
     if array.ndim + 1 == len(shape) and shape[-1] == 1:
         array = array[..., None]
@@ -129,7 +133,7 @@ def _array(name: str, x: Any, shape: Shape, dtype: str) -> Any:
             f"an array of shape {shape}",
             Words(f"shape {array.shape}"),
         )
-    return array.astype(dtype)
+    return array
 
 
 def with_rows(arrays: Arrays, rows: range) -> Arrays:

@@ -413,6 +413,14 @@ def test_packages_of_an_exporter_that_are_missing_are_named(
             {"example_inputs": INPUTS | {"lengths": np.ones(3)}},
             "^model and example_inputs: expected .* later half of x moves",
         ),
+        (
+            {"example_inputs": INPUTS | {"lengths": ["a", "b", "c"]}},
+            r"^example_inputs, lengths: expected numbers.*received \['a', 'b'",
+        ),
+        (
+            {"example_inputs": INPUTS | {"x": [[[1, 2]], [[3]]]}},
+            "^example_inputs, x: expected numbers",
+        ),
     ],
 )
 def test_bad_arguments(change, says, tmp_path, monkeypatch):
