@@ -57,9 +57,7 @@ def export(
             (torch.export); a folder for a SavedModel.
         example_inputs: arrays as `model.predict` takes them, by their names or
             in the model's order: histories with steps that count, as many as
-            will be served. The model is compared on these, and its outputs must
-            depend on the histories' later half: a model that was not trained
-            hardly looks at its histories, and is refused.
+            will be served. The model is compared on these.
         format: "onnx", "openvino", "litert", "torch" or "tf_saved_model"; None:
             as the path ends.
         batch_size: the only one that the file will take; None: any.
@@ -75,7 +73,9 @@ def export(
         ExportError: a ValueError: Keras's exporter fails, a package is missing
             or the file does not compute what the model does. What was at `path`
             is still there. It says what works.
-        ValueError: an argument is not as it should be.
+        ValueError: an argument is not as it should be; or the model's outputs
+            hardly depend on the later half of its histories, as before it is
+            trained, so that a file that ignores it would pass.
 
     Example:
 
