@@ -27,6 +27,11 @@ OTHERS = (
     "rich",
     "onnx",
     "onnxruntime",
+    "onnxscript",
+    "tf2onnx",
+    "jax2onnx",
+    "ai-edge-litert",
+    "litert-torch",
     "keras-rs",
     "keras-tuner",
 )

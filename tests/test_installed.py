@@ -13,7 +13,8 @@ import pytest
 import kseq
 from kseq.__main__ import main, of_keras
 from kseq.agreement import probes
-from kseq.installed import BACKENDS, versions
+from kseq.export.formats import FORMATS
+from kseq.installed import BACKENDS, OTHERS, PACKAGES, versions
 
 
 def python(*arguments, **environment):
@@ -45,6 +46,16 @@ def test_the_report_of_a_bug(capsys, monkeypatch):
     assert shown["KERAS_HOME"] == "/a/folder"
     assert shown["kseq"] == kseq.__version__
     assert shown["h5py"] == importlib.metadata.version("h5py")
+
+
+def test_a_report_has_what_exports_take():
+    exporters = {
+        package
+        for format in FORMATS
+        for packages in (format.needs, *format.exporters.values())
+        for package in packages
+    }
+    assert exporters <= {*PACKAGES, *OTHERS}
 
 
 def told(out):

@@ -1,6 +1,5 @@
 """Exports, and what is asked of them: the numbers of the model."""
 
-import itertools
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from kseq.export.examples import (
     read,
     with_lengths,
     with_rows,
+    without_later_halves,
 )
 from kseq.export.formats import Format, format_of
 from kseq.export.report import ExportError, Report
@@ -30,6 +30,10 @@ from kseq.export.runtimes import Arrays, Runtime, free_sizes
 from kseq.files import check_writable, replacing_path
 
 TOLERANCE = 1e-5
+# A file that ignores the later half of a history gives the same with it and
+# without: where the model's outputs are four tolerances apart, it cannot be
+# within one of both.
+APART = 4
 
 
 def export(
@@ -69,20 +73,24 @@ def export(
         ExportError: a ValueError: Keras's exporter fails, a package is missing
             or the file does not compute what the model does. What was at `path`
             is still there. It says what works.
-        ValueError: an argument is not as it should be.
+        ValueError: an argument is not as it should be; or the model's outputs
+            hardly depend on the later half of its histories, as before it is
+            trained, so that a file that ignores it would pass.
 
     Example:
 
-    >>> import os, tempfile
+    >>> import dataclasses, os, tempfile
     >>> import keras
     >>> import numpy as np
     >>> from kseq.export import export
     >>> from kseq.feature_column import SparseFeat, VarLenSparseFeat
     >>> from kseq.models import DIN
-    >>> item = SparseFeat("item", 100, embedding_dim=8)
-    >>> clicks = SparseFeat("hist_item", 100, 8, embedding_name="item")
+    >>> # In place of training, which makes histories matter.
+    >>> start = keras.initializers.RandomNormal(stddev=1.0, seed=1)
+    >>> item = SparseFeat("item", 100, 8, embeddings_initializer=start)
+    >>> clicks = dataclasses.replace(item, name="hist_item")
     >>> model = DIN([item, VarLenSparseFeat(clicks, maxlen=None)], ["item"])
-    >>> history = np.array([[7, 9, 0, 0], [0, 0, 0, 0]])
+    >>> history = np.array([[7, 9, 2, 5], [1, 0, 0, 0]])
     >>> features = {"item": np.array([3, 4]), "hist_item": history}
     >>> suffix = ".pt2" if keras.backend.backend() == "torch" else ""
     >>> path = os.path.join(tempfile.mkdtemp(), f"model{suffix}")
@@ -113,9 +121,9 @@ def check(
     """Run an exported model in its own runtime, and compare it with the model.
 
     It is run with the rows of `example_inputs` and with another number of them,
-    with their histories and with histories of about half as many steps. So a
-    file that was made by following one example, and holds its number of rows or
-    steps without a word, is found out.
+    with their histories, with 0 in the later half of these, and with histories
+    of about half as many steps. So a file that was made by following one
+    example, and holds its number of rows or steps without a word, is found out.
 
     Args and errors are `export`'s. `batch_size` and `steps`: what the file was
     made for, where it is not for any.
@@ -133,11 +141,16 @@ def check(
 
 @dataclass(frozen=True)
 class _Trial:
-    """What the model and the file are both given, and the model's outputs."""
+    """What the model and the file are both given, and the model's outputs.
+
+    Args:
+        halved: the histories that have 0 in their later half.
+    """
 
     steps: dict[str, int]
     arrays: Arrays
     outputs: Arrays
+    halved: tuple[str, ...]
 
     def __str__(self) -> str:
         rows = len(self.arrays[0])
@@ -145,6 +158,8 @@ class _Trial:
         lengths = sorted({*self.steps.values()})
         if lengths:
             words += f" and histories of {'/'.join(map(str, lengths))} steps"
+        if self.halved:
+            words += f" (0 in the later half of {', '.join(self.halved)})"
         return words
 
 
@@ -174,26 +189,42 @@ class _Task:
             "tolerance", tolerance, 0.0, 1.0, "a number in [0, 1)"
         )
         self.model = model
-        self.trials = self._make_trials(read(self.inputs, example_inputs))
+        self.trials: list[_Trial] = []
+        self.later_halves: list[float] = []
+        self._add_trials(read(self.inputs, example_inputs))
 
-    def _make_trials(self, arrays: Arrays) -> list[_Trial]:
-        trials = []
+    def _add_trials(self, arrays: Arrays) -> None:
+        first, *others = (
+            with_lengths(self.inputs, arrays, change)
+            for change in self._changes(arrays)
+        )
+        whole = self._trials_of(first)
+        self.trials += whole
+        for names, changed in without_later_halves(self.inputs, first):
+            halved = self._trials_of(changed, names)
+            self.trials += halved
+            self.later_halves.append(_moved(whole, halved))
+            self._check_that_it_matters(names, self.later_halves[-1])
+        for changed in others:
+            self.trials += self._trials_of(changed)
+
+    def _changes(self, arrays: Arrays) -> list[dict[int, int]]:
+        """What becomes of the histories' lengths, one after another."""
         found = {*lengths_in(self.inputs, arrays).values()}
         if self.steps is not None:
-            changes = [dict.fromkeys(found, self.steps)]
-        elif found:
-            if max(found) < 2:
-                refuse("example_inputs", "histories of at least 2 steps", found)
-            changes = [{n: n for n in found}, {n: (n + 1) // 2 for n in found}]
-        else:
-            changes = [{}]
-        for lengths, rows in itertools.product(changes, self._rows(arrays)):
-            given = with_lengths(self.inputs, with_rows(arrays, rows), lengths)
-            steps = lengths_in(self.inputs, given)
-            trials.append(_Trial(steps, given, self._compute(given)))
-        if len(changes) == 2:
-            self._check_that_steps_matter(trials)
-        return trials
+            return [dict.fromkeys(found, self.steps)]
+        if not found:
+            return [{}]
+        if max(found) < 2:
+            refuse("example_inputs", "histories of at least 2 steps", found)
+        return [{n: n for n in found}, {n: (n + 1) // 2 for n in found}]
+
+    def _trials_of(
+        self, arrays: Arrays, halved: tuple[str, ...] = ()
+    ) -> list[_Trial]:
+        steps = lengths_in(self.inputs, arrays)
+        batches = [with_rows(arrays, rows) for rows in self._rows(arrays)]
+        return [_Trial(steps, x, self._compute(x), halved) for x in batches]
 
     def _rows(self, arrays: Arrays) -> list[range]:
         """The rows of each batch."""
@@ -202,17 +233,19 @@ class _Task:
             return [range(rows), range(1) if rows > 1 else range(2)]
         return [range(i, i + size) for i in range(0, rows, size)]
 
-    def _check_that_steps_matter(self, trials: list[_Trial]) -> None:
-        half = len(trials) // 2
-        if all(
-            x.shape == y.shape and np.array_equal(x, y, equal_nan=True)
-            for long, short in zip(trials[:half], trials[half:], strict=True)
-            for x, y in zip(long.outputs, short.outputs, strict=True)
-        ):
+    def _check_that_it_matters(
+        self, names: tuple[str, ...], moved: float
+    ) -> None:
+        least = APART * self.tolerance
+        if not moved > least:
             refuse(
-                "example_inputs",
-                "histories whose later half matters to the model",
-                Words(f"the same outputs from {trials[0]} and {trials[half]}"),
+                "model and example_inputs",
+                f"outputs that the later half of {', '.join(names)} moves by "
+                f"more than {least:.0e} of the largest, or a file that ignores "
+                "it would pass (train the model first, or have it start with "
+                "larger embeddings, by embeddings_initializer=; and give rows "
+                "with full histories)",
+                Words(f"{moved:.1e}"),
             )
 
     def _compute(self, arrays: Arrays) -> Arrays:
@@ -269,6 +302,7 @@ class _Task:
             self.batch_size is None,
             self.inputs.any_steps and self.steps is None,
             worst,
+            min(self.later_halves, default=None),
         )
 
     def _difference(self, runtime: Runtime, trial: _Trial) -> float:
@@ -331,6 +365,15 @@ def _check_place(path: Path, format: Format) -> None:
             refuse("path", "a file", Words(f"the folder {path}"))
     elif not (path / "saved_model.pb").is_file():
         refuse("path", "a new folder, or a SavedModel's", str(path))
+
+
+def _moved(whole: list[_Trial], halved: list[_Trial]) -> float:
+    """How far the model's outputs go without a later half."""
+    return max(
+        distance(x, y)
+        for without, trial in zip(halved, whole, strict=True)
+        for x, y in zip(without.outputs, trial.outputs, strict=True)
+    )
 
 
 def distance(x: Any, y: Any) -> float:

@@ -1,6 +1,6 @@
 """The example inputs at other batch sizes, and with other histories."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,7 +115,11 @@ def read(inputs: Inputs, example_inputs: Any) -> Arrays:
 
 
 def _array(name: str, x: Any, shape: Shape, dtype: str) -> Any:
-    array = np.asarray(x)
+    try:
+        array = np.asarray(x)
+        array = array.astype(dtype)
+    except (TypeError, ValueError):
+        refuse(f"example_inputs, {name}", f"numbers, for {dtype}", x)
     # As `fit` and `predict` take it: (batch,) for (batch, 1).
     if array.ndim + 1 == len(shape) and shape[-1] == 1:
         array = array[..., None]
@@ -129,7 +133,7 @@ def _array(name: str, x: Any, shape: Shape, dtype: str) -> Any:
             f"an array of shape {shape}",
             Words(f"shape {array.shape}"),
         )
-    return array.astype(dtype)
+    return array
 
 
 def with_rows(arrays: Arrays, rows: range) -> Arrays:
@@ -171,3 +175,42 @@ def lengths_in(inputs: Inputs, arrays: Arrays) -> dict[str, int]:
         )
         if has_steps(shape)
     }
+
+
+def without_later_halves(
+    inputs: Inputs, arrays: Arrays
+) -> Iterator[tuple[tuple[str, ...], Arrays]]:
+    """The arrays with 0 in the later half of the histories of one length.
+
+    Nothing is known of an input but its shape and dtype. So what is taken for a
+    history has any number of steps, or a known one of ids or vectors; numbers
+    of rank 2 are more often a row's features. One length after another: else a
+    short list of tags would speak for a history. Not each by itself: DIEN's
+    negatives matter in training alone.
+    """
+    steps = [
+        x.shape[1] if _is_history(x, shape) else 0
+        for x, shape in zip(arrays, inputs.shapes, strict=True)
+    ]
+    for n in sorted({*steps} - {0}):
+        names = [
+            name for name, m in zip(inputs.names, steps, strict=True) if m == n
+        ]
+        yield (
+            tuple(names),
+            [
+                _without_later_half(x) if m == n else x
+                for x, m in zip(arrays, steps, strict=True)
+            ],
+        )
+
+
+def _is_history(x: Any, shape: Shape) -> bool:
+    likely = has_steps(shape) or x.ndim > 2 or x.dtype.kind in "biu"
+    return likely and x.ndim > 1 and x.shape[1] > 1
+
+
+def _without_later_half(x: Any) -> Any:
+    x = x.copy()
+    x[:, (x.shape[1] + 1) // 2 :] = 0
+    return x

@@ -24,6 +24,10 @@ class Report:
             (False for a model that does not).
         difference: the largest from the model's outputs, in units of the
             output's largest value.
+        later_half: how far the model's outputs go, in the same units, where the
+            later half of its histories is 0: a file that ignores it would be
+            found out (the least, where there are several lengths); None where
+            no input was taken for a history.
     """
 
     path: Path
@@ -33,6 +37,7 @@ class Report:
     any_batch_size: bool
     any_steps: bool
     difference: float
+    later_half: float | None
 
     def __str__(self) -> str:
         words = f"batches of {_words(self.batch_sizes)}"
@@ -41,9 +46,12 @@ class Report:
         if self.steps:
             words += f", histories of {_words(self.steps)} steps"
             words += " only" * (not self.any_steps)
+        matters = "no input was taken for a history"
+        if self.later_half is not None:
+            matters = f"later halves of histories matter {self.later_half:.1e}"
         return (
             f"{self.path}: {self.format}, run with {words}; "
-            f"largest difference {self.difference:.1e}"
+            f"largest difference {self.difference:.1e}; {matters}"
         )
 
 

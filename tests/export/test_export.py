@@ -18,10 +18,18 @@ import kseq.export.compare
 from kseq.agreement.numbers import seed_weights
 from kseq.export import ExportError, Report, check, export
 from kseq.export.compare import distance
-from kseq.export.examples import inputs_of, with_lengths, with_rows
+from kseq.export.examples import (
+    Inputs,
+    inputs_of,
+    with_lengths,
+    with_rows,
+    without_later_halves,
+)
 from kseq.export.formats import BY_NAME
 from kseq.export.runtimes import in_order, needed, places
+from kseq.feature_column import SparseFeat, VarLenSparseFeat
 from kseq.layers.sequence import DynamicGRU, SequencePoolingLayer
+from kseq.models import DIEN
 from tests.layers.examples import draw
 from tests.reliability.disk import contents, full_after, needs_limits
 
@@ -81,10 +89,18 @@ def path(folder, format=None):
 def test_a_file_is_run_with_other_batches_and_histories(tmp_path):
     report = export(model(), path(tmp_path), INPUTS, format=NATIVE)
     assert report == Report(
-        path(tmp_path), NATIVE, (3, 1), (6, 3), True, True, report.difference
+        path(tmp_path),
+        NATIVE,
+        batch_sizes=(3, 1),
+        steps=(6, 3),
+        any_batch_size=True,
+        any_steps=True,
+        difference=report.difference,
+        later_half=report.later_half,
     )
-    assert report.difference < 1e-6
+    assert report.difference < 1e-6 < 0.1 < report.later_half
     assert "batches of 3 and 1, histories of 6 and 3 steps;" in str(report)
+    assert f"histories matter {report.later_half:.1e}" in str(report)
     again = check(model(), path(tmp_path), [*INPUTS.values()], format=NATIVE)
     assert again == report
 
@@ -134,10 +150,12 @@ class Follows:
 
 def following(monkeypatch, *sizes, fails=False, **changes):
     """ONNX, if its exporter and its runtime were these."""
-    changes = {"needs": (), "exporters": {}} | changes
-    format = dataclasses.replace(
-        BY_NAME["onnx"], runtime=Follows(*sizes), **changes
-    )
+    changes = {
+        "needs": (),
+        "exporters": {},
+        "runtime": Follows(*sizes),
+    } | changes
+    format = dataclasses.replace(BY_NAME["onnx"], **changes)
     monkeypatch.setattr(kseq.export.compare, "format_of", lambda *_: format)
 
     def write(self, path, **_):
@@ -178,6 +196,89 @@ def test_what_is_wrong_leaves_the_old_file(
     with pytest.raises(ExportError, match=says):
         export(model(), tmp_path / "model.onnx", INPUTS)
     assert contents(tmp_path) == {"model.onnx": b"old"}
+
+
+def dien(steps, deviation):
+    keras.utils.set_random_seed(0)
+    start = keras.initializers.RandomNormal(stddev=deviation, seed=1)
+    item = SparseFeat("item", 9, embeddings_initializer=start)
+    clicks = dataclasses.replace(item, name="hist_item")
+    over_time = VarLenSparseFeat(clicks, steps, length_name="lengths")
+    return DIEN([item, over_time], ["item"], "AUGRU", dnn_hidden_units=(8,))
+
+
+CLICKS = {
+    "item": np.array([1, 2]),
+    "hist_item": np.array([[3, 4, 5, 6], [7, 8, 0, 0]]),
+    "lengths": np.array([4, 2]),
+}
+
+
+@pytest.mark.parametrize("steps", [None, 4])
+def test_a_file_that_ignores_later_steps_is_refused(
+    tmp_path, monkeypatch, steps
+):
+    def exported(model, longest):
+        def run(arrays):
+            inputs = dict(zip(inputs_of(model).names, arrays, strict=True))
+            inputs["lengths"] = np.minimum(inputs["lengths"], longest)
+            return [keras.ops.convert_to_numpy(model(inputs))]
+
+        following(monkeypatch, runtime=lambda *_: run)
+        # One number of rows, since each is compiled, which JAX is slow at.
+        return export(model, tmp_path / "model.onnx", CLICKS, batch_size=2)
+
+    model = dien(steps, 1.0)
+    assert exported(model, 4).later_half > 1e-3
+    with pytest.raises(ExportError, match="the file's outputs are"):
+        exported(model, 1)
+    # As a model starts: what a file does with a history is hardly seen.
+    with pytest.raises(
+        ValueError,
+        match=r"later half of hist_item .*\(train the model first, .*"
+        r"embeddings_initializer=.*; received \d\.\de.\d\d$",
+    ):
+        exported(dien(steps, 1e-4), 1)
+
+
+def test_a_file_that_holds_the_example_s_later_steps_is_refused(
+    tmp_path, monkeypatch
+):
+    def run(arrays):
+        x, lengths = arrays
+        x = np.concatenate([x[:, :3], INPUTS["x"][: len(x), 3:]], axis=1)
+        return [keras.ops.convert_to_numpy(model()([x, lengths]))]
+
+    following(monkeypatch, runtime=lambda *_: run)
+    says = r"\(0 in the later half of x\) the file's outputs are"
+    with pytest.raises(ExportError, match=says):
+        export(model(), tmp_path / "model.onnx", INPUTS, steps=STEPS)
+
+
+def test_what_is_taken_for_a_history():
+    """By the shape alone; and a list of tags does not speak for a history."""
+    shapes = {
+        "ids": (None, 4),
+        "vectors": (None, 5, 2),
+        "tags": (None, 3),
+        "any": (None, None),
+        "numbers": (None, 4),
+        "one": (None, 1),
+    }
+    dtypes = ["int32", "float32", "int32", "float32", "float32", "int32"]
+    arrays = [
+        np.ones([n or 4 for n in shape], dtype)
+        for shape, dtype in zip(shapes.values(), dtypes, strict=True)
+    ]
+    inputs = Inputs(None, (*shapes,), (*shapes.values(),), (*dtypes,))
+    found = dict(without_later_halves(inputs, arrays))
+    assert [*found] == [("tags",), ("ids", "any"), ("vectors",)]
+    ids, vectors, tags, *_ = found["ids", "any"]
+    np.testing.assert_array_equal(ids, 4 * [[1, 1, 0, 0]])
+    assert vectors.all()
+    assert tags.all()
+    assert all(x.all() for x in arrays)
+    np.testing.assert_array_equal(found["tags",][2], 4 * [[1, 1, 0]])
 
 
 @needs_limits
@@ -310,7 +411,15 @@ def test_packages_of_an_exporter_that_are_missing_are_named(
         ),
         (
             {"example_inputs": INPUTS | {"lengths": np.ones(3)}},
-            "histories whose later half matters",
+            "^model and example_inputs: expected .* later half of x moves",
+        ),
+        (
+            {"example_inputs": INPUTS | {"lengths": ["a", "b", "c"]}},
+            r"^example_inputs, lengths: expected numbers.*received \['a', 'b'",
+        ),
+        (
+            {"example_inputs": INPUTS | {"x": [[[1, 2]], [[3]]]}},
+            "^example_inputs, x: expected numbers",
         ),
     ],
 )
