@@ -842,7 +842,8 @@ def test_what_is_no_shape_has_no_shape_of_the_output(name):
     make, given, _ = RIGHT[name]
     for argument in given:
         shapes = {key: np.shape(x) for key, x in given.items()}
-        with pytest.raises(ValueError, match=f"^{argument}: expected the shape"):
+        told = f"^{argument}: expected the shape"
+        with pytest.raises(ValueError, match=told):
             make().compute_output_shape(inputs_of(shapes | {argument: "abc"}))
 
 
