@@ -73,7 +73,8 @@ def shorter(kind):
 @pytest.mark.parametrize("how", ["__call__", "predict_on_batch"])
 @pytest.mark.parametrize("kind", [dict, list])
 def test_histories_of_another_length_are_refused(din, how, kind):
-    with pytest.raises(ValueError, match=r"hist_item.* expected shape"):
+    # An older Keras says "Input 4" for its name.
+    with pytest.raises(ValueError, match=r"expected shape"):
         getattr(din, how)(shorter(kind))
 
 
