@@ -40,9 +40,7 @@ class ClickModel(keras.Model):
         mask: Any = None,
         **kwargs: Any,
     ) -> Any:
-        inputs = self._used(inputs)
-        self._check_shapes(inputs)
-        return super().call(inputs, training, mask, **kwargs)
+        return super().call(self._checked(inputs), training, mask, **kwargs)
 
     def _used(self, inputs: Any) -> Any:
         """The inputs without those that the model does not have."""
@@ -53,17 +51,18 @@ class ClickModel(keras.Model):
         given = dict(zip(names, inputs, strict=True))
         return [given[x.name] for x in self.inputs]
 
-    def _check_shapes(self, inputs: Any) -> None:
-        """Refuse histories that JAX, and a traced TensorFlow, would compute.
+    def _checked(self, inputs: Any) -> Any:
+        """As `_used`; refused where they have another shape.
 
         Keras checks the model's inputs, but not in JAX's predict, and in
         TensorFlow's loops not after they have seen two shapes.
         """
+        named = inputs = self._used(inputs)
         if not isinstance(inputs, dict):
             names = [x.name for x in self.inputs]
-            inputs = dict(zip(names, keras.tree.flatten(inputs), strict=False))
+            named = dict(zip(names, keras.tree.flatten(inputs), strict=False))
         for expected in self.inputs:
-            x = inputs.get(expected.name)
+            x = named.get(expected.name)
             shape = getattr(x, "shape", None)  # a data set has none
             # Keras adds an axis to ids, or takes one away; it refuses the rest.
             if shape is None or len(shape) != len(expected.shape):
@@ -71,18 +70,18 @@ class ClickModel(keras.Model):
             sizes = zip(expected.shape[1:], shape[1:], strict=True)
             if any(None not in pair and pair[0] != pair[1] for pair in sizes):
                 refuse(expected.name, f"shape {expected.shape}", in_words(x))
+        return inputs
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        self._check_shapes(self._used(x))
-        return super().fit(x, *args, **kwargs)
+        return super().fit(self._checked(x), *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        self._check_shapes(self._used(x))
+        x = self._checked(x)
         with self._weights_kept():
             return super().predict(x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        self._check_shapes(self._used(x))
+        x = self._checked(x)
         with self._weights_kept():
             return super().evaluate(x, *args, **kwargs)
 

@@ -125,8 +125,6 @@ class PositionEncoding(CheckedLayer):
         return inputs + table
 
     def shape_of_output(self, input_shape: Shape) -> Shape:
-        if self.built and self.pos_embedding_trainable:
-            check_steps(input_shape[1], self.lookup_table.shape[0])
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:

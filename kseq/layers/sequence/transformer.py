@@ -416,10 +416,7 @@ class Transformer(MaskedLayer):
         return self.mask_to_pass(queries, query_mask, query_lengths)
 
     def shape_of_output(self, input_shape: Any) -> Shape:
-        queries, keys, *_ = self.split(input_shape)
-        if self.built and self.use_positional_encoding:
-            self.query_pe.compute_output_shape(queries)  # refuse too many steps
-            self.key_pe.compute_output_shape(keys)
+        queries, *_ = self.split(input_shape)
         steps = queries[1] if self.output_type is None else 1
         return (queries[0], steps, queries[2])
 
