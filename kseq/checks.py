@@ -37,6 +37,11 @@ def in_words(inputs: Any) -> Any:
     return inputs
 
 
+def is_real(array: Any) -> bool:
+    """Whether NumPy's array is of real numbers or bools."""
+    return array.dtype.kind in "biuf"
+
+
 def check_one_of(name: str, value: Any, options: Sequence[Any]) -> Any:
     # `in` alone would take True for 1, and fail on an array.
     if not any(type(value) is type(o) and value == o for o in options):

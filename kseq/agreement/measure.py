@@ -12,15 +12,17 @@ from keras import ops
 from kseq.agreement import probes
 from kseq.agreement.cases import Case
 from kseq.agreement.fit import fit
-from kseq.agreement.numbers import (
-    cotangents_of,
-    is_real,
-    rounded,
-    seed_weights,
-)
+from kseq.agreement.numbers import cotangents_of, rounded, seed_weights
 from kseq.agreement.reference import complex_step_gradients, flatten
 from kseq.agreement.tables import DTYPES, KINDS
-from kseq.checks import Words, check_instance, check_one_of, in_words, refuse
+from kseq.checks import (
+    Words,
+    check_instance,
+    check_one_of,
+    in_words,
+    is_real,
+    refuse,
+)
 
 
 def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:

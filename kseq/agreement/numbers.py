@@ -47,11 +47,6 @@ def seed_weights(layer: Any, seed: int = 0) -> None:
         weight.assign(rounded(value, dtype_of(weight)))
 
 
-def is_real(array: Any) -> bool:
-    """Whether NumPy's array is of real numbers or bools, as a record's are."""
-    return array.dtype.kind in "biuf"
-
-
 def cotangents_of(outputs: list[Any], dtype: str) -> list[Any]:
     """What the outputs are weighed with to differentiate their sum."""
     return [

@@ -14,9 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.agreement.numbers import is_real
 from kseq.agreement.tables import DTYPES, KINDS
-from kseq.checks import check_one_of, check_path, refuse
+from kseq.checks import check_one_of, check_path, is_real, refuse
 from kseq.files import replacing
 from kseq.installed import versions
 

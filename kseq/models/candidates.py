@@ -4,7 +4,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.checks import Words, check_instance, check_positive_int, refuse
+from kseq.checks import (
+    Words,
+    check_instance,
+    check_positive_int,
+    is_real,
+    refuse,
+)
 from kseq.types import Shape
 
 
@@ -122,7 +128,7 @@ def _numbers(name: str, value: Any, dtype: str) -> Any:
         x = np.asarray(value)
     except ValueError:  # ragged
         refuse(name, "numbers, as one array", value)
-    if x.dtype.kind not in "biuf":
+    if not is_real(x):
         refuse(name, "numbers", Words(f"dtype {x.dtype}"))
     if not keras.backend.is_int_dtype(dtype):
         return x
