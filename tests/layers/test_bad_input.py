@@ -808,11 +808,14 @@ def test_a_call_refuses(name, wrong, message):
     assert layer.built or layer.weights == []  # not built by half
 
 
-@pytest.mark.parametrize(
+each_other_width = pytest.mark.parametrize(
     ("name", "wrong", "said", "size", "axis"),
     BUILT_CALLS,
     ids=ids(BUILT_CALLS),
 )
+
+
+@each_other_width
 def test_a_built_layer_refuses_another_width(name, wrong, said, size, axis):
     _, given, mask = RIGHT[name]
     refuses(
@@ -824,11 +827,7 @@ def test_a_built_layer_refuses_another_width(name, wrong, said, size, axis):
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "wrong", "said", "size", "axis"),
-    BUILT_CALLS,
-    ids=ids(BUILT_CALLS),
-)
+@each_other_width
 def test_and_so_does_the_shape_of_its_output(name, wrong, said, size, axis):
     _, given, _ = RIGHT[name]
     with pytest.raises(ValueError, match=f"^{said}: expected size {size} on"):
