@@ -14,26 +14,26 @@ from typing import Any, NoReturn
 from kseq.types import Shape
 
 
-class Words(str):
+class Unquoted(str):
     """What came, said in words: shown without quotes."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
 
-def refuse(name: str, expected: str, received: object) -> NoReturn:
+def raise_invalid(name: str, expected: str, received: object) -> NoReturn:
     """Raise the ValueError that every check raises."""
     raise ValueError(f"{name}: expected {expected}; received {received!r}")
 
 
-def in_words(inputs: Any) -> Any:
+def describe_inputs(inputs: Any) -> Any:
     """What a layer was called with, tensors shown by their shapes."""
     if hasattr(inputs, "shape"):
-        return Words(f"shape {tuple(inputs.shape)}")
+        return Unquoted(f"shape {tuple(inputs.shape)}")
     if isinstance(inputs, (list, tuple)):
-        return [in_words(x) for x in inputs]
+        return [describe_inputs(x) for x in inputs]
     if isinstance(inputs, Mapping):
-        return {name: in_words(x) for name, x in inputs.items()}
+        return {name: describe_inputs(x) for name, x in inputs.items()}
     return inputs
 
 
@@ -45,31 +45,31 @@ def is_real(array: Any) -> bool:
 def check_one_of(name: str, value: Any, options: Sequence[Any]) -> Any:
     # `in` alone would take True for 1, and fail on an array.
     if not any(type(value) is type(o) and value == o for o in options):
-        refuse(name, "one of " + ", ".join(map(repr, options)), value)
+        raise_invalid(name, "one of " + ", ".join(map(repr, options)), value)
     return value
 
 
 def check_bool(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        refuse(name, "True or False", value)
+        raise_invalid(name, "True or False", value)
     return value
 
 
 def check_int(name: str, value: Any) -> int:
     if not _is_int(value):
-        refuse(name, "an integer", value)
+        raise_invalid(name, "an integer", value)
     return int(value)
 
 
 def check_int_below(name: str, value: Any, end: int) -> int:
     if not _is_int(value) or not 0 <= int(value) < end:
-        refuse(name, f"an integer from 0 to {end - 1}", value)
+        raise_invalid(name, f"an integer from 0 to {end - 1}", value)
     return int(value)
 
 
 def check_positive_int(name: str, value: Any) -> int:
     if not _is_positive_int(value):
-        refuse(name, "a positive integer", value)
+        raise_invalid(name, "a positive integer", value)
     return int(value)
 
 
@@ -78,14 +78,14 @@ def check_positive_ints(name: str, values: Any) -> tuple[int, ...]:
     expected = "a sequence of positive integers"
     values = _items(name, values, expected)
     if not all(map(_is_positive_int, values)):
-        refuse(name, expected, values)
+        raise_invalid(name, expected, values)
     return tuple(int(value) for value in values)
 
 
 def check_instance(name: str, value: Any, kind: Any, expected: str) -> Any:
     """A value of a class, or of one of a union's."""
     if not isinstance(value, kind):
-        refuse(name, expected, value)
+        raise_invalid(name, expected, value)
     return value
 
 
@@ -101,18 +101,18 @@ def check_items(
     values = _items(name, values, expected)
     for value in values:
         if not isinstance(value, kind):
-            refuse(name, expected, Words(f"among them {value!r}"))
+            raise_invalid(name, expected, Unquoted(f"among them {value!r}"))
     return values
 
 
 def _items(name: str, values: Any, expected: str) -> tuple[Any, ...]:
     # A word is no sequence of its letters, and a set has no order.
     if isinstance(values, (str, bytes, Mapping, Set)):
-        refuse(name, expected, values)
+        raise_invalid(name, expected, values)
     try:
         return tuple(values)
     except TypeError:
-        refuse(name, expected, values)
+        raise_invalid(name, expected, values)
 
 
 def _is_int(value: Any) -> bool:
@@ -127,7 +127,9 @@ def _is_positive_int(value: Any) -> bool:
 def check_axis(name: str, axis: Any, rank: int, first: int = 1) -> int:
     """An axis, as a number from `first` (the batch is 0) to `rank` - 1."""
     if not _is_int(axis) or not -rank <= axis < rank or axis % rank < first:
-        refuse(name, f"{first} to {rank - 1}, or {first - rank} to -1", axis)
+        raise_invalid(
+            name, f"{first} to {rank - 1}, or {first - rank} to -1", axis
+        )
     return int(axis) % rank
 
 
@@ -136,13 +138,13 @@ def check_number(
 ) -> float:
     """A real number in ``[low, high)``."""
     if not isinstance(value, Real) or isinstance(value, bool):
-        refuse(name, expected, value)
+        raise_invalid(name, expected, value)
     try:
         number = float(value)
     except OverflowError:
-        refuse(name, expected, value)
+        raise_invalid(name, expected, value)
     if not low <= number < high:
-        refuse(name, expected, value)
+        raise_invalid(name, expected, value)
     return number
 
 
@@ -177,20 +179,20 @@ def is_shape(value: Any) -> bool:
 
 def check_rank(name: str, shape: Shape, ranks: tuple[int, ...]) -> Shape:
     if len(shape) not in ranks:
-        refuse(
+        raise_invalid(
             name,
             "a tensor of rank " + " or ".join(map(str, ranks)),
-            Words(f"shape {tuple(shape)}"),
+            Unquoted(f"shape {tuple(shape)}"),
         )
     return shape
 
 
-def check_least_rank(name: str, shape: Shape, rank: int) -> Shape:
+def check_min_rank(name: str, shape: Shape, rank: int) -> Shape:
     if len(shape) < rank:
-        refuse(
+        raise_invalid(
             name,
             f"a tensor of rank {rank} or more",
-            Words(f"shape {tuple(shape)}"),
+            Unquoted(f"shape {tuple(shape)}"),
         )
     return shape
 
@@ -205,7 +207,7 @@ def check_same_dim(axis: int, **shapes: Shape) -> int | None:
     first = next(iter(known.values()), None)
     # Not a set: to torch.jit.trace sizes are tensors, each its own.
     if any(size != first for size in known.values()):
-        refuse(
+        raise_invalid(
             " and ".join(known),
             f"equal sizes on axis {axis}",
             {name: tuple(shape) for name, shape in shapes.items()},
@@ -216,34 +218,36 @@ def check_same_dim(axis: int, **shapes: Shape) -> int | None:
 def check_width(name: str, shape: Shape, axis: int, width: int | None) -> None:
     """Refuse what has another size on an axis than a layer was built for."""
     if None not in (width, shape[axis]) and shape[axis] != width:
-        refuse(
+        raise_invalid(
             name,
             f"size {width} on axis {axis}, for which the layer was built",
-            Words(f"shape {tuple(shape)}"),
+            Unquoted(f"shape {tuple(shape)}"),
         )
 
 
-def check_steps(steps: int | None, rows: int) -> None:
+def check_max_steps(steps: int | None, rows: int) -> None:
     """Refuse a sequence that is longer than a table of positions."""
     if steps is not None and steps > rows:
-        refuse("inputs", f"at most {rows} steps (max_steps)", steps)
+        raise_invalid("inputs", f"at most {rows} steps (max_steps)", steps)
 
 
-def check_table_length(max_steps: int | None, *steps: int | None) -> int:
+def resolve_table_length(max_steps: int | None, *steps: int | None) -> int:
     """How many rows a table of positions gets, for sequences of `steps`."""
     known = [n for n in steps if n is not None]
     rows = max_steps or max(known, default=None)
     if rows is None:
-        refuse("max_steps", "the table's length, since time is not known", None)
+        raise_invalid(
+            "max_steps", "the table's length, since time is not known", None
+        )
     return rows
 
 
 def check_known_dim(name: str, shape: Shape, axis: int) -> int:
     size = shape[axis]
     if size is None:
-        refuse(
+        raise_invalid(
             name,
             f"a known size on axis {axis}",
-            Words(f"shape {tuple(shape)}"),
+            Unquoted(f"shape {tuple(shape)}"),
         )
     return size

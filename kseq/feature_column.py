@@ -10,13 +10,13 @@ import keras
 import numpy as np
 
 from kseq.checks import (
-    Words,
+    Unquoted,
     check_bool,
     check_instance,
     check_items,
     check_one_of,
     check_positive_int,
-    refuse,
+    raise_invalid,
 )
 from kseq.types import Shape, Tensor
 
@@ -116,7 +116,7 @@ class SparseFeat(FeatureColumn):
         if isinstance(dim, str) and dim == "auto":
             dim = 6 * int(size**0.25)
         elif isinstance(dim, str):
-            refuse("embedding_dim", "a positive integer or 'auto'", dim)
+            raise_invalid("embedding_dim", "a positive integer or 'auto'", dim)
         initializer = self.embeddings_initializer
         if initializer is None:
             initializer = _DEFAULT_INITIALIZER
@@ -131,7 +131,7 @@ class SparseFeat(FeatureColumn):
         dtype = _check_dtype(self.dtype, strings=True)
         if dtype in BITS and size > 2 ** BITS[dtype]:
             expected = f"a dtype that holds all ids below {size}"
-            refuse("dtype", expected, self.dtype)
+            raise_invalid("dtype", expected, self.dtype)
         _check_initializer(initializer)
         _check_name("group_name", self.group_name)
         check_bool("trainable", self.trainable)
@@ -214,7 +214,7 @@ class VarLenSparseFeat(FeatureColumn):
 
     def __post_init__(self) -> None:
         if not isinstance(self.sparsefeat, SparseFeat):
-            refuse("sparsefeat", "a SparseFeat", self.sparsefeat)
+            raise_invalid("sparsefeat", "a SparseFeat", self.sparsefeat)
         if self.maxlen is not None:
             _set(self, maxlen=check_positive_int("maxlen", self.maxlen))
         check_one_of("combiner", self.combiner, COMBINERS)
@@ -275,7 +275,9 @@ class DenseFeat(FeatureColumn):
         _set(self, dimension=dimension)
         _check_dtype(self.dtype)
         if self.transform_fn is not None and not callable(self.transform_fn):
-            refuse("transform_fn", "a function or None", self.transform_fn)
+            raise_invalid(
+                "transform_fn", "a function or None", self.transform_fn
+            )
 
     def _inputs(self) -> Iterable[Input]:
         yield self.name, ((self.dimension,), self.dtype)
@@ -348,10 +350,10 @@ def _inputs(
     for column in columns:
         for name, told in column._inputs():
             if found.setdefault(name, told) != told:
-                refuse(
+                raise_invalid(
                     "feature_columns",
                     f"one shape and dtype for the input {name!r}",
-                    Words(f"{found[name]} and {told}"),
+                    Unquoted(f"{found[name]} and {told}"),
                 )
     return found
 
@@ -359,7 +361,7 @@ def _inputs(
 def _check_name(argument: str, name: Any) -> str:
     # Keras makes the paths of weights of names.
     if not isinstance(name, str) or not name or "/" in name:
-        refuse(argument, "a name without '/'", name)
+        raise_invalid(argument, "a name without '/'", name)
     return name
 
 
@@ -370,9 +372,9 @@ def _check_dtype(dtype: Any, strings: bool = False) -> str:
     try:
         found = str(keras.backend.standardize_dtype(dtype))
     except ValueError:
-        refuse("dtype", expected, dtype)
+        raise_invalid("dtype", expected, dtype)
     if found not in BITS and not (strings and found == "string"):
-        refuse("dtype", expected, dtype)
+        raise_invalid("dtype", expected, dtype)
     return found
 
 
@@ -385,7 +387,7 @@ def _check_initializer(initializer: Any) -> None:
     except (TypeError, ValueError):
         made = False
     if not made:
-        refuse(
+        raise_invalid(
             "embeddings_initializer",
             "a Keras initializer, its name or None",
             initializer,

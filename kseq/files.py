@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from kseq.checks import Words, refuse
+from kseq.checks import Unquoted, raise_invalid
 
 
 @contextlib.contextmanager
@@ -95,7 +95,7 @@ def writing(argument: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        refuse(argument, "a file to write", Words(f"{path}: {error}"))
+        raise_invalid(argument, "a file to write", Unquoted(f"{path}: {error}"))
 
 
 def check_writable(argument: str, path: Path) -> None:

@@ -6,7 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from kseq.checks import Words, check_bool, check_positive_int, refuse
+from kseq.checks import (
+    Unquoted,
+    check_bool,
+    check_positive_int,
+    raise_invalid,
+)
 
 
 def hash_ids(ids: Any, num_buckets: int, mask_zero: bool = False) -> Any:
@@ -58,9 +63,9 @@ def hash_ids(ids: Any, num_buckets: int, mask_zero: bool = False) -> Any:
     mask_zero = check_bool("mask_zero", mask_zero)
     if not mask_zero <= num_buckets - 1 < 2**63 - 1:
         few = "2 with mask_zero" if mask_zero else "1"
-        refuse("num_buckets", f"{few} to 2**63 - 1", num_buckets)
+        raise_invalid("num_buckets", f"{few} to 2**63 - 1", num_buckets)
     if isinstance(ids, np.ma.MaskedArray):
-        refuse("ids", "ids without a mask", Words("a masked array"))
+        raise_invalid("ids", "ids without a mask", Unquoted("a masked array"))
     array = _as_array(ids)
     lengths, take = _texts(array.ravel())
     hashed = _fingerprints(lengths, take)
@@ -81,7 +86,7 @@ def _as_array(ids: Any) -> Any:
             return np.asarray(ids)
         objects = np.asarray(ids, object)
     except ValueError:  # ragged
-        refuse("ids", "integers or strings, as one array", ids)
+        raise_invalid("ids", "integers or strings, as one array", ids)
     # Without what NumPy's strings drop: each "\0" at the end.
     texts = [_as_bytes(x).rstrip(b"\0") for x in objects.ravel().tolist()]
     return np.array(texts, object).reshape(objects.shape)
@@ -115,7 +120,9 @@ def _texts(ids: Any) -> tuple[Any, Take]:
         table = ids.view("uint8").reshape(len(ids), ids.dtype.itemsize)
         return np.char.str_len(ids), lambda rows, length: table[rows, :length]
     if ids.dtype.kind not in "UTO" and ids.size:
-        refuse("ids", "integers or strings", Words(f"dtype {ids.dtype}"))
+        raise_invalid(
+            "ids", "integers or strings", Unquoted(f"dtype {ids.dtype}")
+        )
     # One by one is faster than np.char.encode, and keeps a "\0" at the end.
     texts = [_as_bytes(value) for value in ids.tolist()]
 
@@ -132,12 +139,12 @@ def _as_bytes(value: Any) -> bytes:
     # In an array of objects, such as a column of a table that had gaps.
     if not isinstance(value, str):
         if not isinstance(value, Integral) or isinstance(value, bool):
-            refuse("ids", "integers or strings", value)
+            raise_invalid("ids", "integers or strings", value)
         value = str(value)
     try:
         return value.encode()
     except UnicodeEncodeError:
-        refuse("ids", "strings that UTF-8 can hold", value)
+        raise_invalid("ids", "strings that UTF-8 can hold", value)
 
 
 # FarmHash's Fingerprint64: constants and steps are its own, and each step does

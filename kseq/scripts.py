@@ -7,17 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from kseq.checks import Words, refuse
+from kseq.checks import Unquoted, raise_invalid
 
 
 def check_parses(argument: str, path: Path) -> None:
     """Refuse what is no Python file."""
     if not path.is_file():
-        refuse(argument, "a Python file", str(path))
+        raise_invalid(argument, "a Python file", str(path))
     try:
         compile(path.read_bytes(), str(path), "exec")
     except (SyntaxError, ValueError) as error:
-        refuse(argument, "a Python file", Words(f"{path}: {error}"))
+        raise_invalid(argument, "a Python file", Unquoted(f"{path}: {error}"))
 
 
 def load_script(argument: str, path: Path, prefix: str) -> ModuleType:
@@ -27,7 +27,7 @@ def load_script(argument: str, path: Path, prefix: str) -> ModuleType:
     name = f"{prefix}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        refuse(argument, "a Python file", str(path))
+        raise_invalid(argument, "a Python file", str(path))
     loaded = importlib.util.module_from_spec(spec)
     # Registered, as in any import, so that its classes can be saved; and able
     # to import what lies beside it.

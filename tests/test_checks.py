@@ -17,17 +17,20 @@ def says(message):
 
 def test_the_error_names_argument_expected_and_received():
     with says("k: expected a number; received 'a'"):
-        checks.refuse("k", "a number", "a")
+        checks.raise_invalid("k", "a number", "a")
 
 
 def test_tensors_are_shown_by_their_shapes():
     x = np.zeros((2, 3))
-    assert repr(checks.in_words(x)) == "shape (2, 3)"
-    assert repr(checks.in_words((x, [x, None]))) == (
+    assert repr(checks.describe_inputs(x)) == "shape (2, 3)"
+    assert repr(checks.describe_inputs((x, [x, None]))) == (
         "[shape (2, 3), [shape (2, 3), None]]"
     )
-    assert repr(checks.in_words({"mask": [x]})) == "{'mask': [shape (2, 3)]}"
-    assert checks.in_words("x") == "x"
+    assert (
+        repr(checks.describe_inputs({"mask": [x]}))
+        == "{'mask': [shape (2, 3)]}"
+    )
+    assert checks.describe_inputs("x") == "x"
 
 
 class TestOneOf:
@@ -354,12 +357,12 @@ class TestKnownDim:
 
 @pytest.mark.parametrize(("steps", "rows"), [(None, 1), (0, 1), (3, 3)])
 def test_steps_that_a_table_serves(steps, rows):
-    checks.check_steps(steps, rows)
+    checks.check_max_steps(steps, rows)
 
 
 def test_more_steps_than_a_table_has():
     with pytest.raises(ValueError, match=r"at most 3 steps .* received 4"):
-        checks.check_steps(4, 3)
+        checks.check_max_steps(4, 3)
 
 
 @pytest.mark.parametrize(
@@ -367,9 +370,9 @@ def test_more_steps_than_a_table_has():
     [(None, (3,), 3), (None, (2, None, 5), 5), (4, (2,), 4), (4, (None,), 4)],
 )
 def test_the_length_of_a_table(max_steps, steps, rows):
-    assert checks.check_table_length(max_steps, *steps) == rows
+    assert checks.resolve_table_length(max_steps, *steps) == rows
 
 
 def test_the_length_of_a_table_must_be_told():
     with pytest.raises(ValueError, match="max_steps: expected the table's"):
-        checks.check_table_length(None, None, None)
+        checks.resolve_table_length(None, None, None)

@@ -11,7 +11,7 @@ from kseq.checks import (
     check_items,
     check_one_of,
     check_path,
-    refuse,
+    raise_invalid,
 )
 from kseq.scripts import load_script
 
@@ -48,7 +48,7 @@ class Case:
         # Keys of a record are made of names, and in its file a "\0" ends them.
         text = isinstance(self.name, str) and self.name.isprintable()
         if not text or not self.name or "/" in self.name:
-            refuse("name", 'a printable text without "/"', self.name)
+            raise_invalid("name", 'a printable text without "/"', self.name)
         check_instance("build", self.build, Callable, "a function")
         if self.reference is not None:
             expected = "a function or None"
@@ -93,7 +93,7 @@ def case(
     """
     if "name" in options:
         expected = "nothing, since the function's name is the case's"
-        refuse("name", expected, options["name"])
+        raise_invalid("name", expected, options["name"])
     if build is None:
         return lambda function: Case(function.__name__, function, **options)
     check_instance("build", build, Callable, "a function")
@@ -112,8 +112,10 @@ def load_cases(module: str | Path) -> list[Case]:
     found = [v for v in vars(loaded).values() if isinstance(v, Case)]
     cases = list({id(case): case for case in found}.values())
     if not cases:
-        refuse("module", "a file with functions decorated by @case", str(path))
+        raise_invalid(
+            "module", "a file with functions decorated by @case", str(path)
+        )
     names = [case.name for case in cases]
     if len(set(names)) < len(names):
-        refuse("module", "cases of different names", names)
+        raise_invalid("module", "cases of different names", names)
     return cases

@@ -11,7 +11,7 @@ import numpy as np
 
 from kseq.agreement.record import Record, load_record, reference_key
 from kseq.agreement.tables import BITS, tolerance
-from kseq.checks import check_items, check_path, refuse
+from kseq.checks import check_items, check_path, raise_invalid
 
 REFERENCE = "reference"
 
@@ -88,7 +88,7 @@ def compare(
         runs = check_items("runs", runs, str, "a list of runs' names")
     paths = sorted(folder.glob("*.npz"))
     if not paths:
-        refuse("folder", "a folder with records (*.npz)", str(folder))
+        raise_invalid("folder", "a folder with records (*.npz)", str(folder))
     if runs is not None:
         paths = [path for path in paths if path.stem in runs]
     return compare_records([load_record(path) for path in paths], runs or ())

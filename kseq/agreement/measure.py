@@ -16,12 +16,12 @@ from kseq.agreement.numbers import cotangents_of, rounded, seed_weights
 from kseq.agreement.reference import complex_step_gradients, flatten
 from kseq.agreement.tables import DTYPES, KINDS
 from kseq.checks import (
-    Words,
+    Unquoted,
     check_instance,
     check_one_of,
-    in_words,
+    describe_inputs,
     is_real,
-    refuse,
+    raise_invalid,
 )
 
 
@@ -121,10 +121,12 @@ def _outputs_like(
     real = all(map(is_real, arrays))
     if not real or [array.shape for array in arrays] != shapes:
         told = [
-            Words(f"{x.dtype} of shape {x.shape}") if hasattr(x, "dtype") else x
+            Unquoted(f"{x.dtype} of shape {x.shape}")
+            if hasattr(x, "dtype")
+            else x
             for x in given
         ]
-        refuse(
+        raise_invalid(
             name, f"real numbers of the layer's output shapes {shapes}", told
         )
     return arrays
@@ -188,10 +190,10 @@ def _made(case: Case) -> tuple[Any, Any, dict[str, Any]]:
             return layer, inputs, {}
         case (layer, inputs, Mapping() as kwargs) if callable(layer):
             return layer, inputs, dict(kwargs)
-    refuse(
+    raise_invalid(
         f"build of case {case.name!r}",
         "(layer, inputs) or (layer, inputs, keyword arguments)",
-        in_words(made),
+        describe_inputs(made),
     )
 
 

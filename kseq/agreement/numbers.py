@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kseq.agreement.tables import BITS
-from kseq.checks import check_instance, check_int, refuse
+from kseq.checks import check_instance, check_int, raise_invalid
 from kseq.ops.dtypes import dtype_of
 
 
@@ -35,9 +35,9 @@ def seed_weights(layer: Any, seed: int = 0) -> None:
     """
     check_instance("layer", layer, keras.Layer, "a built Keras layer")
     if not layer.built:
-        refuse("layer", "a built Keras layer", layer)
+        raise_invalid("layer", "a built Keras layer", layer)
     if check_int("seed", seed) < 0:
-        refuse("seed", "an integer of at least 0", seed)
+        raise_invalid("seed", "an integer of at least 0", seed)
     for i, weight in enumerate(layer.weights):
         if dtype_of(weight) not in BITS:  # a counter, say
             continue

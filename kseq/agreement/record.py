@@ -15,7 +15,12 @@ import keras
 import numpy as np
 
 from kseq.agreement.tables import DTYPES, KINDS
-from kseq.checks import check_one_of, check_path, is_real, refuse
+from kseq.checks import (
+    check_one_of,
+    check_path,
+    is_real,
+    raise_invalid,
+)
 from kseq.files import replacing
 from kseq.installed import versions
 
@@ -60,7 +65,7 @@ class Record:
         for name, value in values.items():
             key = f"{case}/{dtype}/{kind}/{name}"
             if key in self.values:
-                refuse("case", "one result for each key", key)
+                raise_invalid("case", "one result for each key", key)
             array = _real(key, to_numpy(value))
             self.dtypes[key] = keras.backend.standardize_dtype(value.dtype)
             self.values[key] = array
@@ -145,8 +150,8 @@ def load_record(path: str | Path) -> Record:
             return _record_of(header, arrays)
     # What is raised depends on where a file is damaged, and whose it is.
     except Exception as e:
-        refuse(str(path), "a record written by kseq.agreement", repr(e))
-    refuse(
+        raise_invalid(str(path), "a record written by kseq.agreement", repr(e))
+    raise_invalid(
         str(path),
         f"a record of format {FORMAT} (this one is of another version of kseq: "
         "compute it again)",
@@ -189,20 +194,20 @@ def _record_of(header: dict[str, Any], arrays: dict[str, Any]) -> Record:
     # A damaged file may lack some without a word.
     told_of = [{*record.dtypes}, {*header["references"]}]
     if [{*record.values}, {*record.references}] != told_of:
-        refuse("arrays", "all that the header tells of", [*arrays])
+        raise_invalid("arrays", "all that the header tells of", [*arrays])
     run = asdict(record.run)
     finished = run.pop("finished")
     told = (record.dtypes, record.left_out, record.errors, run.pop("versions"))
     texts = [*run.values(), *(text for each in told for text in each.values())]
     if not isinstance(finished, bool) or {*map(type, texts)} - {str}:
-        refuse("header", "texts", header)
+        raise_invalid("header", "texts", header)
     return record
 
 
 def _real(key: str, array: Any) -> Any:
     """Refuse what cannot be compared, when it is kept and when it is read."""
     if not is_real(array):
-        refuse(key, "an array of real numbers", array.dtype.name)
+        raise_invalid(key, "an array of real numbers", array.dtype.name)
     return array
 
 

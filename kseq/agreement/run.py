@@ -14,7 +14,7 @@ from kseq.agreement.cases import Case, load_cases
 from kseq.agreement.measure import measure, reference_values
 from kseq.agreement.record import Record, fingerprint, new_record
 from kseq.agreement.tables import left_out
-from kseq.checks import check_one_of, refuse
+from kseq.checks import check_one_of, raise_invalid
 from kseq.files import check_writable, writing
 
 BACKENDS = ("tensorflow", "torch", "jax", "numpy", "openvino")
@@ -29,10 +29,10 @@ def check_backends(name: str, backends: Sequence[str]) -> None:
     for backend in backends:
         check_one_of(name, backend, BACKENDS)
     if len(set(backends)) < max(2, len(backends)):
-        refuse(name, "two or more different backends", list(backends))
+        raise_invalid(name, "two or more different backends", list(backends))
     for backend in backends:
         if not installed(backend):
-            refuse(name, "backends that are installed", backend)
+            raise_invalid(name, "backends that are installed", backend)
 
 
 def sources(folder: Path, files: Iterable[Path]) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from kseq.checks import refuse
+from kseq.checks import raise_invalid
 from kseq.convert.deepctr import load_h5
 from kseq.convert.placing import Placement
 from kseq.files import check_writable, replacing_path, writing
@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
 def convert(options: argparse.Namespace) -> int:
     out: Path = options.out
     if out.suffix != ".keras":
-        refuse("--out", "a path that ends with .keras", str(out))
+        raise_invalid("--out", "a path that ends with .keras", str(out))
     names = layer_names(options.layer)
     check_writable("--out", out)
     model = make_model(options.model_script)
@@ -75,9 +75,9 @@ def layer_names(arguments: Sequence[str]) -> dict[str, str | None]:
     for argument in arguments:
         name, equals, other = argument.partition("=")
         if not name or not equals:
-            refuse("--layer", "NAME=OTHER or NAME=", argument)
+            raise_invalid("--layer", "NAME=OTHER or NAME=", argument)
         if name in names:
-            refuse("--layer", "each name once", name)
+            raise_invalid("--layer", "each name once", name)
         names[name] = other or None
     return names
 
@@ -85,7 +85,7 @@ def layer_names(arguments: Sequence[str]) -> dict[str, str | None]:
 def make_model(argument: str) -> keras.Model:
     path, _, function = argument.rpartition(":")
     if not path or not function.isidentifier():
-        refuse("--model-script", "FILE.py:FUNCTION", argument)
+        raise_invalid("--model-script", "FILE.py:FUNCTION", argument)
     script = load_script("--model-script", Path(path), "kseq_convert")
     make = getattr(script, function, None)
     if not callable(make):
@@ -95,14 +95,16 @@ def make_model(argument: str) -> keras.Model:
             if callable(value)
             and getattr(value, "__module__", None) == script.__name__
         )
-        refuse(
+        raise_invalid(
             "--model-script",
             f"the name of a function in {path}, of {known}",
             function,
         )
     model = make()
     if not isinstance(model, keras.Model):
-        refuse("--model-script", f"a Keras model from {function}()", model)
+        raise_invalid(
+            "--model-script", f"a Keras model from {function}()", model
+        )
     return model
 
 

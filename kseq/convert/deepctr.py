@@ -7,7 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.checks import Words, check_instance, check_items, refuse
+from kseq.checks import (
+    Unquoted,
+    check_instance,
+    check_items,
+    raise_invalid,
+)
 from kseq.convert.h5 import read_layers
 from kseq.convert.matching import pair_weights
 from kseq.convert.placing import Pair, Placement, place
@@ -72,9 +77,11 @@ def load_h5(
     [('click/global_bias', 'prediction_layer_7/global_bias:0')]
     """
     if not isinstance(model, keras.Model):
-        refuse("model", "a Keras model", model)
+        raise_invalid("model", "a Keras model", model)
     if not model.built:
-        refuse("model", "a built model (call it, or build it)", model.name)
+        raise_invalid(
+            "model", "a built model (call it, or build it)", model.name
+        )
     if layer_names is not None:
         expected = "a dict of layers' names, or None"
         check_instance("layer_names", layer_names, Mapping, expected)
@@ -84,7 +91,9 @@ def load_h5(
     layer_names = dict(layer_names or {})
     in_layers = {id(w) for layer in model.layers for w in layer.weights}
     if others := [w.path for w in model.weights if id(w) not in in_layers]:
-        refuse("model", "a model whose weights are all in its layers", others)
+        raise_invalid(
+            "model", "a model whose weights are all in its layers", others
+        )
     layers = pair_weights(model.layers, read_layers(filepath), layer_names)
     expected = f"an array for each weight of {model.name}, and no other"
     if missing := _never_saved(model, layer_names):
@@ -99,7 +108,7 @@ def load_h5(
             f"{model.name} has nothing for its {', '.join(others)}, nor does "
             "layer_names say what has)"
         )
-    return place("filepath", expected, Words(filepath), layers)
+    return place("filepath", expected, Unquoted(filepath), layers)
 
 
 def _of_the_file_alone(layers: Sequence[Sequence[Pair]]) -> list[str]:
@@ -149,9 +158,11 @@ def set_layer_weights(layer: keras.Layer, weights: Sequence[Any]) -> None:
     ['dice_alpha', 'moving_mean', 'moving_variance']
     """
     if not isinstance(layer, keras.Layer):
-        refuse("layer", "a Keras layer", layer)
+        raise_invalid("layer", "a Keras layer", layer)
     if not layer.built:
-        refuse("layer", "a built layer (call it, or build it)", layer.name)
+        raise_invalid(
+            "layer", "a built layer (call it, or build it)", layer.name
+        )
     own = weights_in_deepctr_order(layer)
     weights = check_items("weights", weights, object, "a list of arrays")
     arrays = [np.asarray(weight) for weight in weights]

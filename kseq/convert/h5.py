@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-from kseq.checks import Words, refuse
+from kseq.checks import Unquoted, raise_invalid
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,20 +38,22 @@ def read_layers(filepath: Any) -> list[StoredLayer]:
             layers = [_read_layer(root, name) for name in names]
     # What h5py raises depends on where a file is damaged.
     except Exception as error:
-        refuse("filepath", "a whole HDF5 file", Words(f"{path}: {error}"))
+        raise_invalid(
+            "filepath", "a whole HDF5 file", Unquoted(f"{path}: {error}")
+        )
     if not layers:
-        refuse(
+        raise_invalid(
             "filepath",
             "a file that Keras 2 wrote (save_weights, or save), with "
             "layer_names among its attributes",
-            Words(f"{path}, which holds {held[:9]}"),
+            Unquoted(f"{path}, which holds {held[:9]}"),
         )
     return layers
 
 
 def _check_file(filepath: Any) -> Path:
     if not isinstance(filepath, (str, os.PathLike)):
-        refuse("filepath", "the path of an HDF5 file", filepath)
+        raise_invalid("filepath", "the path of an HDF5 file", filepath)
     path = Path(filepath)
     if path.is_file():
         return path
@@ -60,10 +62,10 @@ def _check_file(filepath: Any) -> Path:
         other = "a directory (a SavedModel?)"
     elif path.with_name(f"{path.name}.index").is_file():
         other = "a TensorFlow checkpoint"
-    refuse(
+    raise_invalid(
         "filepath",
         "an HDF5 file, as save_weights writes it to a path that ends with .h5",
-        Words(f"{path}, {other}"),
+        Unquoted(f"{path}, {other}"),
     )
 
 

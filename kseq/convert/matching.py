@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from kseq.checks import refuse
+from kseq.checks import raise_invalid
 from kseq.convert.h5 import StoredLayer
 from kseq.convert.placing import Pair
 
@@ -143,7 +143,7 @@ def _check_names(
         ("file's", said, [x.name for x in stored if x.weights]),
     ):
         if not {*names} <= {*known} or len({*names}) < len(names):
-            refuse(
+            raise_invalid(
                 "layer_names",
                 f"names of the {kind} layers with weights, each once, of "
                 f"{known}",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from kseq.checks import refuse
+from kseq.checks import raise_invalid
 
 
 class Placement(NamedTuple):
@@ -53,11 +53,11 @@ def place(
     """
     for pair in (pair for pairs in layers for pair in pairs):
         if pair.array is not None and pair.array.dtype.kind not in "fiu":
-            refuse(argument, "arrays of numbers", pair.array.dtype.name)
+            raise_invalid(argument, "arrays of numbers", pair.array.dtype.name)
     wrong = [pairs for pairs in layers if not all(p.fits for p in pairs)]
     if wrong:
         rows = "\n".join(_row(pair) for pairs in wrong for pair in pairs)
-        refuse(argument, f"{expected}:\n{rows}\n", received)
+        raise_invalid(argument, f"{expected}:\n{rows}\n", received)
     pairs = [pair for pairs in layers for pair in pairs]
     _assign([(pair.weight, _plain(pair.array)) for pair in pairs])
     return [

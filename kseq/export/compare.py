@@ -10,11 +10,11 @@ import numpy as np
 from keras import ops
 
 from kseq.checks import (
-    Words,
+    Unquoted,
     check_number,
     check_path,
     check_positive_int,
-    refuse,
+    raise_invalid,
 )
 from kseq.export.examples import (
     inputs_of,
@@ -133,8 +133,8 @@ def check(
         model, path, example_inputs, format, batch_size, steps, tolerance
     )
     if not path.exists():
-        refuse(
-            "path", "an exported model", Words(f"{path}, which is not there")
+        raise_invalid(
+            "path", "an exported model", Unquoted(f"{path}, which is not there")
         )
     return task.compare(path)
 
@@ -183,7 +183,9 @@ class _Task:
             if size is not None:
                 check_positive_int(name, size)
         if steps is not None and not self.inputs.any_steps:
-            refuse("steps", "None: the model takes one number of steps", steps)
+            raise_invalid(
+                "steps", "None: the model takes one number of steps", steps
+            )
         self.batch_size, self.steps = batch_size, steps
         self.tolerance = check_number(
             "tolerance", tolerance, 0.0, 1.0, "a number in [0, 1)"
@@ -216,7 +218,9 @@ class _Task:
         if not found:
             return [{}]
         if max(found) < 2:
-            refuse("example_inputs", "histories of at least 2 steps", found)
+            raise_invalid(
+                "example_inputs", "histories of at least 2 steps", found
+            )
         return [{n: n for n in found}, {n: (n + 1) // 2 for n in found}]
 
     def _trials_of(
@@ -238,14 +242,14 @@ class _Task:
     ) -> None:
         least = APART * self.tolerance
         if not moved > least:
-            refuse(
+            raise_invalid(
                 "model and example_inputs",
                 f"outputs that the later half of {', '.join(names)} moves by "
                 f"more than {least:.0e} of the largest, or a file that ignores "
                 "it would pass (train the model first, or have it start with "
                 "larger embeddings, by embeddings_initializer=; and give rows "
                 "with full histories)",
-                Words(f"{moved:.1e}"),
+                Unquoted(f"{moved:.1e}"),
             )
 
     def _compute(self, arrays: Arrays) -> Arrays:
@@ -362,9 +366,9 @@ def _check_place(path: Path, format: Format) -> None:
         return
     if format.suffix:
         if path.is_dir():
-            refuse("path", "a file", Words(f"the folder {path}"))
+            raise_invalid("path", "a file", Unquoted(f"the folder {path}"))
     elif not (path / "saved_model.pb").is_file():
-        refuse("path", "a new folder, or a SavedModel's", str(path))
+        raise_invalid("path", "a new folder, or a SavedModel's", str(path))
 
 
 def _moved(whole: list[_Trial], halved: list[_Trial]) -> float:

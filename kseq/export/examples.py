@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.checks import Words, refuse
+from kseq.checks import Unquoted, raise_invalid
 from kseq.export.runtimes import Arrays
 from kseq.types import Shape
 
@@ -63,7 +63,7 @@ def inputs_of(model: Any) -> Inputs:
     """The inputs of a functional or sequential model."""
     symbols = getattr(model, "inputs", None)
     if not isinstance(model, keras.Model) or not symbols:
-        refuse(
+        raise_invalid(
             "model",
             "a functional or sequential keras.Model, which knows its inputs",
             model,
@@ -82,10 +82,10 @@ def read(inputs: Inputs, example_inputs: Any) -> Arrays:
     if isinstance(example_inputs, Mapping):
         missing = [n for n in inputs.names if n not in example_inputs]
         if missing:
-            refuse(
+            raise_invalid(
                 "example_inputs",
                 f"the inputs {[*inputs.names]}",
-                Words(f"{sorted(example_inputs)}, without {missing}"),
+                Unquoted(f"{sorted(example_inputs)}, without {missing}"),
             )
         given = [example_inputs[name] for name in inputs.names]
     else:
@@ -93,10 +93,10 @@ def read(inputs: Inputs, example_inputs: Any) -> Arrays:
         if hasattr(example_inputs, "shape"):
             given = [example_inputs]
         if len(given) != len(inputs.names):
-            refuse(
+            raise_invalid(
                 "example_inputs",
                 f"an array for each of the inputs {[*inputs.names]}",
-                Words(f"{len(given)} arrays"),
+                Unquoted(f"{len(given)} arrays"),
             )
     arrays = [
         _array(name, x, shape, dtype)
@@ -106,7 +106,7 @@ def read(inputs: Inputs, example_inputs: Any) -> Arrays:
     ]
     rows = {len(x) for x in arrays}
     if len(rows) != 1 or 0 in rows:
-        refuse(
+        raise_invalid(
             "example_inputs",
             "as many rows of each input, and at least one",
             {n: len(x) for n, x in zip(inputs.names, arrays, strict=True)},
@@ -119,7 +119,7 @@ def _array(name: str, x: Any, shape: Shape, dtype: str) -> Any:
         array = np.asarray(x)
         array = array.astype(dtype)
     except (TypeError, ValueError):
-        refuse(f"example_inputs, {name}", f"numbers, for {dtype}", x)
+        raise_invalid(f"example_inputs, {name}", f"numbers, for {dtype}", x)
     # As `fit` and `predict` take it: (batch,) for (batch, 1).
     if array.ndim + 1 == len(shape) and shape[-1] == 1:
         array = array[..., None]
@@ -128,10 +128,10 @@ def _array(name: str, x: Any, shape: Shape, dtype: str) -> Any:
         for known, size in zip(shape[1:], array.shape[1:], strict=True)
     )
     if not fits:
-        refuse(
+        raise_invalid(
             f"example_inputs, {name}",
             f"an array of shape {shape}",
-            Words(f"shape {array.shape}"),
+            Unquoted(f"shape {array.shape}"),
         )
     return array
 

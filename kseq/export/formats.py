@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kseq.checks import Words, check_one_of, refuse
+from kseq.checks import Unquoted, check_one_of, raise_invalid
 from kseq.export import runtimes
 from kseq.installed import is_there
 
@@ -88,7 +88,7 @@ def format_of(path: Path, name: Any) -> Format:
     if name is not None:
         found = BY_NAME[check_one_of("format", name, [*BY_NAME])]
         if path.suffix != found.suffix and found.suffix:
-            refuse(
+            raise_invalid(
                 "path",
                 f"a path that ends with {found.suffix}, for {name}",
                 str(path),
@@ -98,9 +98,9 @@ def format_of(path: Path, name: Any) -> Format:
         if path.suffix == format.suffix:
             return format
     suffixes = ", ".join(filter(None, (format.suffix for format in FORMATS)))
-    refuse(
+    raise_invalid(
         "path",
         f"a path that ends with one of {suffixes}, or with none for a "
         "SavedModel (format= says it in words)",
-        Words(str(path)),
+        Unquoted(str(path)),
     )

@@ -4,13 +4,13 @@ from typing import Any
 import keras
 
 from kseq.checks import (
-    Words,
+    Unquoted,
     check_rank,
     check_same_dim,
     check_width,
-    in_words,
+    describe_inputs,
     is_shape,
-    refuse,
+    raise_invalid,
 )
 from kseq.ops.arguments import INTEGERS, NUMBERS
 from kseq.types import Shape
@@ -71,7 +71,7 @@ class CheckedLayer(keras.layers.Layer):
         shapes = self.named(input_shape)
         for name, shape in shapes.items():
             if not is_shape(shape):
-                refuse(name, "the shape of a tensor", shape)
+                raise_invalid(name, "the shape of a tensor", shape)
         self.check_shapes(shapes)
         return self.shape_of_output(input_shape)
 
@@ -95,13 +95,13 @@ def check_lengths(name: str, lengths: Shape, **of: Shape) -> None:
     """Refuse lengths that are not one for each example of a sequence."""
     check_rank(name, lengths, (1, 2))
     if len(lengths) == 2 and lengths[1] not in (1, None):
-        refuse(name, "shape (batch, 1) or (batch,)", lengths)
+        raise_invalid(name, "shape (batch, 1) or (batch,)", lengths)
     ((sequence, shape),) = of.items()
     if None not in (lengths[0], shape[0]) and lengths[0] != shape[0]:
-        refuse(
+        raise_invalid(
             name,
             f"one for each of the {shape[0]} {sequence}",
-            Words(f"shape {tuple(lengths)}"),
+            Unquoted(f"shape {tuple(lengths)}"),
         )
 
 
@@ -129,10 +129,10 @@ def _check_dtype(
 ) -> None:
     # Arrays, and symbolic tensors too: Keras makes tensors of them later.
     if not hasattr(x, "dtype") or not hasattr(x, "shape"):
-        refuse(name, expected, in_words(x))
+        raise_invalid(name, expected, describe_inputs(x))
     try:
         dtype = keras.backend.standardize_dtype(x.dtype)
     except ValueError:  # objects
         dtype = str(x.dtype)
     if dtype not in dtypes:
-        refuse(name, expected, Words(f"dtype {dtype}"))
+        raise_invalid(name, expected, Unquoted(f"dtype {dtype}"))

@@ -2,7 +2,13 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from kseq.checks import Words, check_bool, in_words, is_shape, refuse
+from kseq.checks import (
+    Unquoted,
+    check_bool,
+    describe_inputs,
+    is_shape,
+    raise_invalid,
+)
 from kseq.layers.checked_layer import (
     CheckedLayer,
     check_fits,
@@ -71,11 +77,11 @@ class SequenceLayer(MaskedLayer):
         names = list(self.features)
         names.insert(self.lengths_at, "lengths")
         if inputs is None or len(items) not in (len(names) - 1, len(names)):
-            refuse(
+            raise_invalid(
                 "inputs",
                 f"[{', '.join(names)}], or [{', '.join(self.features)}] with a "
                 "mask",
-                in_words(inputs),
+                describe_inputs(inputs),
             )
         if len(items) < len(names):
             names.remove("lengths")
@@ -105,12 +111,12 @@ class SequenceLayer(MaskedLayer):
         _, lengths = self.split(inputs)
         if lengths is None and self.mask_of_sequence(mask) is None:
             sequence = self.features[self.sequence_at]
-            refuse(
+            raise_invalid(
                 self.name,
                 f"lengths among the inputs, or a mask of {sequence} (mask=..., "
                 "or from Embedding(mask_zero=True) or Masking; operations such "
                 "as x + 1 lose it)",
-                Words("neither"),
+                Unquoted("neither"),
             )
 
     def passed_mask(self, inputs: Any, mask: Any) -> Tensor | None:
@@ -124,8 +130,10 @@ class SequenceLayer(MaskedLayer):
         if not isinstance(mask, (list, tuple)):
             return mask
         if len(mask) <= self.sequence_at:
-            refuse(
-                "mask", f"one for each input of {self.features}", in_words(mask)
+            raise_invalid(
+                "mask",
+                f"one for each input of {self.features}",
+                describe_inputs(mask),
             )
         return mask[self.sequence_at]
 

@@ -3,7 +3,12 @@ from typing import Any
 
 import keras
 
-from kseq.checks import check_bool, check_positive_int, check_rate, refuse
+from kseq.checks import (
+    check_bool,
+    check_positive_int,
+    check_rate,
+    raise_invalid,
+)
 from kseq.feature_column import FeatureColumn
 from kseq.layers.sequence import AttentionSequencePoolingLayer, Transformer
 from kseq.models.features import Features, click_model
@@ -95,7 +100,7 @@ def BST(
     steps = features.embed(history)
     dim = steps.shape[-1]
     if dim % att_head_num:
-        refuse(
+        raise_invalid(
             "att_head_num",
             f"a divisor of the history's width {dim}, the sum of embedding_dim",
             att_head_num,

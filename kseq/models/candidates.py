@@ -5,11 +5,11 @@ import keras
 import numpy as np
 
 from kseq.checks import (
-    Words,
+    Unquoted,
     check_instance,
     check_positive_int,
     is_real,
-    refuse,
+    raise_invalid,
 )
 from kseq.types import Shape
 
@@ -66,16 +66,16 @@ def score_candidates(
         )
     batch_size = check_positive_int("batch_size", batch_size)
     if twice := inputs.keys() & user.keys() & candidates.keys():
-        refuse(
+        raise_invalid(
             "user and candidates",
             "each feature in one of them",
-            Words(f"in both {sorted(twice)}"),
+            Unquoted(f"in both {sorted(twice)}"),
         )
     if missing := inputs.keys() - user.keys() - candidates.keys():
-        refuse(
+        raise_invalid(
             "user and candidates",
             f"all of {list(inputs)}",
-            Words(f"neither with {sorted(missing)}"),
+            Unquoted(f"neither with {sorted(missing)}"),
         )
     of_candidates = {}
     of_user = {}
@@ -88,7 +88,9 @@ def score_candidates(
             of_user[name] = _fitted(name, x, (1, *symbol.shape[1:]))
     counts = {name: len(x) for name, x in of_candidates.items()}
     if len({*counts.values()}) != 1:
-        refuse("candidates", "features of one number of candidates", counts)
+        raise_invalid(
+            "candidates", "features of one number of candidates", counts
+        )
     (count,) = {*counts.values()}
     scores = []
     for start in range(0, max(count, 1), batch_size):  # of none, one batch
@@ -115,10 +117,12 @@ def _inputs(model: keras.Model) -> dict[str, Any]:
     expected = "a Keras model of one output (batch, 1)"
     check_instance("model", model, keras.Model, expected)
     if not getattr(model, "inputs", None):  # a subclass, or not built
-        refuse("model", expected, model)
+        raise_invalid("model", expected, model)
     outputs = [tuple(symbol.shape) for symbol in model.outputs]
     if [shape[1:] for shape in outputs] != [(1,)]:
-        refuse("model", expected, Words(f"outputs of shapes {outputs}"))
+        raise_invalid(
+            "model", expected, Unquoted(f"outputs of shapes {outputs}")
+        )
     return {symbol.name: symbol for symbol in model.inputs}
 
 
@@ -127,15 +131,15 @@ def _numbers(name: str, value: Any, dtype: str) -> Any:
     try:
         x = np.asarray(value)
     except ValueError:  # ragged
-        refuse(name, "numbers, as one array", value)
+        raise_invalid(name, "numbers, as one array", value)
     if not is_real(x):
-        refuse(name, "numbers", Words(f"dtype {x.dtype}"))
+        raise_invalid(name, "numbers", Unquoted(f"dtype {x.dtype}"))
     if not keras.backend.is_int_dtype(dtype):
         return x
     with np.errstate(invalid="ignore"):  # NaN: compared below
         whole = x.astype(dtype)
     if (lost := x[whole != x]).size:
-        refuse(name, f"integers that {dtype} holds", lost[0].item())
+        raise_invalid(name, f"integers that {dtype} holds", lost[0].item())
     return whole
 
 
@@ -149,4 +153,4 @@ def _fitted(name: str, x: Any, expected: Shape) -> Any:
                 for size, got in zip(expected, shape, strict=True)
             ):
                 return x.reshape(shape)
-    refuse(name, f"shape {expected}", Words(f"shape {x.shape}"))
+    raise_invalid(name, f"shape {expected}", Unquoted(f"shape {x.shape}"))

@@ -6,7 +6,7 @@ from typing import Any, Self
 import keras
 from keras import ops
 
-from kseq.checks import in_words, refuse
+from kseq.checks import describe_inputs, raise_invalid
 from kseq.types import Tensor
 
 
@@ -69,7 +69,9 @@ class ClickModel(keras.Model):
                 continue
             sizes = zip(expected.shape[1:], shape[1:], strict=True)
             if any(None not in pair and pair[0] != pair[1] for pair in sizes):
-                refuse(expected.name, f"shape {expected.shape}", in_words(x))
+                raise_invalid(
+                    expected.name, f"shape {expected.shape}", describe_inputs(x)
+                )
         return inputs
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -108,7 +110,7 @@ class ClickModel(keras.Model):
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         if Path(filepath).suffix in (".h5", ".hdf5"):
-            refuse(
+            raise_invalid(
                 "filepath",
                 "a path that ends with .keras: from .h5 Keras 3 does not load "
                 "the operations that this model has",

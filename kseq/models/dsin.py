@@ -4,7 +4,12 @@ from typing import Any
 
 import keras
 
-from kseq.checks import check_bool, check_positive_int, check_rate, refuse
+from kseq.checks import (
+    check_bool,
+    check_positive_int,
+    check_rate,
+    raise_invalid,
+)
 from kseq.feature_column import FeatureColumn
 from kseq.layers.sequence import (
     AttentionSequencePoolingLayer,
@@ -134,7 +139,7 @@ def DSIN(
     query = features.embed(features.candidate)
     dim = query.shape[-1]
     if att_embedding_size * att_head_num != dim:
-        refuse(
+        raise_invalid(
             "att_embedding_size * att_head_num",
             f"the sum of the candidate's embedding_dim, {dim}",
             att_embedding_size * att_head_num,

@@ -9,13 +9,13 @@ import keras
 from keras import ops
 
 from kseq.checks import (
-    Words,
+    Unquoted,
     check_instance,
     check_items,
     check_nonnegative,
     check_positive_ints,
     check_rate,
-    refuse,
+    raise_invalid,
 )
 from kseq.feature_column import (
     COLUMNS,
@@ -72,7 +72,7 @@ class Features:
         expected = f"a list of SparseFeats' names, {known}"
         names = check_items(argument, names, str, expected)
         if not names or not {*names} <= {*known}:
-            refuse(argument, expected, list(names))
+            raise_invalid(argument, expected, list(names))
         self.candidate = [c for c in self.sparse if c.name in names]
         _check_once(self.candidate, "SparseFeat", names)
         self._over_time: list[VarLenSparseFeat] = []
@@ -123,7 +123,7 @@ class Features:
         self._over_time += found
         known = {c.name: c.maxlen for c in self._over_time if c.maxlen}
         if len({*known.values()}) > 1:
-            refuse("maxlen", "one for all histories or sessions", known)
+            raise_invalid("maxlen", "one for all histories or sessions", known)
         tables = {prefix + c.name: c.embedding_name for c in self.candidate}
         apart = [c.name for c in found if c.embedding_name != tables[c.name]]
         if apart:
@@ -140,7 +140,7 @@ class Features:
         """Refuse columns that attention cannot compare with the candidate."""
         sides = found, self.candidate
         if len({sum(c.embedding_dim for c in side) for side in sides}) > 1:
-            refuse(
+            raise_invalid(
                 "embedding_dim",
                 "the candidate's width in all, which attention compares with "
                 "(embedding_name shares a table)",
@@ -166,7 +166,7 @@ class Features:
         if not names and "seq_length" in self._inputs:
             names = {"seq_length"}
         if len(names) != 1:
-            refuse(
+            raise_invalid(
                 "length_name",
                 f"one input of lengths for {[c.name for c in history]}, as by "
                 "`VarLenSparseFeat(..., length_name='seq_length')`",
@@ -228,7 +228,9 @@ class Features:
         expected = "a tensor (batch, numbers)"
         check_instance(argument, y, keras.KerasTensor, expected)
         if len(y.shape) != 2 or y.shape[0] is not None:
-            refuse(argument, expected, Words(f"shape {tuple(y.shape)}"))
+            raise_invalid(
+                argument, expected, Unquoted(f"shape {tuple(y.shape)}")
+            )
         if y is x:
             # No layer; Keras 3.12 refuses the model that this would be.
             return x
@@ -236,14 +238,14 @@ class Features:
             layers = keras.Model(x, y).layers
         except ValueError as error:
             # Two layers of one name, the input's too; or it is not connected.
-            refuse(
+            raise_invalid(
                 argument,
                 "what its input gives, by layers of different names",
-                Words(error),
+                Unquoted(error),
             )
         for layer in layers:
             if taken.setdefault(layer.name, layer) is not layer:
-                refuse(
+                raise_invalid(
                     argument,
                     "layers whose names the model does not have, such as "
                     f"`Dense(..., name='{column.name}_dense')`",
@@ -256,7 +258,7 @@ class Features:
         name, owner = self._owners[key]
         for field in ("vocabulary_size", "embedding_dim"):
             if getattr(column, field) != getattr(owner, field):
-                refuse(
+                raise_invalid(
                     field,
                     f"one for all columns of embedding_name {key!r}",
                     {c.name: getattr(c, field) for c in (column, owner)},
@@ -360,10 +362,10 @@ def _check_once(columns: list[Any], kind: str, names: Sequence[str]) -> None:
         ("more than one for", [n for n in counts if counts[n] > 1]),
     ):
         if wrong:
-            refuse(
+            raise_invalid(
                 "dnn_feature_columns",
                 f"one {kind} for each of {list(names)}",
-                Words(f"{said} {sorted({*wrong})}"),
+                Unquoted(f"{said} {sorted({*wrong})}"),
             )
 
 
@@ -376,9 +378,11 @@ def _refuse_words(column: Any, zero_is_padding: bool) -> None:
         "and give dtype 'int32' (\"Hashed ids\" in docs/deepctr.md)"
     )
     if column.use_hash:
-        refuse(f"use_hash of {column.name!r}", f"False, {hash_before}", True)
+        raise_invalid(
+            f"use_hash of {column.name!r}", f"False, {hash_before}", True
+        )
     if column.vocabulary_path is not None:
-        refuse(
+        raise_invalid(
             f"vocabulary_path of {column.name!r}",
             f"None, {why}: look ids up before the model, with DeepCTR's file "
             "of lines 'id,word': "
@@ -388,6 +392,6 @@ def _refuse_words(column: Any, zero_is_padding: bool) -> None:
             column.vocabulary_path,
         )
     if column.dtype == "string":
-        refuse(
+        raise_invalid(
             f"dtype of {column.name!r}", f"a number's, {hash_before}", "string"
         )

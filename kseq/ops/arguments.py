@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kseq.checks import Words, check_rank, refuse
+from kseq.checks import Unquoted, check_rank, raise_invalid
 from kseq.ops.dtypes import LOWEST, dtype_of
 from kseq.types import Shape, Tensor
 
@@ -54,7 +54,7 @@ def to_lengths(name: str, x: Any) -> Tensor:
     if not isinstance(x, np.ndarray):
         _of_dtypes(name, x, NUMBERS, expected)
     elif x.dtype.name not in NUMBERS:
-        refuse(name, expected, Words(f"dtype {x.dtype}"))
+        raise_invalid(name, expected, Unquoted(f"dtype {x.dtype}"))
     return ops.convert_to_tensor(x, "float32")
 
 
@@ -73,19 +73,21 @@ def _of_dtypes(name: str, x: Any, dtypes: Axes, expected: str) -> Tensor:
     if isinstance(x, np.ndarray) or not ops.is_tensor(x):
         x = _converted(name, x, expected)
     if dtype_of(x) not in dtypes:
-        refuse(name, expected, Words(f"dtype {dtype_of(x)}"))
+        raise_invalid(name, expected, Unquoted(f"dtype {dtype_of(x)}"))
     return x
 
 
 def _converted(name: str, x: Any, expected: str) -> Tensor:
     if isinstance(x, keras.KerasTensor):
         # Some backends would take it, and others fail.
-        refuse(name, f"{expected}, of a symbolic one in a layer's `call`", x)
+        raise_invalid(
+            name, f"{expected}, of a symbolic one in a layer's `call`", x
+        )
     try:
         x = ops.convert_to_tensor(x)
         dtype_of(x)
     except Exception:  # each backend has errors of its own
-        refuse(name, expected, x)
+        raise_invalid(name, expected, x)
     return x
 
 
@@ -106,7 +108,9 @@ def check_axes(name: str, shape: Shape, axes: Axes, sizes: Sizes) -> None:
             sizes[axis] = size
         elif size is not None and size != known:
             told = ", ".join(axes)
-            refuse(name, f"shape ({told}) with {axis} = {known}", tuple(shape))
+            raise_invalid(
+                name, f"shape ({told}) with {axis} = {known}", tuple(shape)
+            )
 
 
 def check_spreads(name: str, shape: Shape, to: Shape) -> None:
@@ -116,12 +120,14 @@ def check_spreads(name: str, shape: Shape, to: Shape) -> None:
         for size, wanted in zip(shape[::-1], to[::-1], strict=False)
     )
     if not fits:
-        refuse(name, f"a shape that spreads to {tuple(to)}", tuple(shape))
+        raise_invalid(
+            name, f"a shape that spreads to {tuple(to)}", tuple(shape)
+        )
 
 
 def check_function(name: str, value: Any) -> None:
     if value is not None and not callable(value):
-        refuse(name, "a function or None", value)
+        raise_invalid(name, "a function or None", value)
 
 
 def to_floats_each(
@@ -129,7 +135,7 @@ def to_floats_each(
 ) -> tuple[Tensor, ...]:
     """Several tensors of floats, each of its axes."""
     if not isinstance(values, (list, tuple)) or len(values) != len(axes):
-        refuse(name, f"a tuple of {len(axes)} tensors", values)
+        raise_invalid(name, f"a tuple of {len(axes)} tensors", values)
     return tuple(
         to_floats(f"{name}[{i}]", x, axes[i], sizes)
         for i, x in enumerate(values)

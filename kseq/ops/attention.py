@@ -6,7 +6,7 @@ from kseq.checks import (
     check_bool,
     check_one_of,
     is_shape,
-    refuse,
+    raise_invalid,
 )
 from kseq.ops.arguments import (
     Sizes,
@@ -42,7 +42,7 @@ def din_form(keys_shape: Shape) -> str:
     ('fold', 'split')
     """
     if not is_shape(keys_shape) or len(keys_shape) != 3:
-        refuse("keys_shape", "a shape (batch, steps, dim)", keys_shape)
+        raise_invalid("keys_shape", "a shape (batch, steps, dim)", keys_shape)
     return faster_form(*keys_shape[1:])
 
 

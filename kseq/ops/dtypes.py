@@ -2,7 +2,7 @@
 
 import keras
 
-from kseq.checks import refuse
+from kseq.checks import raise_invalid
 from kseq.types import Tensor
 
 HALF_DTYPES = ("float16", "bfloat16")
@@ -36,5 +36,5 @@ def dtype_of(x: Tensor) -> str:
     'float16'
     """
     if not hasattr(x, "dtype"):
-        refuse("x", "a tensor", x)
+        raise_invalid("x", "a tensor", x)
     return keras.backend.standardize_dtype(x.dtype)

@@ -10,10 +10,10 @@ from keras import ops
 
 from kseq.checks import (
     check_axis,
-    check_least_rank,
+    check_min_rank,
     check_rank,
     check_same_dim,
-    refuse,
+    raise_invalid,
 )
 from kseq.ops.arguments import (
     check_spreads,
@@ -53,11 +53,13 @@ def lengths_to_mask(lengths: Tensor, x: Tensor) -> Tensor:
     [[True, True, True, False], [False, False, False, False]]
     """
     lengths, x = to_lengths("lengths", lengths), to_tensor("x", x)
-    check_least_rank("x", x.shape, 2)
+    check_min_rank("x", x.shape, 2)
     check_rank("lengths", lengths.shape, (1, 2))
     check_same_dim(0, lengths=lengths.shape, sequence=x.shape)
     if tuple(lengths.shape[1:]) not in ((), (1,), (None,)):
-        refuse("lengths", "shape (batch,) or (batch, 1)", tuple(lengths.shape))
+        raise_invalid(
+            "lengths", "shape (batch,) or (batch, 1)", tuple(lengths.shape)
+        )
     return step_numbers(x) <= ops.reshape(lengths, (-1, 1))
 
 
@@ -90,7 +92,7 @@ def resolve_mask(
     [[True, False, True], [True, False, False]]
     """
     x = to_tensor("x", x)
-    check_least_rank("x", x.shape, 2)
+    check_min_rank("x", x.shape, 2)
     valid = None
     if mask is not None:
         valid = to_valid(mask, x, "mask", "sequence")
@@ -197,7 +199,7 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
     """
     scores, valid = to_floats("scores", scores), to_bools("valid", valid)
-    check_least_rank("scores", scores.shape, 1)
+    check_min_rank("scores", scores.shape, 1)
     check_spreads("valid", valid.shape, scores.shape)
     axis = check_axis("axis", axis, len(scores.shape), first=0)
     if 0 in scores.shape:  # no backend has a largest of nothing

@@ -9,7 +9,7 @@ from kseq.checks import (
     check_bool,
     check_one_of,
     check_positive_int,
-    refuse,
+    raise_invalid,
 )
 from kseq.ops.arguments import (
     Sizes,
@@ -123,7 +123,9 @@ def multi_head_attention(
         check_positive_int("max_steps", max_steps)
     needed = WEIGHTS.get(attention_type, 0)
     if not isinstance(weights, (list, tuple)) or len(weights) != needed:
-        refuse("weights", f"{needed} of them for {attention_type!r}", weights)
+        raise_invalid(
+            "weights", f"{needed} of them for {attention_type!r}", weights
+        )
     weights = to_floats_each("weights", weights, [("dim",)] * needed, sizes)
     valid = to_bools("valid", valid)
     check_axes("valid", valid.shape, ("batch", "steps"), sizes)

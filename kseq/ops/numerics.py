@@ -14,9 +14,9 @@ from keras import ops
 from kseq.checks import (
     check_axis,
     check_items,
-    check_least_rank,
+    check_min_rank,
     check_nonnegative,
-    refuse,
+    raise_invalid,
 )
 from kseq.ops.arguments import (
     Sizes,
@@ -105,7 +105,7 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     [[[21.5]]]
     """
     x = to_floats("x", x)
-    check_least_rank("x", x.shape, 1)
+    check_min_rank("x", x.shape, 1)
     sizes: Sizes = {"dim": x.shape[-1]}
     kernel = to_floats("kernel", kernel, ("dim", "units"), sizes)
     flat = ops.reshape(x, (-1, x.shape[-1]))
@@ -185,7 +185,7 @@ def moments(
         for axis in check_items("axes", axes, object, "a sequence of axes")
     ]
     if len({*axes}) < len(axes):
-        refuse("axes", "axes that differ", axes)
+        raise_invalid("axes", "axes that differ", axes)
     if valid is not None:
         valid = to_bools("valid", valid)
         check_spreads("valid", valid.shape, x.shape)
@@ -275,7 +275,7 @@ def layer_normalize(
     [-1.0, 1.0]
     """
     x = to_floats("x", x)
-    check_least_rank("x", x.shape, 1)
+    check_min_rank("x", x.shape, 1)
     check_nonnegative("epsilon", epsilon)
     gamma, beta = to_floats("gamma", gamma), to_floats("beta", beta)
     for name, weight in (("gamma", gamma), ("beta", beta)):
@@ -315,7 +315,7 @@ def l2_normalize(x: Tensor) -> Tensor:
     [0.6, 0.8]
     """
     x = to_floats("x", x)
-    check_least_rank("x", x.shape, 1)
+    check_min_rank("x", x.shape, 1)
     wide = upcast(x)
     wide = wide / _size(wide)
     squares = ops.sum(wide * wide, axis=-1, keepdims=True)

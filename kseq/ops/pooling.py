@@ -7,10 +7,10 @@ from keras import ops
 from kseq.checks import (
     check_axis,
     check_bool,
-    check_least_rank,
+    check_min_rank,
     check_positive_int,
     check_rank,
-    refuse,
+    raise_invalid,
 )
 from kseq.ops.arguments import to_floats
 from kseq.ops.backends import fill_steps
@@ -193,13 +193,13 @@ def k_max(
     [[[3.0], [2.0]]]
     """
     x = to_floats("x", x)
-    check_least_rank("x", x.shape, 2)
+    check_min_rank("x", x.shape, 2)
     rank = len(x.shape)
     axis = check_axis("axis", axis, rank)
     k = check_positive_int("k", k)
     size = x.shape[axis]
     if size is not None and k > size:
-        refuse("k", f"at most the size {size} of axis {axis}", k)
+        raise_invalid("k", f"at most the size {size} of axis {axis}", k)
     along_steps = valid is not None and axis == 1
     if valid is not None:
         valid = expand_mask(to_valid(valid, x), rank)

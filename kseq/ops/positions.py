@@ -7,11 +7,11 @@ from keras import ops
 
 from kseq.checks import (
     check_int,
-    check_least_rank,
+    check_max_steps,
+    check_min_rank,
     check_positive_int,
     check_rank,
-    check_steps,
-    refuse,
+    raise_invalid,
 )
 from kseq.ops.arguments import to_floats, to_tensor
 from kseq.types import Tensor
@@ -42,7 +42,7 @@ def sinusoid(steps: int, dim: int) -> Any:
     [[0.0, 1.0, 0.0], [0.8415, 0.5403, 0.0022]]
     """
     if check_int("steps", steps) < 0:
-        refuse("steps", "an integer of at least 0", steps)
+        raise_invalid("steps", "an integer of at least 0", steps)
     dim = check_positive_int("dim", dim)
     return _table(steps, dim)
 
@@ -107,9 +107,9 @@ def first_rows(table: Tensor, x: Tensor) -> Tensor:
     (2, 3)
     """
     table, x = to_tensor("table", table), to_tensor("x", x)
-    check_least_rank("table", table.shape, 1)
-    check_least_rank("x", x.shape, 2)
-    check_steps(x.shape[1], table.shape[0])
+    check_min_rank("table", table.shape, 1)
+    check_min_rank("x", x.shape, 2)
+    check_max_steps(x.shape[1], table.shape[0])
     steps = ops.shape(x)[1]
     sizes = (steps, *table.shape[1:])
     if x.shape[1] is None:

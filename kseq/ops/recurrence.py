@@ -5,7 +5,12 @@ Past the end of a sequence the state is carried and the output is 0.
 
 from keras import ops
 
-from kseq.checks import check_bool, check_known_dim, check_one_of, refuse
+from kseq.checks import (
+    check_bool,
+    check_known_dim,
+    check_one_of,
+    raise_invalid,
+)
 from kseq.ops.arguments import Sizes, to_floats, to_floats_each
 from kseq.ops.backends import (
     fused_lstm,
@@ -97,7 +102,7 @@ def gru(
         sizes,
     )
     if sizes["dim + units"] != dim + units:
-        refuse(
+        raise_invalid(
             "gates and candidate",
             f"kernels of {dim} + {units} rows, for x and the state",
             sizes["dim + units"],
@@ -111,7 +116,7 @@ def gru(
     shift, slope = counts, -counts
     if gru_type in ("AGRU", "AUGRU"):
         if scores is None:
-            refuse("scores", f"(batch, steps), for {gru_type}", None)
+            raise_invalid("scores", f"(batch, steps), for {gru_type}", None)
         scores = to_floats("scores", scores, ("batch", "steps"), sizes)
         scores = ops.cast(zero_padding(scores, valid), x.dtype)
         scores = ops.expand_dims(scores, -1)
@@ -202,7 +207,7 @@ def lstm(
     recurrent_kernel = to_floats("recurrent_kernel", recurrent_kernel)
     units = (*recurrent_kernel.shape, None)[0]
     if tuple(recurrent_kernel.shape) != (units, 4 * (units or 0)):
-        refuse(
+        raise_invalid(
             "recurrent_kernel",
             "shape (units, 4 * units)",
             tuple(recurrent_kernel.shape),

@@ -68,7 +68,7 @@ RAISES = """
 from kseq.agreement import case
 import numpy as np
 
-def refuse(x):
+def raise_invalid(x):
     raise RuntimeError("not here")
 
 @case(kinds=("forward",), dtypes=("float32",))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kseq.layers
-from kseq.checks import in_words
+from kseq.checks import describe_inputs
 from kseq.layers import (
     DNN,
     AttentionSequencePoolingLayer,
@@ -428,7 +428,7 @@ CALLS = [
     (
         "pooling",
         {"inputs": [X, LENGTHS, X]},
-        f"{POOLING}{in_words([X, LENGTHS, X])!r}",
+        f"{POOLING}{describe_inputs([X, LENGTHS, X])!r}",
     ),
     ("pooling", {"x": X[0]}, f"x: {RANK}3; received shape (5, 3)"),
     (
@@ -460,13 +460,13 @@ CALLS = [
         "weighted",
         {"inputs": X},
         "inputs: expected [x, lengths, weights], or [x, weights] with a mask; "
-        f"received {in_words(X)!r}",
+        f"received {describe_inputs(X)!r}",
     ),
     (
         "weighted",
         {"inputs": [X, LENGTHS, WEIGHTS, X]},
         "inputs: expected [x, lengths, weights], or [x, weights] with a mask; "
-        f"received {in_words([X, LENGTHS, WEIGHTS, X])!r}",
+        f"received {describe_inputs([X, LENGTHS, WEIGHTS, X])!r}",
     ),
     ("weighted", {"x": X[0]}, f"x: {RANK}3; received shape (5, 3)"),
     (
@@ -515,7 +515,7 @@ CALLS = [
         "attention",
         {"inputs": [QUERY]},
         "inputs: expected [query, keys, lengths], or [query, keys] with a mask;"
-        f" received {in_words([QUERY])!r}",
+        f" received {describe_inputs([QUERY])!r}",
     ),
     (
         "attention",
@@ -544,7 +544,7 @@ CALLS = [
         "attention, mask",
         {"mask": [MASK]},
         "mask: expected one for each input of ('query', 'keys'); received "
-        f"{in_words([MASK])!r}",
+        f"{describe_inputs([MASK])!r}",
     ),
     (
         "attention",
@@ -554,12 +554,12 @@ CALLS = [
     (
         "unit",
         {"inputs": X},
-        f"inputs: expected [query, keys]; received {in_words(X)!r}",
+        f"inputs: expected [query, keys]; received {describe_inputs(X)!r}",
     ),
     (
         "unit",
         {"inputs": [QUERY, X, X]},
-        f"inputs: expected [query, keys]; received {in_words([QUERY, X, X])!r}",
+        f"inputs: expected [query, keys]; received {describe_inputs([QUERY, X, X])!r}",
     ),
     (
         "unit",
@@ -571,7 +571,7 @@ CALLS = [
         "unit",
         {"mask": [MASK]},
         "mask: expected that of the keys, or [None, that]; received "
-        f"{in_words([MASK])!r}",
+        f"{describe_inputs([MASK])!r}",
     ),
     ("gru", {"x": X[0]}, f"x: {RANK}3; received shape (5, 3)"),
     (
@@ -626,11 +626,11 @@ CALLS = [
         "res_layers: expected at most 1, or units of the input's width 3; "
         "received '2 with units 2'",
     ),
-    ("transformer", {"inputs": X}, f"{QUERIES}{in_words(X)!r}"),
+    ("transformer", {"inputs": X}, f"{QUERIES}{describe_inputs(X)!r}"),
     (
         "transformer",
         {"inputs": [X, X, LENGTHS]},
-        f"{QUERIES}{in_words([X, X, LENGTHS])!r}",
+        f"{QUERIES}{describe_inputs([X, X, LENGTHS])!r}",
     ),
     (
         "transformer",
@@ -669,17 +669,17 @@ CALLS = [
     (
         "transformer, masks",
         {"mask": MASK},
-        f"mask: expected [query_mask, key_mask]; received {in_words(MASK)!r}",
+        f"mask: expected [query_mask, key_mask]; received {describe_inputs(MASK)!r}",
     ),
     (
         "bias",
         {"inputs": X},
-        f"inputs: expected 2 sessions; received {in_words(X)!r}",
+        f"inputs: expected 2 sessions; received {describe_inputs(X)!r}",
     ),
     (
         "bias",
         {"inputs": [X, X, X]},
-        f"inputs: expected 2 sessions; received {in_words([X, X, X])!r}",
+        f"inputs: expected 2 sessions; received {describe_inputs([X, X, X])!r}",
     ),
     ("bias", {"session 1": X[0]}, f"session 1: {RANK}3; received shape (5, 3)"),
     (
@@ -698,7 +698,7 @@ CALLS = [
         "auxiliary",
         {"inputs": [X, X]},
         "inputs: expected [states, clicks, negatives, lengths], or [states, "
-        f"clicks, negatives] with a mask; received {in_words([X, X])!r}",
+        f"clicks, negatives] with a mask; received {describe_inputs([X, X])!r}",
     ),
     (
         "auxiliary",
@@ -721,7 +721,7 @@ CALLS = [
         "positions",
         {"mask": [MASK]},
         "mask: expected bools, or integers 0 and 1; received "
-        f"{in_words([MASK])!r}",
+        f"{describe_inputs([MASK])!r}",
     ),
     (
         "positions",

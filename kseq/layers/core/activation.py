@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kseq.checks import Words, refuse
+from kseq.checks import Unquoted, raise_invalid
 from kseq.layers.core.dice import Dice
 from kseq.ops.numerics import tanh
 
@@ -50,8 +50,8 @@ def check_activation(name: str, activation: Any) -> Any:
     ) as error:
         if isinstance(activation, (dict, keras.layers.Layer)):
             # Keras has the reason, such as that code of a file is not run.
-            refuse(name, EXPECTED, Words(f"{activation!r} ({error})"))
-        refuse(name, EXPECTED, activation)
+            raise_invalid(name, EXPECTED, Unquoted(f"{activation!r} ({error})"))
+        raise_invalid(name, EXPECTED, activation)
     return kept
 
 

@@ -9,7 +9,7 @@ from kseq.checks import (
     check_epsilon,
     check_int,
     check_known_dim,
-    check_least_rank,
+    check_min_rank,
     check_rank,
     check_rate,
     check_width,
@@ -94,7 +94,7 @@ class BatchNormalization(CheckedLayer):
 
     def check_shapes(self, shapes: dict[str, Shape]) -> None:
         shape = shapes["inputs"]
-        check_least_rank("inputs", shape, 2)
+        check_min_rank("inputs", shape, 2)
         if self.built:
             check_rank("inputs", shape, (len(self._broadcast),))
         axis = check_axis("axis", self.axis, len(shape))

@@ -8,7 +8,7 @@ from kseq.checks import (
     check_epsilon,
     check_int,
     check_known_dim,
-    check_least_rank,
+    check_min_rank,
 )
 from kseq.layers.checked_layer import CheckedLayer
 from kseq.layers.core.batch_normalization import BatchNormalization
@@ -74,7 +74,7 @@ class Dice(CheckedLayer):
         self.supports_masking = True
 
     def check_shapes(self, shapes: dict[str, Shape]) -> None:
-        check_least_rank("inputs", shapes["inputs"], 2)
+        check_min_rank("inputs", shapes["inputs"], 2)
         check_axis("axis", self.axis, len(shapes["inputs"]))
         self.check_width("inputs", shapes["inputs"])
         if self.built:

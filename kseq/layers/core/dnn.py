@@ -6,7 +6,7 @@ from keras import ops
 from kseq.checks import (
     check_bool,
     check_known_dim,
-    check_least_rank,
+    check_min_rank,
     check_nonnegative,
     check_positive_ints,
     check_rate,
@@ -100,7 +100,7 @@ class DNN(CheckedLayer):
         self.supports_masking = True
 
     def check_shapes(self, shapes: dict[str, Shape]) -> None:
-        check_least_rank("inputs", shapes["inputs"], 2)
+        check_min_rank("inputs", shapes["inputs"], 2)
         if self.hidden_units:
             self.check_width("inputs", shapes["inputs"])
 

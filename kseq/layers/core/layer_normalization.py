@@ -5,7 +5,7 @@ from keras import ops
 
 from kseq.checks import (
     check_known_dim,
-    check_least_rank,
+    check_min_rank,
     check_nonnegative,
 )
 from kseq.layers.checked_layer import CheckedLayer
@@ -57,7 +57,7 @@ class LayerNormalization(CheckedLayer):
         self.supports_masking = True
 
     def check_shapes(self, shapes: dict[str, Shape]) -> None:
-        check_least_rank("inputs", shapes["inputs"], 1)
+        check_min_rank("inputs", shapes["inputs"], 1)
         self.check_width("inputs", shapes["inputs"])
 
     def build(self, input_shape: Shape) -> None:

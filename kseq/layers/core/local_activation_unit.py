@@ -8,9 +8,9 @@ from kseq.checks import (
     check_known_dim,
     check_rank,
     check_same_dim,
-    in_words,
+    describe_inputs,
     is_shape,
-    refuse,
+    raise_invalid,
 )
 from kseq.layers.checked_layer import CheckedLayer, check_fits
 from kseq.layers.core.activation import serialize_activation
@@ -194,13 +194,17 @@ class LocalActivationUnit(CheckedLayer):
         if not isinstance(mask, (list, tuple)):
             return mask
         if len(mask) != 2:
-            refuse("mask", "that of the keys, or [None, that]", in_words(mask))
+            raise_invalid(
+                "mask",
+                "that of the keys, or [None, that]",
+                describe_inputs(mask),
+            )
         return mask[1]
 
     def _pair(self, inputs: Any) -> tuple[Any, Any]:
         ok = isinstance(inputs, (list, tuple)) and not is_shape(inputs)
         if not ok or len(inputs) != 2:
-            refuse("inputs", "[query, keys]", in_words(inputs))
+            raise_invalid("inputs", "[query, keys]", describe_inputs(inputs))
         return inputs[0], inputs[1]
 
     def shape_of_output(self, input_shape: list[Shape]) -> Shape:

@@ -5,14 +5,14 @@ from keras import ops
 
 from kseq.checks import (
     check_known_dim,
+    check_max_steps,
     check_positive_int,
     check_rank,
     check_same_dim,
-    check_steps,
-    check_table_length,
-    in_words,
+    describe_inputs,
     is_shape,
-    refuse,
+    raise_invalid,
+    resolve_table_length,
 )
 from kseq.layers.checked_layer import CheckedLayer
 from kseq.layers.seeds import check_seed, nth_seed
@@ -88,8 +88,10 @@ class BiasEncoding(CheckedLayer):
         alone = not isinstance(inputs, (list, tuple)) or is_shape(inputs)
         found = [inputs] if alone else list(inputs)
         if inputs is None or len(found) != self.sess_max_count:
-            refuse(
-                "inputs", f"{self.sess_max_count} sessions", in_words(inputs)
+            raise_invalid(
+                "inputs",
+                f"{self.sess_max_count} sessions",
+                describe_inputs(inputs),
             )
         return found
 
@@ -102,7 +104,7 @@ class BiasEncoding(CheckedLayer):
             check_rank(name, shape, (3,))
             self.check_width(name, shape)
             if self.built:
-                check_steps(shape[1], self.seq_bias_embedding.shape[1])
+                check_max_steps(shape[1], self.seq_bias_embedding.shape[1])
         check_same_dim(0, **shapes)
         check_same_dim(-1, **shapes)
 
@@ -110,9 +112,9 @@ class BiasEncoding(CheckedLayer):
         super().build(input_shape)
         shapes = self.sessions(input_shape)
         dim = check_known_dim("sessions", shapes[0], -1)
-        steps = check_table_length(self.max_steps, *(s[1] for s in shapes))
+        steps = resolve_table_length(self.max_steps, *(s[1] for s in shapes))
         for shape in shapes:
-            check_steps(shape[1], steps)
+            check_max_steps(shape[1], steps)
         self.sess_bias_embedding = self._table(
             "sess_bias_embedding", (self.sess_max_count, 1, 1), 0
         )

@@ -10,7 +10,7 @@ from kseq.checks import (
     check_positive_int,
     check_rank,
     check_rate,
-    refuse,
+    raise_invalid,
 )
 from kseq.layers.seeds import check_seed, nth_seed
 from kseq.layers.sequence_layer import SequenceLayer
@@ -97,7 +97,7 @@ class BiLSTM(SequenceLayer):
         layers = check_positive_int("layers", layers)
         res_layers = check_int("res_layers", res_layers)
         if not 0 <= res_layers <= layers:
-            refuse("res_layers", f"0 to layers ({layers})", res_layers)
+            raise_invalid("res_layers", f"0 to layers ({layers})", res_layers)
         dropout_rate = check_rate("dropout_rate", dropout_rate)
         merge_mode = check_one_of("merge_mode", merge_mode, MERGE_MODES)
         seed = check_seed(seed)
@@ -115,7 +115,7 @@ class BiLSTM(SequenceLayer):
         dim = check_known_dim("x", x, -1)
         self.check_width("x", x)
         if self.res_layers == self.layers and dim != self.units:
-            refuse(
+            raise_invalid(
                 "res_layers",
                 f"at most {self.layers - 1}, or units of the input's width "
                 f"{dim}",

@@ -4,14 +4,14 @@ import keras
 from keras import ops
 
 from kseq.checks import (
-    Words,
+    Unquoted,
     check_bool,
     check_known_dim,
     check_one_of,
     check_positive_int,
     check_rank,
     check_same_dim,
-    refuse,
+    raise_invalid,
 )
 from kseq.layers.checked_layer import check_numbers
 from kseq.layers.sequence_layer import SequenceLayer
@@ -120,17 +120,17 @@ class DynamicGRU(SequenceLayer):
         self.check_width("x", x)
         for shape in scores:
             if len(shape) not in (2, 3):  # perhaps the lengths
-                refuse(
+                raise_invalid(
                     "scores",
                     "a tensor of rank 2 or 3, the last of [x, lengths, scores]",
-                    Words(f"shape {tuple(shape)}"),
+                    Unquoted(f"shape {tuple(shape)}"),
                 )
             check_same_dim(0, x=x, scores=shape)
             # The axis of steps is what is left without that of 1.
             axes = [n for n in shape[1:] if n != 1] or [1]
             known = None not in (*axes, x[1])
             if len(axes) > 1 or (known and axes != [x[1]]):
-                refuse(
+                raise_invalid(
                     "scores",
                     "shape (batch, steps, 1), (batch, 1, steps) or "
                     f"(batch, steps) for x of shape {tuple(x)}",

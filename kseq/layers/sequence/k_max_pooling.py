@@ -5,9 +5,9 @@ import keras
 from kseq.checks import (
     check_axis,
     check_int,
-    check_least_rank,
+    check_min_rank,
     check_positive_int,
-    refuse,
+    raise_invalid,
 )
 from kseq.layers.sequence_layer import SequenceLayer
 from kseq.ops.pooling import k_max
@@ -66,11 +66,13 @@ class KMaxPooling(SequenceLayer):
 
     def check_features(self, shapes: list[Shape]) -> None:
         (x,) = shapes
-        check_least_rank("x", x, 2)
+        check_min_rank("x", x, 2)
         axis = check_axis("axis", self.axis, len(x))
         size = x[axis]
         if size is not None and self.k > size:
-            refuse("k", f"at most the size {size} of axis {axis}", self.k)
+            raise_invalid(
+                "k", f"at most the size {size} of axis {axis}", self.k
+            )
 
     def check_steps_told(self, inputs: Any, mask: Any) -> None:
         """Without lengths and mask every step counts, as in DeepCTR."""

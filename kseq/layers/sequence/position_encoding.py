@@ -6,10 +6,10 @@ from keras import ops
 from kseq.checks import (
     check_bool,
     check_known_dim,
+    check_max_steps,
     check_positive_int,
     check_rank,
-    check_steps,
-    check_table_length,
+    resolve_table_length,
 )
 from kseq.layers.checked_layer import CheckedLayer
 from kseq.ops.positions import first_rows, sinusoid, sinusoid_like
@@ -89,14 +89,14 @@ class PositionEncoding(CheckedLayer):
         check_rank("inputs", shape, (3,))
         self.check_width("inputs", shape)
         if self.built and self.pos_embedding_trainable:
-            check_steps(shape[1], self.lookup_table.shape[0])
+            check_max_steps(shape[1], self.lookup_table.shape[0])
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         dim = check_known_dim("inputs", input_shape, -1)
-        steps = check_table_length(self.max_steps, input_shape[1])
+        steps = resolve_table_length(self.max_steps, input_shape[1])
         if self.pos_embedding_trainable:
-            check_steps(input_shape[1], steps)
+            check_max_steps(input_shape[1], steps)
         table = sinusoid(steps, dim)
         if self.zero_pad:
             table[0] = 0.0

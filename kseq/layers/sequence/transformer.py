@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from kseq.checks import (
-    Words,
+    Unquoted,
     check_bool,
     check_known_dim,
     check_one_of,
@@ -15,9 +15,9 @@ from kseq.checks import (
     check_rank,
     check_rate,
     check_same_dim,
-    in_words,
+    describe_inputs,
     is_shape,
-    refuse,
+    raise_invalid,
 )
 from kseq.layers.checked_layer import (
     check_fits,
@@ -175,11 +175,11 @@ class Transformer(MaskedLayer):
     def named(self, inputs: Any) -> dict[str, Any]:
         ok = isinstance(inputs, (list, tuple)) and not is_shape(inputs)
         if not ok or len(inputs) not in (2, 4):
-            refuse(
+            raise_invalid(
                 "inputs",
                 "[queries, keys, query_lengths, key_lengths], or "
                 "[queries, keys] with masks",
-                in_words(inputs),
+                describe_inputs(inputs),
             )
         return dict(zip(INPUTS, inputs, strict=False))
 
@@ -219,18 +219,20 @@ class Transformer(MaskedLayer):
     def check_steps_told(self, inputs: Any, mask: Any) -> None:
         """Refuse a call with neither lengths nor a mask of the keys."""
         if self.split(inputs)[3] is None and self._masks(mask)[1] is None:
-            refuse(
+            raise_invalid(
                 self.name,
                 "lengths among the inputs, or a mask of keys (mask=[..., ...], "
                 "or from Embedding(mask_zero=True) or Masking)",
-                Words("neither"),
+                Unquoted("neither"),
             )
 
     def _masks(self, mask: Any) -> tuple[Any, Any]:
         if mask is None:
             return None, None
         if not isinstance(mask, (list, tuple)) or len(mask) not in (2, 4):
-            refuse("mask", "[query_mask, key_mask]", in_words(mask))
+            raise_invalid(
+                "mask", "[query_mask, key_mask]", describe_inputs(mask)
+            )
         return mask[0], mask[1]
 
     def build(self, input_shape: Any) -> None:
@@ -275,10 +277,10 @@ class Transformer(MaskedLayer):
         check_same_dim(-1, queries=queries, keys=keys)
         dim = check_known_dim("queries", queries, -1)
         if self.att_embedding_size * self.head_num != dim:
-            refuse(
+            raise_invalid(
                 "att_embedding_size * head_num",
                 f"the width of the inputs, {dim}",
-                Words(f"{self.att_embedding_size} * {self.head_num}"),
+                Unquoted(f"{self.att_embedding_size} * {self.head_num}"),
             )
 
     def _weight(

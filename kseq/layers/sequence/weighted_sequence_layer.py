@@ -3,7 +3,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from kseq.checks import check_bool, check_rank, check_same_dim, refuse
+from kseq.checks import (
+    check_bool,
+    check_rank,
+    check_same_dim,
+    raise_invalid,
+)
 from kseq.layers.sequence_layer import SequenceLayer
 from kseq.ops.masks import zero_padding
 from kseq.ops.pooling import step_weights
@@ -78,7 +83,7 @@ class WeightedSequenceLayer(SequenceLayer):
         check_rank("x", x, (3,))
         check_rank("weights", weights, (2, 3))
         if len(weights) == 3 and weights[-1] != 1:
-            refuse(
+            raise_invalid(
                 "weights", "shape (batch, steps) or (batch, steps, 1)", weights
             )
         check_same_dim(0, x=x, weights=weights)
