@@ -1,14 +1,18 @@
-"""Names for what passes through kseq, without importing any backend."""
+"""Type aliases, which import no backend."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-# Keras has no common base class for its backends' tensors, and importing one
-# to name it here would bring that backend in: so a tensor is Any.
+# The backends' tensors have no common base class, and naming one would import
+# its backend: so a tensor is Any.
 Tensor: TypeAlias = Any
 Tensors: TypeAlias = tuple[Tensor, ...]
 
-# A dimension is None where it is not known before the data are seen.
+# A size is None where it is unknown.
 Shape: TypeAlias = tuple[int | None, ...]
 
-Activation: TypeAlias = Callable[[Tensor], Tensor]
+# A name, a function, a Keras layer, its class, or its saved config.
+ActivationLike: TypeAlias = str | Callable[..., Any] | dict[str, Any]
+# An object of Keras, its name, or its saved config.
+InitializerLike: TypeAlias = str | Callable[..., Any] | dict[str, Any]
+RegularizerLike: TypeAlias = str | Callable[..., Any] | dict[str, Any]

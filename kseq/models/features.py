@@ -27,7 +27,7 @@ from kseq.feature_column import (
 )
 from kseq.layers.core import DNN, PredictionLayer
 from kseq.layers.core.activation import check_activation
-from kseq.layers.seeds import check_seed
+from kseq.layers.base import check_seed
 from kseq.layers.sequence import SequencePoolingLayer, WeightedSequenceLayer
 from kseq.models.click_model import ClickModel
 from kseq.types import Tensor

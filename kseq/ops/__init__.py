@@ -1,13 +1,13 @@
-"""Pure functions on `keras.ops`, for layers of one's own.
+"""Functions of tensors that the layers are built from, for your own layers.
 
-They take and give tensors, know nothing of layers, and run on every backend.
+They run on every backend, take symbolic tensors as `keras.ops` do, and know
+nothing of layers.
 """
 
 from kseq.ops.attention import attention_pool as attention_pool
 from kseq.ops.attention import attention_weights as attention_weights
-from kseq.ops.attention import din_form as din_form
 from kseq.ops.attention import din_hidden as din_hidden
-from kseq.ops.dtypes import dtype_of as dtype_of
+from kseq.ops.backends import plain_forms as plain_forms
 from kseq.ops.masks import lengths_to_mask as lengths_to_mask
 from kseq.ops.masks import masked_softmax as masked_softmax
 from kseq.ops.masks import resolve_mask as resolve_mask
@@ -16,16 +16,12 @@ from kseq.ops.multi_head import multi_head_attention as multi_head_attention
 from kseq.ops.numerics import l2_normalize as l2_normalize
 from kseq.ops.numerics import layer_normalize as layer_normalize
 from kseq.ops.numerics import linear as linear
-from kseq.ops.numerics import moments as moments
 from kseq.ops.numerics import tanh as tanh
-from kseq.ops.numerics import upcast as upcast
 from kseq.ops.pooling import k_max as k_max
 from kseq.ops.pooling import masked_max as masked_max
 from kseq.ops.pooling import masked_mean as masked_mean
 from kseq.ops.pooling import masked_sum as masked_sum
 from kseq.ops.pooling import step_weights as step_weights
-from kseq.ops.positions import first_rows as first_rows
 from kseq.ops.positions import sinusoid as sinusoid
-from kseq.ops.positions import sinusoid_like as sinusoid_like
 from kseq.ops.recurrence import gru as gru
 from kseq.ops.recurrence import lstm as lstm

@@ -1,4 +1,6 @@
-"""The dtypes of numbers, by their names."""
+"""Names of dtypes."""
+
+from typing import Any
 
 import keras
 
@@ -7,8 +9,8 @@ from kseq.types import Tensor
 
 HALF_DTYPES = ("float16", "bfloat16")
 
-# The least finite number of each float dtype, to fill what a softmax must not
-# see. Not -inf: -inf - -inf is NaN.
+# The lowest finite number of each float dtype, for entries that a softmax must
+# ignore. Not -inf, since -inf - -inf is NaN.
 LOWEST = {
     "float16": -65504.0,
     "bfloat16": -3.3895313892515355e38,
@@ -16,18 +18,20 @@ LOWEST = {
     "float64": -1.7976931348623157e308,
 }
 
+_NAMES: dict[Any, str] = {}
+
 
 def dtype_of(x: Tensor) -> str:
-    """The name of a tensor's dtype: ``x.dtype`` is of another type everywhere.
+    """The name of a tensor's dtype, on every backend.
 
     Args:
-        x: any tensor.
+        x: a tensor.
 
     Returns:
-        Such as "float32".
+        A name such as "float32".
 
     Raises:
-        ValueError: `x` has no dtype, or one that no backend has.
+        ValueError: `x` has no dtype, or one that no backend knows.
 
     Example:
 
@@ -37,4 +41,7 @@ def dtype_of(x: Tensor) -> str:
     """
     if not hasattr(x, "dtype"):
         raise_invalid("x", "a tensor", x)
-    return keras.backend.standardize_dtype(x.dtype)
+    name = _NAMES.get(x.dtype)
+    if name is None:
+        name = _NAMES[x.dtype] = keras.backend.standardize_dtype(x.dtype)
+    return name

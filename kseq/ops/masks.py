@@ -1,48 +1,38 @@
-"""Which steps of a padded sequence count, and what to do with the others.
+"""Masks of padded sequences.
 
-A mask is a bool tensor `(batch, steps)`, True where a step counts. Padding is
-kept out by a select, never by a product: 0 times NaN is NaN.
+A mask is a bool tensor `(batch, steps)`, True where a step is valid. Padding is
+removed by a select and never by a product, since 0 times NaN is NaN.
 """
 
 import math
 
 from keras import ops
 
-from kseq.checks import (
-    check_axis,
-    check_min_rank,
-    check_rank,
-    check_same_dim,
-    raise_invalid,
-)
-from kseq.ops.arguments import (
-    check_spreads,
-    to_bools,
-    to_floats,
-    to_lengths,
-    to_tensor,
-)
+from kseq.checks import check_axis, check_min_rank, raise_invalid
 from kseq.ops.backends import fill_steps
 from kseq.ops.dtypes import LOWEST, dtype_of
 from kseq.ops.numerics import step_numbers, upcast
+from kseq.ops.validation import check_broadcastable, known, takes
 from kseq.types import Tensor
 
 
+@takes(x="any batch steps ...", lengths="lengths batch")
 def lengths_to_mask(lengths: Tensor, x: Tensor) -> Tensor:
-    r"""The mask of the first `lengths` steps: $m_{bt} = [t < n_b]$.
+    r"""The mask in which the first `lengths` steps are valid.
+
+    $$m_{bt} = [t < n_b]$$
 
     Args:
         lengths: `(batch,)` or `(batch, 1)`, integers of any dtype or whole
-            floats. Below 0 and NaN count as 0, above `steps` and infinity as
-            `steps`, 2.7 as 2.
-        x: `(batch, steps, ...)`, the sequences to mask; only its shape counts.
+            floats. Clipped to [0, steps]; NaN counts as 0, and 2.7 as 2.
+        x: `(batch, steps, ...)`, the sequences; only the shape is used.
 
     Returns:
         bool `(batch, steps)`.
 
     Raises:
-        ValueError: `lengths` are no numbers, or of another shape or batch size;
-            `x` is no tensor of rank 2 or more.
+        ValueError: `lengths` are not numbers or have another shape or batch
+            size; `x` is not a tensor of rank 2 or more.
 
     Example:
 
@@ -52,34 +42,31 @@ def lengths_to_mask(lengths: Tensor, x: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(valid).tolist()
     [[True, True, True, False], [False, False, False, False]]
     """
-    lengths, x = to_lengths("lengths", lengths), to_tensor("x", x)
-    check_min_rank("x", x.shape, 2)
-    check_rank("lengths", lengths.shape, (1, 2))
-    check_same_dim(0, lengths=lengths.shape, sequence=x.shape)
-    if tuple(lengths.shape[1:]) not in ((), (1,), (None,)):
-        raise_invalid(
-            "lengths", "shape (batch,) or (batch, 1)", tuple(lengths.shape)
-        )
-    return step_numbers(x) <= ops.reshape(lengths, (-1, 1))
+    return step_numbers(x) <= lengths
 
 
+@takes(
+    x="any batch steps ...",
+    mask="bool batch steps",
+    lengths="lengths batch",
+)
 def resolve_mask(
     x: Tensor, mask: Tensor | None = None, lengths: Tensor | None = None
 ) -> Tensor:
-    r"""The steps that count, from what there is: a mask, lengths, or both.
+    r"""The valid steps, from a mask, from lengths, or from both.
 
     Args:
-        x: `(batch, steps, ...)`, the sequences.
-        mask: `(batch, steps)`, bool or integers, of which 0 is False, or None.
-        lengths: `(batch,)` or `(batch, 1)`, see `lengths_to_mask`, or None.
+        x: `(batch, steps, ...)`, the sequences; only the shape is used.
+        mask: bool `(batch, steps)`, or integers, of which 0 is False.
+        lengths: `(batch,)` or `(batch, 1)`, see `lengths_to_mask`.
 
     Returns:
-        bool `(batch, steps)`, True where every given one is; all True where
-        neither is given.
+        bool `(batch, steps)`: True where all that were given are True; all
+        True where neither was given.
 
     Raises:
-        ValueError: `mask` or `lengths` does not fit `x`, or is of another
-            dtype; `x` is no tensor of rank 2 or more.
+        ValueError: `mask` or `lengths` does not fit `x` or has a wrong dtype;
+            `x` is not a tensor of rank 2 or more.
 
     Example:
 
@@ -91,70 +78,40 @@ def resolve_mask(
     >>> ops.convert_to_numpy(valid).tolist()
     [[True, False, True], [True, False, False]]
     """
-    x = to_tensor("x", x)
-    check_min_rank("x", x.shape, 2)
-    valid = None
-    if mask is not None:
-        valid = to_valid(mask, x, "mask", "sequence")
-    if lengths is not None:
-        within = lengths_to_mask(lengths, x)
-        valid = within if valid is None else ops.logical_and(valid, within)
-    if valid is None:
-        return ops.ones_like(_first_dims(x), "bool")
-    return valid
+    if lengths is None and mask is None:
+        first = (0,) * (len(x.shape) - 2)
+        return ops.ones_like(x[(slice(None), slice(None), *first)], "bool")
+    if lengths is None:
+        return mask
+    within = step_numbers(x) <= lengths
+    return within if mask is None else ops.logical_and(mask, within)
 
 
-def _first_dims(x: Tensor) -> Tensor:
-    """Some tensor `(batch, steps)` made of x: shapes may not be known."""
-    return x[(slice(None), slice(None), *(0,) * (len(x.shape) - 2))]
-
-
-def check_mask(
-    mask: Tensor, x: Tensor, name: str = "mask", of: str = "inputs"
-) -> Tensor:
-    """The mask in bools; refused where its axes are not the first of x.
-
-    Not broadcast: (batch, 1) would spread.
-    """
-    mask = to_bools(name, mask)
-    check_rank(name, mask.shape, tuple(range(1, len(x.shape) + 1)))
-    for axis in range(len(mask.shape)):
-        check_same_dim(axis, **{name: mask.shape, of: x.shape})
+def expand_mask(mask: Tensor, rank: int) -> Tensor:
+    """The mask with trailing axes of size 1, up to `rank`."""
+    for _ in range(rank - len(mask.shape)):
+        mask = ops.expand_dims(mask, -1)
     return mask
 
 
-def to_valid(
-    valid: Tensor, x: Tensor, name: str = "valid", of: str = "x"
-) -> Tensor:
-    """A mask `(batch, steps)` of x in bools."""
-    valid = to_bools(name, valid)
-    check_rank(name, valid.shape, (2,))
-    return check_mask(valid, x, name, of)
-
-
-def expand_mask(valid: Tensor, rank: int) -> Tensor:
-    """The mask with axes of size 1 behind it, up to `rank`."""
-    for _ in range(rank - len(valid.shape)):
-        valid = ops.expand_dims(valid, -1)
-    return valid
-
-
+@takes(x="any ...", valid="bool ...")
 def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
-    r"""The sequences with 0 in every step that does not count.
+    r"""The sequences with 0 in every padded step.
 
-    Whatever stood there, NaN and infinity too, reaches neither the result nor
-    a gradient: $x_{bt}$ where $m_{bt}$, else 0.
+    $x_{bt}$ where $m_{bt}$, else 0. Whatever stood in a padded step, NaN and
+    infinity included, reaches neither the result nor a gradient.
 
     Args:
-        x: `(batch, steps, ...)`, of numbers or bools.
-        valid: bool `(batch, steps)`, or any other number of the first axes.
+        x: `(batch, steps, ...)`, numbers or bools.
+        valid: bool `(batch, steps)`, or of any other number of leading axes of
+            `x`.
 
     Returns:
         As `x`.
 
     Raises:
-        ValueError: `valid` is no mask, or does not fit `x`: it is not
-            broadcast.
+        ValueError: `valid` is not a mask, or its axes are not the leading ones
+            of `x`; it is not broadcast.
 
     Example:
 
@@ -165,29 +122,35 @@ def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(kept).tolist()
     [[[1.0], [0.0]]]
     """
-    x = to_tensor("x", x)
-    valid = check_mask(valid, x, "valid", "x")
+    rank = len(valid.shape)
+    leading = zip(map(known, valid.shape), map(known, x.shape), strict=False)
+    if not 0 < rank <= len(x.shape) or any(
+        None not in sizes and len({*sizes}) > 1 for sizes in leading
+    ):
+        expected = f"a mask of the leading axes of x {tuple(x.shape)}"
+        raise_invalid("valid", expected, tuple(valid.shape))
     return fill_steps(x, expand_mask(valid, len(x.shape)))
 
 
+@takes(scores="float ...", valid="bool ...")
 def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
-    r"""Softmax over the entries that count; 0 where none does.
+    r"""Softmax over the valid entries, and 0 where none is valid.
 
     $$p_t = \frac{m_t\, e^{s_t}}{\sum_u m_u\, e^{s_u}}$$
 
     Args:
-        scores: float, rank 1 or more; computed in float32 where it is half.
+        scores: float, rank 1 or more; computed in float32 for half precision.
         valid: bool, broadcastable to `scores`.
         axis: the axis that sums to 1.
 
     Returns:
-        As `scores`. An entry that does not count is exactly 0, and a row in
-        which none counts is all 0, with gradient 0. A score of -infinity does
-        not count either.
+        As `scores`. An entry that is not valid is exactly 0, and a row without
+        valid entries is all 0, with gradient 0. A score of -infinity is not
+        valid either.
 
     Raises:
-        ValueError: `scores` are not floats, `valid` is no mask or does not
-            spread to them, or `axis` is none of theirs.
+        ValueError: `scores` are not floats, `valid` is not a mask or cannot be
+            broadcast to them, or `axis` is out of range.
 
     Example:
 
@@ -198,17 +161,46 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     >>> ops.convert_to_numpy(masked_softmax(scores, valid)).tolist()
     [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
     """
-    scores, valid = to_floats("scores", scores), to_bools("valid", valid)
     check_min_rank("scores", scores.shape, 1)
-    check_spreads("valid", valid.shape, scores.shape)
+    check_broadcastable("valid", valid.shape, scores.shape)
     axis = check_axis("axis", axis, len(scores.shape), first=0)
-    if 0 in scores.shape:  # no backend has a largest of nothing
+    if 0 in scores.shape:  # no backend has the maximum of an empty axis
         return scores
     wide = upcast(scores)
     valid = ops.logical_and(valid, wide != -math.inf)
-    shown = ops.where(valid, wide, LOWEST[dtype_of(wide)])
-    # Not ops.softmax: it warns of an axis of one, which one step is
+    visible = ops.where(valid, wide, LOWEST[dtype_of(wide)])
+    # ops.softmax would warn of an axis of size 1, which a single step is
     # (docs/upstream/softmax_of_one.py).
-    weights = ops.exp(ops.log_softmax(shown, axis=axis))
+    weights = ops.exp(ops.log_softmax(visible, axis=axis))
     weights = ops.where(valid, weights, 0.0)
     return ops.cast(weights, scores.dtype)
+
+
+def per_step(name: str, values: Tensor, x: Tensor) -> Tensor:
+    """One number for each step of x, as `(batch, steps)`.
+
+    Args:
+        name: the argument's name, for errors.
+        values: `(batch, steps)`, `(batch, steps, 1)` or `(batch, 1, steps)`.
+        x: `(batch, steps, ...)`.
+    """
+    shape = tuple(values.shape)
+    batch, steps = known(x.shape[0]), known(x.shape[1])
+    rest = [known(size) for size in shape[1:]]
+    if (
+        len(shape) not in (2, 3)
+        or (len(shape) == 3 and 1 not in rest and None not in rest)
+        or (None not in (batch, known(shape[0])) and shape[0] != batch)
+        or (
+            None not in (steps, *rest)
+            and sorted(rest) != sorted([steps, 1][: len(rest)])
+        )
+    ):
+        raise_invalid(
+            name,
+            "shape (batch, steps), (batch, steps, 1) or (batch, 1, steps) for "
+            f"x of shape {tuple(x.shape)}",
+            shape,
+        )
+    # A reshape and no squeeze: it fails where steps turn out to differ.
+    return ops.reshape(values, ops.shape(x)[:2])

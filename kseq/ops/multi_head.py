@@ -1,4 +1,4 @@
-"""The Transformer's attention, without all its scores in memory at once."""
+"""Multi-head attention that never holds all scores of long sequences."""
 
 import functools
 from collections.abc import Callable
@@ -11,18 +11,10 @@ from kseq.checks import (
     check_positive_int,
     raise_invalid,
 )
-from kseq.ops.arguments import (
-    Sizes,
-    check_axes,
-    check_function,
-    to_bools,
-    to_floats,
-    to_floats_each,
-)
-from kseq.ops.backends import fused_attention, loop, may_be
+from kseq.ops.backends import fused_attention, loop, may_be_any_true
 from kseq.ops.dtypes import HALF_DTYPES, dtype_of
 from kseq.ops.numerics import (
-    NEVER,
+    MASKED_SCORE,
     l2_normalize,
     layer_normalize,
     linear,
@@ -30,20 +22,28 @@ from kseq.ops.numerics import (
     tanh,
     upcast,
 )
+from kseq.ops.validation import float_vector, known, takes
 from kseq.types import Tensor, Tensors
 
 ATTENTION_TYPES = ("scaled_dot_product", "cos", "ln", "additive")
 
-# How many weights those take that have some.
+# The number of weights of the attention types that have weights.
 WEIGHTS = {"ln": 4, "additive": 2}
 
-# What a score may be: a float16, or one that NEVER far outweighs.
+# The largest score that float16 can hold, or that MASKED_SCORE outweighs.
 HIGHEST_SCORE = {"float16": 3e4, "float32": 1e24}
 
-# Of one head and one example: 1024 queries and as many keys.
-MOST_SCORES = 1 << 20
+# Of one head of one example: 1024 queries times 1024 keys.
+MAX_SCORES = 1 << 20
 
 
+@takes(
+    query="float batch heads queries dim",
+    keys="float batch heads steps dim",
+    values="float batch heads steps dim",
+    valid="bool batch steps",
+    query_valid="bool batch queries",
+)
 def multi_head_attention(
     query: Tensor,
     keys: Tensor,
@@ -54,47 +54,47 @@ def multi_head_attention(
     blinding: bool = False,
     dropout: Callable[[Tensor], Tensor] | None = None,
     max_steps: int | None = None,
-    most_scores: int = MOST_SCORES,
+    max_scores: int = MAX_SCORES,
     query_valid: Tensor | None = None,
 ) -> Tensor:
-    r"""What each query finds among the keys, one answer for each head.
+    r"""Attention of each head's queries to its keys.
 
     $$y_{bhi} = \sum_j \mathrm{softmax}_j(s_{bhij})\, v_{bhj}$$
 
-    over the keys $j$ that count, with the score $s$ of query $q$ and key $k$
+    over the valid keys $j$, with the score $s$ of query $q$ and key $k$
 
     - "scaled_dot_product": $q \cdot k / \sqrt{d}$;
     - "cos": $20 \cos(q, k)$;
-    - "ln": as the first, of $q$ and $k$ after layer normalisation;
+    - "ln": as the first, after layer normalization of $q$ and $k$;
     - "additive": $v \cdot \tanh(q + k + b)$.
 
     Args:
         query: float `(batch, heads, queries, dim)`.
-        keys: float `(batch, heads, steps, dim)`, taken in the dtype of `query`;
-            0 in steps that do not count: see `kseq.ops.zero_padding`.
+        keys: float `(batch, heads, steps, dim)`, cast to the dtype of `query`;
+            0 in padded steps (see `kseq.ops.zero_padding`).
         values: as `keys`.
         valid: bool `(batch, steps)` of the keys.
-        attention_type: one of those above.
-        weights: "ln": gamma and beta of the queries, then of the keys;
-            "additive": $b$ and $v$; each float `(dim,)`.
-        blinding: True: step $i$ does not look at step $i$.
-        dropout: applied to the softmax, or None. With it all scores are kept.
-        max_steps: where the number of queries or keys is not known (else it is
-            not looked at): the most there can be.
-        most_scores: where one head of one example has more scores than this,
-            queries are taken in groups, one after the other, and again for the
-            gradient: so many scores are never in memory at once.
-        query_valid: bool `(batch, queries)` of the queries that count; None:
-            all do.
+        attention_type: one of the types above.
+        weights: for "ln" gamma and beta of the queries, then of the keys; for
+            "additive" $b$ and $v$; each float `(dim,)`.
+        blinding: True: query $i$ does not attend to key $i$.
+        dropout: a function applied to the softmax; all scores are then kept in
+            memory. None: no dropout.
+        max_steps: the largest number of queries or keys, used where one of
+            them is unknown.
+        max_scores: where a head of one example has more scores than this, the
+            queries are processed in chunks, and again for the gradient, so that
+            at most so many scores are in memory.
+        query_valid: bool `(batch, queries)`; None: all queries are valid.
 
     Returns:
-        `(batch, heads, queries, dim)`; 0 for a query that does not count or
-        finds no key that does.
+        `(batch, heads, queries, dim)`; 0 for a query that is padded or has no
+        valid key.
 
     Raises:
-        ValueError: `attention_type` is none of those above, a tensor is not of
-            floats or a mask none, ranks, sizes or the number of weights do not
-            fit, or another argument is out of range.
+        ValueError: `attention_type` is unknown, a tensor has a wrong dtype,
+            shapes or the number of weights do not fit, or another argument is
+            out of range.
 
     Reference:
         Vaswani et al., Attention Is All You Need, 2017, equation 1; Bahdanau et
@@ -111,28 +111,22 @@ def multi_head_attention(
     """
     check_one_of("attention_type", attention_type, ATTENTION_TYPES)
     check_bool("blinding", blinding)
-    check_function("dropout", dropout)
-    check_positive_int("most_scores", most_scores)
-    sizes: Sizes = {}
-    axes = ("batch", "heads", "queries", "dim")
-    query = to_floats("query", query, axes, sizes)
-    axes = ("batch", "heads", "steps", "dim")
-    keys = ops.cast(to_floats("keys", keys, axes, sizes), query.dtype)
-    values = ops.cast(to_floats("values", values, axes, sizes), query.dtype)
-    if max_steps is not None and None in (sizes["queries"], sizes["steps"]):
+    if dropout is not None and not callable(dropout):
+        raise_invalid("dropout", "a function or None", dropout)
+    check_positive_int("max_scores", max_scores)
+    if max_steps is not None:
         check_positive_int("max_steps", max_steps)
     needed = WEIGHTS.get(attention_type, 0)
     if not isinstance(weights, (list, tuple)) or len(weights) != needed:
-        raise_invalid(
-            "weights", f"{needed} of them for {attention_type!r}", weights
-        )
-    weights = to_floats_each("weights", weights, [("dim",)] * needed, sizes)
-    valid = to_bools("valid", valid)
-    check_axes("valid", valid.shape, ("batch", "steps"), sizes)
+        expected = f"a tuple of {needed} tensors for {attention_type!r}"
+        raise_invalid("weights", expected, weights)
+    keys, values = (ops.cast(x, query.dtype) for x in (keys, values))
+    weights = tuple(
+        float_vector(f"weights[{i}]", w, query.shape[-1])
+        for i, w in enumerate(weights)
+    )
     if query_valid is None:
         query_valid = ops.ones_like(query[:, 0, :, 0], "bool")
-    query_valid = to_bools("query_valid", query_valid)
-    check_axes("query_valid", query_valid.shape, ("batch", "queries"), sizes)
     factor = keys.shape[-1] ** -0.5
     if attention_type == "cos":
         query, keys, factor = l2_normalize(query), l2_normalize(keys), 20.0
@@ -142,8 +136,8 @@ def multi_head_attention(
     score = _additive if attention_type == "additive" else _product
     if score is _product:
         query, weights = query * factor, ()
-        if attention_type == "scaled_dot_product":  # others have bounds
-            query, keys, weights = _shrunk(query, keys)
+        if attention_type == "scaled_dot_product":  # the others are bounded
+            query, keys, weights = _rescale(query, keys)
         if dropout is None:
             found = fused_attention(
                 query, keys, values, query_valid, valid, blinding
@@ -157,8 +151,8 @@ def multi_head_attention(
 
     used = (keys, values, valid, at_key, *weights)
     additive = score is _additive
-    size = _group_size(query, values, additive, max_steps, most_scores)
-    if size is None or dropout is not None:  # drawn anew, it would differ
+    size = _chunk_size(query, values, additive, max_steps, max_scores)
+    if size is None or dropout is not None:  # drawn again, it would differ
         at_query = step_numbers(query[:, 0])
         found = _attend(
             query,
@@ -169,23 +163,24 @@ def multi_head_attention(
             dropout=dropout,
         )
     else:
-        found = _by_groups(query, size, used, GROUPS[score, blinding])
+        found = _in_chunks(query, size, used, CHUNK_STEPS[score, blinding])
     return ops.where(query_valid[:, None, :, None], found, 0.0)
 
 
-def _shrunk(
+def _rescale(
     query: Tensor, keys: Tensor
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """Query and keys, and what to multiply scores by; mostly as they are.
+    """Rescale query and keys so that scores cannot overflow.
 
-    Where a score of an example's head could overflow, both are smaller. A
-    float16 holds no more than 65504; its scores are made as large again, in
-    float32. Others would outweigh NEVER, and stay smaller than they are.
+    Mostly they are returned unchanged. Where a score of an example's head could
+    overflow, both are reduced. In float16 (up to 65504) the third value is the
+    factor that restores the scores in float32; in wider dtypes scores stay
+    reduced, since they would outweigh MASKED_SCORE.
     """
-    if 0 in query.shape or 0 in keys.shape:  # no largest of nothing
+    if 0 in query.shape or 0 in keys.shape:  # no maximum of nothing
         return query, keys, ()
     half = dtype_of(query) == "float16"
-    # Not all at once: the product could overflow itself.
+    # Each factor by itself, since their product could overflow.
     unit = HIGHEST_SCORE["float16" if half else "float32"] ** -0.5
 
     def largest(x: Tensor) -> Tensor:
@@ -193,10 +188,10 @@ def _shrunk(
         return ops.amax(ops.abs(x), axis=(2, 3), keepdims=True) * unit
 
     excess = largest(query) * largest(keys) * query.shape[-1]
-    if not may_be(excess > 1.0):
+    if not may_be_any_true(excess > 1.0):
         return query, keys, ()
     excess = ops.where(excess > 1.0, excess, 1.0)
-    # Half of it each: a large key would multiply the query's gradient.
+    # Shared by both, since a large key multiplies the query's gradient.
     each = ops.sqrt(excess)
     query, keys = (ops.cast(upcast(x) / each, x.dtype) for x in (query, keys))
     return query, keys, (excess,) if half else ()
@@ -214,7 +209,7 @@ def _attend(
     blinding: bool,
     dropout: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """What some queries find, by `score(query, keys, *weights)`."""
+    """Attention of some queries, by `score(query, keys, *weights)`."""
     scores = upcast(score(query, keys, *weights))
     penalty = _penalty(ops.logical_not(allowed))[:, None, None, :]
     if blinding:
@@ -225,7 +220,7 @@ def _attend(
 
 
 def _product(query: Tensor, keys: Tensor, *excess: Tensor) -> Tensor:
-    """Scores of keys that are transposed; larger by an excess, if any."""
+    """Scores of transposed keys, times the factor of `_rescale` if any."""
     scores = query @ keys
     for factor in excess:
         scores = upcast(scores) * factor
@@ -240,8 +235,8 @@ def _additive(
 
 
 def _penalty(hidden: Tensor) -> Tensor:
-    """What is added to scores: NEVER where hidden, else 0."""
-    return ops.cast(hidden, "float32") * NEVER
+    """A term for the scores: MASKED_SCORE where hidden, else 0."""
+    return ops.cast(hidden, "float32") * MASKED_SCORE
 
 
 def _weigh(
@@ -249,11 +244,12 @@ def _weigh(
     values: Tensor,
     dropout: Callable[[Tensor], Tensor] | None,
 ) -> Tensor:
-    """The mean of the values by the softmax of their scores; 0 for no value.
+    """The values averaged by the softmax of the scores; 0 for no valid key.
 
-    Divided by the softmax's sum at last: there are fewer sums than scores.
+    Divided by the softmax's sum at the end, since there are fewer sums than
+    scores.
     """
-    if 0 in scores.shape:  # no backend has a largest of nothing
+    if 0 in scores.shape:  # no backend has the maximum of an empty axis
         return ops.cast(scores, values.dtype) @ values
     highest = ops.stop_gradient(ops.amax(scores, axis=-1, keepdims=True))
     shown = ops.exp(scores - highest)
@@ -262,45 +258,45 @@ def _weigh(
         shown, total = ops.cast(shown / total, values.dtype), 1.0
     if dropout is not None:
         shown = dropout(shown)
-    # In this order: NaN is no lower, and stays.
-    return ops.where(highest < NEVER / 2, 0.0, shown @ values / total)
+    # In this order NaN, which is not lower, is kept.
+    return ops.where(highest < MASKED_SCORE / 2, 0.0, shown @ values / total)
 
 
-def _by_groups(
+def _in_chunks(
     query: Tensor, size: int, used: Tensors, step: Callable[..., Tensors]
 ) -> Tensor:
-    """Attention of `size` queries after the other, as steps of the one loop."""
+    """Attention of `size` queries at a time, as steps of the time loop."""
     batch, heads, queries, dim = ops.shape(query)
-    # The last group is filled up with queries that nobody asks for.
-    groups = (queries + size - 1) // size
-    missing = groups * size - queries
+    # The last chunk is padded with dummy queries.
+    chunks = (queries + size - 1) // size
+    missing = chunks * size - queries
     filling = ops.zeros((batch, heads, missing, dim), query.dtype)
     padded = ops.concatenate([query, filling], axis=2)
-    grouped = ops.reshape(padded, (-1, heads, groups, size, dim))
-    grouped = ops.transpose(grouped, (0, 2, 1, 3, 4))
-    at_query = ops.reshape(step_numbers(padded[:, 0]), (1, groups, size))
+    chunked = ops.reshape(padded, (-1, heads, chunks, size, dim))
+    chunked = ops.transpose(chunked, (0, 2, 1, 3, 4))
+    at_query = ops.reshape(step_numbers(padded[:, 0]), (1, chunks, size))
 
     keys, values, valid, *others = used
     outputs, _ = loop(
         step,
-        (grouped, at_query),
-        (ops.zeros_like(grouped[:, 0]),),
+        (chunked, at_query),
+        (ops.zeros_like(chunked[:, 0]),),
         (keys, values, ops.cast(valid, query.dtype), *others),
         recompute=True,
     )
     outputs = ops.transpose(outputs, (0, 2, 1, 3, 4))
-    outputs = ops.reshape(outputs, (-1, heads, groups * size, dim))
+    outputs = ops.reshape(outputs, (-1, heads, chunks * size, dim))
     return outputs[:, :, :queries]
 
 
-def _group(
+def _chunk_step(
     score: Callable[..., Tensor],
     blinding: bool,
     inputs: Tensors,
     states: Tensors,
     used: Tensors,
 ) -> Tensors:
-    """The loop's step: a group of queries."""
+    """A step of the loop: one chunk of queries."""
     keys, values, valid, *weights = used
     found = _attend(
         *inputs,
@@ -314,27 +310,27 @@ def _group(
     return (found,)
 
 
-# Made once: what a backend compiled of a step is found again.
-GROUPS = {
-    (score, blinding): functools.partial(_group, score, blinding)
+# Created once, so that a backend finds what it compiled of a step.
+CHUNK_STEPS = {
+    (score, blinding): functools.partial(_chunk_step, score, blinding)
     for score in (_product, _additive)
     for blinding in (False, True)
 }
 
 
-def _group_size(
+def _chunk_size(
     query: Tensor,
     values: Tensor,
     additive: bool,
     max_steps: int | None,
-    most_scores: int,
+    max_scores: int,
 ) -> int | None:
-    """How many queries to take at once; None: all."""
-    queries = query.shape[2] or max_steps
-    steps = values.shape[2] or max_steps
+    """The number of queries of a chunk; None: all at once."""
+    queries = known(query.shape[2]) or max_steps
+    steps = known(values.shape[2]) or max_steps
     if queries is None or steps is None:
         return None
     each = steps * (query.shape[-1] if additive else 1)
-    if queries * each <= most_scores:
+    if queries * each <= max_scores:
         return None
-    return max(1, most_scores // (each * query.shape[1]))
+    return max(1, max_scores // (each * query.shape[1]))

@@ -1,4 +1,4 @@
-"""Sums, means and maxima over the steps that count."""
+"""Sums, means and maxima over the valid steps of a sequence."""
 
 import math
 
@@ -7,36 +7,32 @@ from keras import ops
 from kseq.checks import (
     check_axis,
     check_bool,
-    check_min_rank,
     check_positive_int,
-    check_rank,
     raise_invalid,
 )
-from kseq.ops.arguments import to_floats
 from kseq.ops.backends import fill_steps
-from kseq.ops.masks import (
-    expand_mask,
-    masked_softmax,
-    to_valid,
-    zero_padding,
-)
+from kseq.ops.masks import expand_mask, masked_softmax, zero_padding
 from kseq.ops.numerics import upcast
+from kseq.ops.validation import STAND_INS, known, takes
 from kseq.types import Tensor
 
 
+@takes(x="float batch steps dim", valid="bool batch steps")
 def masked_sum(x: Tensor, valid: Tensor) -> Tensor:
-    r"""$\sum_t m_{bt}\, x_{bt}$, summed in float32 where `x` is half.
+    r"""The sum over the valid steps.
+
+    $$\sum_t m_{bt}\, x_{bt}$$
 
     Args:
-        x: float `(batch, steps, dim)`.
+        x: float `(batch, steps, dim)`; summed in float32 for half precision.
         valid: bool `(batch, steps)`.
 
     Returns:
-        `(batch, dim)`, in the dtype of `x`; 0 where no step counts.
+        `(batch, dim)`, in the dtype of `x`; 0 where no step is valid.
 
     Raises:
-        ValueError: `x` is not of floats and rank 3, or `valid` no mask of its
-            batch and steps.
+        ValueError: `x` is not a float tensor of rank 3, or `valid` is not a
+            mask of its batch and steps.
 
     Example:
 
@@ -47,24 +43,26 @@ def masked_sum(x: Tensor, valid: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(total).tolist()
     [[3.0]]
     """
-    x, valid = _sequence(x, valid)
     total = ops.sum(upcast(zero_padding(x, valid)), axis=1)
     return ops.cast(total, x.dtype)
 
 
+@takes(x="float batch steps dim", valid="bool batch steps")
 def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
-    r"""$\frac{1}{n_b} \sum_t m_{bt}\, x_{bt}$ with $n_b = \sum_t m_{bt}$.
+    r"""The mean over the valid steps.
+
+    $$\frac{\sum_t m_{bt}\, x_{bt}}{\sum_t m_{bt}}$$
 
     Args:
-        x: float `(batch, steps, dim)`.
+        x: float `(batch, steps, dim)`; summed in float32 for half precision.
         valid: bool `(batch, steps)`.
 
     Returns:
-        `(batch, dim)`, in the dtype of `x`; 0 where no step counts.
+        `(batch, dim)`, in the dtype of `x`; 0 where no step is valid.
 
     Raises:
-        ValueError: `x` is not of floats and rank 3, or `valid` no mask of its
-            batch and steps.
+        ValueError: `x` is not a float tensor of rank 3, or `valid` is not a
+            mask of its batch and steps.
 
     Example:
 
@@ -75,26 +73,28 @@ def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(mean).tolist()
     [[1.5]]
     """
-    x, valid = _sequence(x, valid)
     wide = upcast(zero_padding(x, valid))
     steps = ops.sum(ops.cast(valid, "int32"), axis=1, keepdims=True)
     count = ops.cast(ops.where(steps > 0, steps, 1), wide.dtype)
     return ops.cast(ops.sum(wide, axis=1) / count, x.dtype)
 
 
+@takes(x="float batch steps dim", valid="bool batch steps")
 def masked_max(x: Tensor, valid: Tensor) -> Tensor:
-    r"""$\max_{t:\, m_{bt}} x_{bt}$.
+    r"""The maximum over the valid steps.
+
+    $$\max_{t:\, m_{bt}} x_{bt}$$
 
     Args:
         x: float `(batch, steps, dim)`.
         valid: bool `(batch, steps)`.
 
     Returns:
-        `(batch, dim)`, in the dtype of `x`; 0 where no step counts.
+        `(batch, dim)`, in the dtype of `x`; 0 where no step is valid.
 
     Raises:
-        ValueError: `x` is not of floats and rank 3, or `valid` no mask of its
-            batch and steps.
+        ValueError: `x` is not a float tensor of rank 3, or `valid` is not a
+            mask of its batch and steps.
 
     Example:
 
@@ -105,26 +105,19 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(largest).tolist()
     [[-1.0]]
     """
-    x, valid = _sequence(x, valid)
-    if x.shape[0] == 0:  # TensorFlow has no largest of nothing
+    if x.shape[0] == 0:  # TensorFlow has no maximum of an empty batch
         return masked_sum(x, valid)
-    shown = fill_steps(x, expand_mask(valid, 3), -math.inf)
-    if not x.shape[1]:  # no step, or not known: one more, which never wins
-        shown = ops.pad(
-            shown, [[0, 0], [0, 1], [0, 0]], constant_values=-math.inf
+    visible = fill_steps(x, expand_mask(valid, 3), -math.inf)
+    if not known(x.shape[1]):  # perhaps no step: one more, which never wins
+        visible = ops.pad(
+            visible, [[0, 0], [0, 1], [0, 0]], constant_values=-math.inf
         )
-    some = ops.any(valid, axis=1, keepdims=True)
-    # Not ops.max: torch.compile cannot look into Keras's
-    # (docs/upstream/torch_compile_max.py).
-    return ops.where(some, ops.amax(shown, axis=1), 0.0)
+    any_valid = ops.any(valid, axis=1, keepdims=True)
+    # torch.compile cannot trace ops.max (docs/upstream/torch_compile_max.py).
+    return ops.where(any_valid, ops.amax(visible, axis=1), 0.0)
 
 
-def _sequence(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    x = to_floats("x", x)
-    check_rank("x", x.shape, (3,))
-    return x, to_valid(valid, x)
-
-
+@takes(weights="float batch steps", valid="bool batch steps")
 def step_weights(
     weights: Tensor, valid: Tensor, normalize: bool = True
 ) -> Tensor:
@@ -136,11 +129,11 @@ def step_weights(
         normalize: True: $m_t e^{w_t} / \sum_u m_u e^{w_u}$; False: $m_t w_t$.
 
     Returns:
-        `(batch, steps)`; 0 in steps that do not count.
+        `(batch, steps)`; 0 in padded steps.
 
     Raises:
-        ValueError: `weights` are not of floats and rank 2, `valid` is no mask
-            of their shape, or `normalize` is no bool.
+        ValueError: `weights` is not a float tensor of rank 2, `valid` is not a
+            mask of its shape, or `normalize` is not a bool.
 
     Example:
 
@@ -155,14 +148,11 @@ def step_weights(
     [[2.0, 2.0, 0.0]]
     """
     check_bool("normalize", normalize)
-    weights = to_floats("weights", weights)
-    check_rank("weights", weights.shape, (2,))
-    valid = to_valid(valid, weights, of="weights")
-    # Before a softmax, too: it would spread a single weight.
     weights = zero_padding(weights, valid)
     return masked_softmax(weights, valid) if normalize else weights
 
 
+@takes(x="float batch steps ...", valid="bool batch steps")
 def k_max(
     x: Tensor, k: int, axis: int = 1, valid: Tensor | None = None
 ) -> Tensor:
@@ -170,19 +160,20 @@ def k_max(
 
     Args:
         x: float `(batch, steps, ...)`, rank 2 or more.
-        k: how many.
+        k: the number of values.
         axis: any axis but the batch; negative ones count from the end.
-        valid: bool `(batch, steps)`, or None where every step counts. Steps
-            that do not count never win: along the step axis a place for which
-            no step is left holds 0, along any other the whole step is 0.
+        valid: bool `(batch, steps)`; None: all steps are valid. Padded steps
+            are never among the largest: along the step axis, places for which
+            no valid step is left hold 0; along any other axis the whole padded
+            step is 0.
 
     Returns:
-        As `x`, with `k` on `axis`.
+        As `x`, with size `k` on `axis`.
 
     Raises:
-        ValueError: `x` is not of floats and rank 2 or more; `k` is no positive
-            integer, or larger than a known axis; `axis` is the batch or none of
-            `x`; `valid` is no mask of its batch and steps.
+        ValueError: `x` is not a float tensor of rank 2 or more; `k` is not a
+            positive integer, or exceeds a known size; `axis` is out of range;
+            `valid` is not a mask of the batch and steps of `x`.
 
     Example:
 
@@ -192,26 +183,28 @@ def k_max(
     >>> ops.convert_to_numpy(k_max(x, k=2)).tolist()
     [[[3.0], [2.0]]]
     """
-    x = to_floats("x", x)
-    check_min_rank("x", x.shape, 2)
     rank = len(x.shape)
     axis = check_axis("axis", axis, rank)
     k = check_positive_int("k", k)
-    size = x.shape[axis]
+    size = known(x.shape[axis])
     if size is not None and k > size:
         raise_invalid("k", f"at most the size {size} of axis {axis}", k)
     along_steps = valid is not None and axis == 1
     if valid is not None:
-        valid = expand_mask(to_valid(valid, x), rank)
+        valid = expand_mask(valid, rank)
         x = fill_steps(x, valid, -math.inf if along_steps else 0.0)
     order = list(range(rank))
     order[axis], order[-1] = order[-1], order[axis]
-    top, _ = ops.top_k(ops.transpose(x, order), k, sorted=True)
+    x = ops.transpose(x, order)
+    if x.shape[-1] in STAND_INS:  # it may have no k values
+        widths = [[0, 0]] * (rank - 1) + [[0, k]]
+        x = ops.pad(x, widths, constant_values=-math.inf)
+    top, _ = ops.top_k(x, k, sorted=True)
     top = ops.transpose(top, order)
     if not along_steps:
         return top
     found = ops.sum(ops.cast(valid, "int32"), axis=1, keepdims=True)
     place = ops.reshape(
-        ops.arange(k, dtype="int32"), (1, k, *(1 for _ in range(rank - 2)))
+        ops.arange(k, dtype="int32"), (1, k, *(1,) * (rank - 2))
     )
     return ops.where(place < found, top, 0.0)

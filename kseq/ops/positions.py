@@ -1,19 +1,12 @@
-"""Where in a sequence a step stands, as a vector."""
+"""Tables of positions."""
 
 from typing import Any
 
 import numpy as np
 from keras import ops
 
-from kseq.checks import (
-    check_int,
-    check_max_steps,
-    check_min_rank,
-    check_positive_int,
-    check_rank,
-    raise_invalid,
-)
-from kseq.ops.arguments import to_floats, to_tensor
+from kseq.checks import check_int, check_positive_int, raise_invalid
+from kseq.ops.validation import STAND_INS, takes
 from kseq.types import Tensor
 
 
@@ -24,14 +17,15 @@ def sinusoid(steps: int, dim: int) -> Any:
       p_{t,2i+1} = \cos(t / 10000^{2i/d})$$
 
     Args:
-        steps: how many positions, 0 or more.
+        steps: the number of positions, 0 or more.
         dim: $d$, even or odd.
 
     Returns:
         float64 `(steps, dim)`.
 
     Raises:
-        ValueError: `steps` is no integer of at least 0, or `dim` none above.
+        ValueError: `steps` is not an integer of at least 0, or `dim` is not a
+            positive integer.
 
     Reference:
         Vaswani et al., Attention Is All You Need, 2017, section 3.5.
@@ -44,25 +38,22 @@ def sinusoid(steps: int, dim: int) -> Any:
     if check_int("steps", steps) < 0:
         raise_invalid("steps", "an integer of at least 0", steps)
     dim = check_positive_int("dim", dim)
-    return _table(steps, dim)
-
-
-def _table(steps: int, dim: int) -> Any:
     angles = np.arange(steps)[:, None] / _periods(dim)
     return np.where(np.arange(dim) % 2 == 0, np.sin(angles), np.cos(angles))
 
 
+@takes(x="float batch steps dim")
 def sinusoid_like(x: Tensor) -> Tensor:
-    """The table for a sequence whose steps may not be known, in its dtype.
+    """The table `sinusoid` for the steps of a sequence, known or not.
 
     Args:
         x: float `(batch, steps, dim)`.
 
     Returns:
-        `(steps, dim)`; the same numbers as `sinusoid`.
+        `(steps, dim)`, in the dtype of `x`.
 
     Raises:
-        ValueError: `x` is not of floats and rank 3.
+        ValueError: `x` is not a float tensor of rank 3.
 
     Example:
 
@@ -70,12 +61,9 @@ def sinusoid_like(x: Tensor) -> Tensor:
     >>> tuple(sinusoid_like(np.ones((4, 2, 3), "float32")).shape)
     (2, 3)
     """
-    x = to_floats("x", x)
-    check_rank("x", x.shape, (3,))
     _, steps, dim = x.shape
-    if steps is not None:
-        return ops.convert_to_tensor(_table(steps, dim), x.dtype)
-    # Only TensorFlow has unknown steps while it computes.
+    if isinstance(steps, int):
+        return ops.convert_to_tensor(sinusoid(steps, dim), x.dtype)
     count = ops.cumsum(ops.ones_like(x[0, :, :1], "float64"), axis=0) - 1.0
     angles = count / ops.convert_to_tensor(_periods(dim))
     even = np.arange(dim) % 2 == 0
@@ -83,21 +71,21 @@ def sinusoid_like(x: Tensor) -> Tensor:
     return ops.cast(table, x.dtype)
 
 
+@takes(table="any rows ...", x="any batch steps ...")
 def first_rows(table: Tensor, x: Tensor) -> Tensor:
-    """A table's rows for the steps of a sequence.
+    """The first rows of a table, one for each step of a sequence.
 
     Args:
         table: `(rows, ...)`.
-        x: `(batch, steps, ...)`; only its shape counts.
+        x: `(batch, steps, ...)`; only the shape is used.
 
     Returns:
-        `(steps, ...)`, the table's beginning.
+        `(steps, ...)`.
 
     Raises:
-        ValueError: `table` or `x` is no tensor of rank 1 or 2 at least, or
-            there are more steps than rows. Where steps are not known
-            while the backend makes its graph, it is the backend that refuses
-            them when it runs.
+        ValueError: there are more steps than rows. Where the number of steps is
+            unknown while a graph is traced, the backend raises an error of its
+            own when the graph runs.
 
     Example:
 
@@ -106,18 +94,21 @@ def first_rows(table: Tensor, x: Tensor) -> Tensor:
     >>> tuple(first_rows(np.zeros((5, 3)), x).shape)
     (2, 3)
     """
-    table, x = to_tensor("table", table), to_tensor("x", x)
-    check_min_rank("table", table.shape, 1)
-    check_min_rank("x", x.shape, 2)
-    check_max_steps(x.shape[1], table.shape[0])
-    steps = ops.shape(x)[1]
-    sizes = (steps, *table.shape[1:])
-    if x.shape[1] is None:
-        # A table that is too short would be cut in silence by [:steps], and its
-        # single row spread: TensorFlow optimises a reshape away.
+    steps, rows = x.shape[1], table.shape[0]
+    if isinstance(steps, int) and steps <= rows:
+        return table[:steps]
+    if steps in STAND_INS:
+        # Perhaps Keras traces, and the number is unknown. If it is not, steps
+        # past the table become NaN.
+        missing = ops.full((steps - rows, *table.shape[1:]), np.nan)
+        return ops.concatenate([table, ops.cast(missing, table.dtype)])
+    if isinstance(steps, int):
+        raise_invalid("x", f"at most {rows} steps (max_steps)", steps)
+    if steps is None:
+        # table[:steps] would silently return fewer rows than steps.
+        sizes = (ops.shape(x)[1], *table.shape[1:])
         return ops.slice(table, (0,) * len(sizes), sizes)
-    # For PyTorch's exporter, which does not know that there are as many rows.
-    return ops.reshape(table[:steps], sizes)
+    return ops.take(table, ops.arange(steps), axis=0)
 
 
 def _periods(dim: int) -> Any:

@@ -1,31 +1,29 @@
-"""Recurrent networks over padded sequences: GRU and its kin, and LSTM.
+"""Recurrent networks over padded sequences: GRU and its variants, and LSTM.
 
-Past the end of a sequence the state is carried and the output is 0.
+In padded steps the state is carried over and the output is 0.
 """
 
 from keras import ops
 
-from kseq.checks import (
-    check_bool,
-    check_known_dim,
-    check_one_of,
-    raise_invalid,
-)
-from kseq.ops.arguments import Sizes, to_floats, to_floats_each
-from kseq.ops.backends import (
-    fused_lstm,
-    loop,
-    sigmoid,
-    split,
-    tanh,
-)
-from kseq.ops.masks import to_valid, zero_padding
+from kseq.checks import check_bool, check_one_of, raise_invalid
+from kseq.ops.backends import fused_lstm, loop, sigmoid, split, tanh
+from kseq.ops.masks import zero_padding
+from kseq.ops.validation import takes
 from kseq.types import Tensor, Tensors
 
 GRU_TYPES = ("GRU", "AIGRU", "AGRU", "AUGRU")
 AUGRU_FORMS = ("deepctr", "paper")
 
 
+@takes(
+    # The bias first: it tells units, and so the kernel tells dim.
+    candidate=("float dim+units units", "float units"),
+    gates=("float dim+units 2*units", "float 2*units"),
+    x="float batch steps dim",
+    valid="bool batch steps",
+    scores="float batch steps",
+    initial_state="float batch units",
+)
 def gru(
     x: Tensor,
     valid: Tensor,
@@ -36,7 +34,7 @@ def gru(
     augru_form: str = "deepctr",
     initial_state: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    r"""A gated recurrent unit, in which attention may decide what is kept.
+    r"""A gated recurrent unit whose update may be controlled by attention.
 
     $$[r_t, u_t] = \sigma([x_t, h_{t-1}] W_g + b_g), \qquad
       c_t = \tanh([x_t, r_t \odot h_{t-1}] W_c + b_c)$$
@@ -50,25 +48,24 @@ def gru(
       $w_t = a_t u_t$ (the paper).
 
     Args:
-        x: float `(batch, steps, dim)`. All other floats are taken in its dtype.
+        x: float `(batch, steps, dim)`. All other floats are cast to its dtype.
         valid: bool `(batch, steps)`.
         gates: kernel `(dim + units, 2 * units)` and bias `(2 * units,)` of
             $r$ and $u$, in this order.
         candidate: kernel `(dim + units, units)` and bias `(units,)`.
-        scores: `(batch, steps)`, for AGRU and AUGRU; else not looked at.
-        gru_type: one of "GRU", "AIGRU" (the same; its input was multiplied by
-            the scores before), "AGRU", "AUGRU".
+        scores: `(batch, steps)`, required by AGRU and AUGRU, else ignored.
+        gru_type: "GRU", "AIGRU" (the same, for inputs that were multiplied by
+            the scores), "AGRU" or "AUGRU".
         augru_form: "deepctr" or "paper".
         initial_state: `(batch, units)`; None: 0.
 
     Returns:
-        `(outputs, state)`: `(batch, steps, units)`, 0 in steps that do not
-        count, and `(batch, units)`, the state after the last that does.
+        `(outputs, state)`: `(batch, steps, units)`, 0 in padded steps, and
+        `(batch, units)`, the state after the last valid step.
 
     Raises:
-        ValueError: `gru_type` or `augru_form` is none of those above, the
-            scores that it needs are missing, a tensor is not of floats or
-            `valid` no mask, or shapes do not fit.
+        ValueError: `gru_type` or `augru_form` is unknown, required scores are
+            missing, a tensor has a wrong dtype, or shapes do not fit.
 
     Reference:
         Zhou et al., Deep Interest Evolution Network, 2019, equations 2-6.
@@ -85,39 +82,19 @@ def gru(
     """
     check_one_of("gru_type", gru_type, GRU_TYPES)
     check_one_of("augru_form", augru_form, AUGRU_FORMS)
-    sizes: Sizes = {}
-    x, valid = _sequence(x, valid, sizes)
-    candidate = to_floats_each(
-        "candidate",
-        candidate,
-        [("dim + units", "units"), ("units",)],
-        sizes,
-    )
-    dim, units = x.shape[-1], candidate[0].shape[-1]
-    sizes["2 * units"] = 2 * units
-    gates = to_floats_each(
-        "gates",
-        gates,
-        [("dim + units", "2 * units"), ("2 * units",)],
-        sizes,
-    )
-    if sizes["dim + units"] != dim + units:
-        raise_invalid(
-            "gates and candidate",
-            f"kernels of {dim} + {units} rows, for x and the state",
-            sizes["dim + units"],
-        )
+    if gru_type in ("AGRU", "AUGRU") and scores is None:
+        raise_invalid("scores", f"(batch, steps), for {gru_type}", None)
+    x = zero_padding(x, valid)
+    units = candidate[1].shape[0]
+    dim = candidate[0].shape[0] - units
     kernel, bias, candidate_kernel, candidate_bias = (
         ops.cast(weight, x.dtype) for weight in (*gates, *candidate)
     )
-    # w is a line in u, shift + slope u, of which a step computes no more than
-    # it must. Both are 0 past the end, where the state is carried.
-    counts = ops.expand_dims(ops.cast(valid, x.dtype), -1)
-    shift, slope = counts, -counts
+    # w = shift + slope u, of which a step computes no more than it must. Both
+    # are 0 in padded steps, where the state is carried over.
+    keep = ops.expand_dims(ops.cast(valid, x.dtype), -1)
+    shift, slope = keep, -keep
     if gru_type in ("AGRU", "AUGRU"):
-        if scores is None:
-            raise_invalid("scores", f"(batch, steps), for {gru_type}", None)
-        scores = to_floats("scores", scores, ("batch", "steps"), sizes)
         scores = ops.cast(zero_padding(scores, valid), x.dtype)
         scores = ops.expand_dims(scores, -1)
         if gru_type == "AGRU":
@@ -125,12 +102,9 @@ def gru(
         elif augru_form == "paper":
             shift, slope = ops.zeros_like(scores), scores
         else:
-            slope = counts * (scores - 1.0)
-
+            slope = keep * (scores - 1.0)
     if initial_state is None:
         initial_state = _zeros(x, units)
-    axes = ("batch", "units")
-    initial_state = to_floats("initial_state", initial_state, axes, sizes)
     outputs, (state,) = loop(
         _gru_step,
         (x, shift, slope),
@@ -146,17 +120,23 @@ def gru(
 
 
 def _gru_step(inputs: Tensors, states: Tensors, weights: Tensors) -> Tensors:
-    from_inputs, shift, slope = inputs
+    projected, shift, slope = inputs
     (h,) = states
-    of_gates, of_candidate = weights
-    units = of_candidate.shape[-1]
-    to_gates, to_candidate = split(from_inputs, (2 * units, units))
-    r_u = sigmoid(to_gates + h @ of_gates)
-    r, u = split(r_u, (units, units))
-    c = tanh(to_candidate + (r * h) @ of_candidate)
+    w_gates, w_candidate = weights
+    units = w_candidate.shape[-1]
+    x_gates, x_candidate = split(projected, (2 * units, units))
+    r, u = split(sigmoid(x_gates + h @ w_gates), (units, units))
+    c = tanh(x_candidate + (r * h) @ w_candidate)
     return (h + (shift + slope * u) * (c - h),)
 
 
+@takes(
+    recurrent_kernel="float units 4*units",
+    kernel="float dim 4*units",
+    bias="float 4*units",
+    x="float batch steps dim",
+    valid="bool batch steps",
+)
 def lstm(
     x: Tensor,
     valid: Tensor,
@@ -165,14 +145,14 @@ def lstm(
     bias: Tensor,
     reverse: bool = False,
 ) -> Tensor:
-    r"""A long short-term memory, from either end of the sequences.
+    r"""A long short-term memory, in either direction.
 
     $$[i, f, g, o] = x_t W + h_{t-1} U + b, \qquad
       c_t = \sigma(f) \odot c_{t-1} + \sigma(i) \odot \tanh(g), \qquad
       h_t = \sigma(o) \odot \tanh(c_t)$$
 
     Args:
-        x: float `(batch, steps, dim)`. All other floats are taken in its dtype.
+        x: float `(batch, steps, dim)`. All other floats are cast to its dtype.
         valid: bool `(batch, steps)`.
         kernel: `(dim, 4 * units)`.
         recurrent_kernel: `(units, 4 * units)`.
@@ -180,12 +160,11 @@ def lstm(
         reverse: True: from the last step to the first.
 
     Returns:
-        $h$, `(batch, steps, units)`, each at its step; 0 in steps that do not
-        count.
+        $h$, `(batch, steps, units)`; 0 in padded steps.
 
     Raises:
-        ValueError: a tensor is not of floats or `valid` no mask, shapes do not
-            fit, or `reverse` is no bool.
+        ValueError: a tensor has a wrong dtype, shapes do not fit, or `reverse`
+            is not a bool.
 
     Reference:
         Hochreiter and Schmidhuber, Long Short-Term Memory, 1997, with the
@@ -202,19 +181,7 @@ def lstm(
     (2, 5, 4)
     """
     check_bool("reverse", reverse)
-    sizes: Sizes = {}
-    x, valid = _sequence(x, valid, sizes)
-    recurrent_kernel = to_floats("recurrent_kernel", recurrent_kernel)
-    units = (*recurrent_kernel.shape, None)[0]
-    if tuple(recurrent_kernel.shape) != (units, 4 * (units or 0)):
-        raise_invalid(
-            "recurrent_kernel",
-            "shape (units, 4 * units)",
-            tuple(recurrent_kernel.shape),
-        )
-    sizes["4 * units"] = 4 * units
-    kernel = to_floats("kernel", kernel, ("dim", "4 * units"), sizes)
-    bias = to_floats("bias", bias, ("4 * units",), sizes)
+    x = zero_padding(x, valid)
     kernel, recurrent_kernel, bias = (
         ops.cast(w, x.dtype) for w in (kernel, recurrent_kernel, bias)
     )
@@ -232,16 +199,15 @@ def _lstm(
     bias: Tensor,
     reverse: bool,
 ) -> Tensor:
-    """`lstm` as a loop; past the end there is the last state."""
+    """`lstm` as a loop, whose outputs in padded steps are arbitrary."""
     units = recurrent_kernel.shape[0]
     if reverse:
         x, valid = ops.flip(x, axis=1), ops.flip(valid, axis=1)
-    counts = ops.expand_dims(ops.cast(valid, x.dtype), -1)
-
+    keep = ops.expand_dims(ops.cast(valid, x.dtype), -1)
     start = _zeros(x, units)
     outputs, _ = loop(
         _lstm_step,
-        (x, counts),
+        (x, keep),
         (start, start),
         (recurrent_kernel,),
         valid=valid,
@@ -251,24 +217,16 @@ def _lstm(
 
 
 def _lstm_step(inputs: Tensors, states: Tensors, weights: Tensors) -> Tensors:
-    from_inputs, count = inputs
+    projected, keep = inputs
     h, c = states
     (recurrent_kernel,) = weights
-    z = from_inputs + h @ recurrent_kernel
+    z = projected + h @ recurrent_kernel
     i, f, g, o = split(z, (recurrent_kernel.shape[0],) * 4)
     new_c = sigmoid(f) * c + sigmoid(i) * tanh(g)
     new_h = sigmoid(o) * tanh(new_c)
-    # Not c + count (new_c - c): see tensorflow_loop.
-    keep = 1.0 - count
-    return keep * h + count * new_h, keep * c + count * new_c
-
-
-def _sequence(x: Tensor, valid: Tensor, sizes: Sizes) -> tuple[Tensor, Tensor]:
-    """x with 0 in the steps that do not count, and the steps that do."""
-    x = to_floats("x", x, ("batch", "steps", "dim"), sizes)
-    check_known_dim("x", x.shape, -1)
-    valid = to_valid(valid, x)
-    return zero_padding(x, valid), valid
+    # Not c + keep * (new_c - c), see tensorflow_loop.
+    skip = 1.0 - keep
+    return skip * h + keep * new_h, skip * c + keep * new_c
 
 
 def _zeros(x: Tensor, units: int) -> Tensor:

@@ -129,7 +129,8 @@ class Example:
     def built(self, make=None, **options):
         """The layer, built, with weights that are the same everywhere."""
         layer = (make or self.make)(**options)
-        layer.build(keras.tree.map_structure(np.shape, self.inputs()))
+        shapes = keras.tree.map_structure(np.shape, self.inputs())
+        layer.build_from_config({"input_shape": shapes})
         seed_weights(layer)
         return layer
 

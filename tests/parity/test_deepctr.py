@@ -40,7 +40,9 @@ def built(layer_name, case):
     layer = getattr(kseq.layers, layer_name)(**arguments(case))
     arrays = list(case.inputs.values())
     shapes = [array.shape for array in arrays]
-    layer.build(shapes[0] if case.single_input else shapes)
+    layer.build_from_config(
+        {"input_shape": shapes[0] if case.single_input else shapes}
+    )
     set_layer_weights(layer, case.weights)
     tensors = [ops.convert_to_tensor(array) for array in arrays]
     kwargs = {}

@@ -1,12 +1,13 @@
 """Activations as the layers' arguments name them."""
 
 import inspect
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from kseq.checks import Unquoted, raise_invalid
+from kseq.layers.base import LayerTemplate
 from kseq.layers.core.dice import Dice
 from kseq.ops.numerics import tanh
 
@@ -16,31 +17,24 @@ EXPECTED = (
 )
 
 
-@dataclass(frozen=True)
-class LayerCopies:
-    """A layer of which each place gets a copy of its own.
-
-    Not the layer itself, which Keras would take for a part of its keeper.
-    """
-
-    of: Any
-    config: dict[str, Any]
-
-
 def check_activation(name: str, activation: Any) -> Any:
-    """The activation as it is kept: a name, a function, a class or copies.
+    """The activation as a layer stores it: a name, a function or a template.
 
-    A config, which comes from a saved model, is read at once: what it names is
-    known while the model is loaded.
+    A config, as in a saved model, is deserialized at once, so that a missing
+    class is reported while the model is loaded.
     """
-    kept = activation
+    stored = activation
     try:
-        if isinstance(kept, dict):
-            kept = keras.saving.deserialize_keras_object(kept)
-        if isinstance(kept, keras.layers.Layer):
-            kept = LayerCopies(type(kept), kept.get_config())
-        activation_layer(kept)
-    # A config may name what is not installed, or not there.
+        if isinstance(stored, dict):
+            stored = keras.saving.deserialize_keras_object(stored)
+        if isinstance(stored, type):
+            stored = stored()
+            if not isinstance(stored, keras.layers.Layer):
+                raise TypeError(f"{activation} is not a keras layer")
+        if isinstance(stored, keras.layers.Layer):
+            stored = LayerTemplate(type(stored), stored.get_config())
+        create_activation(stored)
+    # A config may name what is not installed or does not exist.
     except (
         AttributeError,
         ImportError,
@@ -49,49 +43,34 @@ def check_activation(name: str, activation: Any) -> Any:
         ValueError,
     ) as error:
         if isinstance(activation, (dict, keras.layers.Layer)):
-            # Keras has the reason, such as that code of a file is not run.
-            raise_invalid(name, EXPECTED, Unquoted(f"{activation!r} ({error})"))
+            # Keras says why, for example that a file's code is not run.
+            received = Unquoted(f"{activation!r} ({error})")
+            raise_invalid(name, EXPECTED, received)
         raise_invalid(name, EXPECTED, activation)
-    return kept
+    return stored
 
 
-def activation_layer(
+def create_activation(
     activation: Any, dtype: Any = None, name: str = "activation"
-) -> keras.layers.Layer:
-    """A new layer for an activation that `check_activation` gave.
+) -> Callable[..., Any]:
+    """A function, or a new layer, for an activation that was checked.
 
     Args:
-        activation: what was given.
-        dtype: the new layer's dtype or policy.
-        name: its name, of which the paths of its weights are made: Keras's own
-            counts all layers of the process.
+        activation: as `check_activation` returns it.
+        dtype: the layer's dtype or policy.
+        name: the layer's name, which is part of its weights' paths.
     """
-    options = {"dtype": dtype, "name": name}
+    if isinstance(activation, LayerTemplate):
+        return activation.create(dtype=dtype, name=name)
     if activation in ("dice", "Dice"):
-        return Dice(**options)
-    if activation == "tanh":  # Keras's own rounds float64 to 32 bits on JAX
-        return keras.layers.Activation(tanh, **options)
-    if isinstance(activation, LayerCopies):
-        return activation.of.from_config({**activation.config, **options})
-    if isinstance(activation, type):
-        if not issubclass(activation, keras.layers.Layer):
-            raise TypeError(f"{activation} is no keras layer")
-        return activation(**options)
-    return keras.layers.Activation(activation, **options)
+        return Dice(dtype=dtype, name=name)
+    if activation == "tanh":  # Keras's rounds float64 to 32 bits on JAX
+        return tanh
+    return keras.activations.get(activation)
 
 
-def call_parameters(layer: keras.layers.Layer) -> frozenset[str]:
-    """The names of a layer's call arguments: not every one takes a mask."""
-    return frozenset(inspect.signature(layer.call).parameters)
-
-
-def serialize_activation(activation: Any) -> Any:
-    """The activation as a saved config holds it."""
-    if isinstance(activation, type):
-        layer = activation_layer(activation)
-        return keras.saving.serialize_keras_object(layer)
-    if isinstance(activation, LayerCopies):
-        activation = activation.of.from_config(dict(activation.config))
-    if isinstance(activation, str) or activation is None:
-        return activation
-    return keras.saving.serialize_keras_object(activation)
+def call_parameters(activation: Callable[..., Any]) -> frozenset[str]:
+    """The call arguments of an activation that is a layer."""
+    if not isinstance(activation, keras.layers.Layer):
+        return frozenset()
+    return frozenset(inspect.signature(activation.call).parameters)

@@ -3,53 +3,47 @@ from typing import Any
 import keras
 from keras import ops
 
-from kseq.checks import (
-    check_axis,
-    check_epsilon,
-    check_int,
-    check_known_dim,
-    check_min_rank,
-)
-from kseq.layers.checked_layer import CheckedLayer
+from kseq.checks import check_epsilon, check_int, check_known_dim
+from kseq.layers.base import Layer
 from kseq.layers.core.batch_normalization import BatchNormalization
 from kseq.ops.masks import zero_padding
 from kseq.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class Dice(CheckedLayer):
-    r"""DIN's activation: a PReLU whose turning point follows the data.
+class Dice(Layer):
+    r"""DIN's activation: a PReLU that adapts to the distribution of its input.
 
     $$y = p\, x + \alpha (1 - p)\, x, \qquad
       p = \sigma\!\left(\frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\right)$$
 
-    In training $\mu$ and $\sigma^2$ are those of the batch and a moving
-    average follows them; otherwise they are that average. $\alpha$ is trained,
-    one a feature, and begins at 0.
+    In training $\mu$ and $\sigma^2$ are statistics of the batch, which also
+    update moving averages; otherwise they are the moving averages. $\alpha$ is
+    a trained number for each feature, initially 0.
 
     Args:
-        axis: the axis that has one $\mu$ and $\sigma^2$ a place.
+        axis: the axis whose entries have their own $\mu$ and $\sigma^2$.
         epsilon: $\epsilon$.
 
     Call arguments:
         inputs: `(batch, ..., dim)`.
-        mask: bool `(batch, steps)` for inputs `(batch, steps, ..., dim)`, or
-            None where every step counts.
+        mask: bool `(batch, steps)` for inputs `(batch, steps, ..., dim)`; None:
+            all steps are valid.
         training: whether to use the batch's statistics.
 
     Returns:
-        As `inputs`, in the compute dtype; 0 in steps that do not count. The
-        mask is passed on.
+        As `inputs`, in the compute dtype; 0 in padded steps. The mask is
+        propagated.
 
     Raises:
         ValueError: an argument is out of range, the size of the last axis or of
-            `axis` is not known, these or the rank are others than the layer was
-            built for, or the mask does not fit.
+            `axis` is unknown or differs from that at build time, the rank
+            differs from that at build time, or the mask does not fit.
 
     Differences from DeepCTR:
-        With a mask, steps that do not count stay out of the statistics, and a
-        batch of empty histories moves no average. Statistics are computed in
-        float32 under half precision, where 1e-9 would be 0.
+        With a mask, padded steps are left out of the statistics, and a batch of
+        empty histories updates no average. Statistics are computed in float32
+        for half precision, where 1e-9 would be 0.
 
     Reference:
         Zhou et al., Deep Interest Network, 2018, section 5.2.
@@ -66,24 +60,15 @@ class Dice(CheckedLayer):
     def __init__(
         self, axis: int = -1, epsilon: float = 1e-9, **kwargs: Any
     ) -> None:
-        axis = check_int("axis", axis)
-        epsilon = check_epsilon("epsilon", epsilon)
         super().__init__(**kwargs)
-        self.axis = axis
-        self.epsilon = epsilon
-        self.supports_masking = True
-
-    def check_shapes(self, shapes: dict[str, Shape]) -> None:
-        check_min_rank("inputs", shapes["inputs"], 2)
-        check_axis("axis", self.axis, len(shapes["inputs"]))
-        self.check_width("inputs", shapes["inputs"])
-        if self.built:
-            self.bn.check_shapes(shapes)
+        self.axis = check_int("axis", axis)
+        self.epsilon = check_epsilon("epsilon", epsilon)
 
     def build(self, input_shape: Shape) -> None:
-        super().build(input_shape)
+        dim = check_known_dim("inputs", input_shape, -1)
+        self.input_spec = keras.layers.InputSpec(axes={-1: dim})
         self.alphas = self.add_weight(
-            shape=(check_known_dim("inputs", input_shape, -1),),
+            shape=(dim,),
             initializer="zeros",
             name="dice_alpha",
         )
@@ -109,12 +94,5 @@ class Dice(CheckedLayer):
         p = ops.sigmoid(self.bn(x, mask=mask, training=training))
         return x * (p + ops.convert_to_tensor(self.alphas) * (1.0 - p))
 
-    def shape_of_output(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "axis": self.axis,
-            "epsilon": self.epsilon,
-        }

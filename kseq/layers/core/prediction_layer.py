@@ -4,22 +4,22 @@ import keras
 from keras import ops
 
 from kseq.checks import check_bool, check_one_of
-from kseq.layers.checked_layer import CheckedLayer
+from kseq.layers.base import Layer
 from kseq.types import Shape, Tensor
 
 TASKS = ("binary", "regression")
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class PredictionLayer(CheckedLayer):
-    r"""A model's last layer: a global bias, and a probability of it.
+class PredictionLayer(Layer):
+    r"""A model's last layer: adds a bias to logits, and applies a sigmoid.
 
     $$y = \sigma(x + b) \;\text{ ('binary') or }\; x + b \;\text{
       ('regression')}$$
 
     Args:
         task: 'binary' or 'regression'.
-        use_bias: whether there is a $b$; it begins at 0.
+        use_bias: whether to add $b$, initially 0.
 
     Call arguments:
         inputs: logits, of any shape.
@@ -28,12 +28,11 @@ class PredictionLayer(CheckedLayer):
         As `inputs`, in the compute dtype.
 
     Raises:
-        ValueError: an argument is out of range, or the input is no tensor of
-            numbers.
+        ValueError: an argument is out of range.
 
     Differences from DeepCTR:
-        The shape stays; DeepCTR makes `(-1, 1)` of any. No 'multiclass', which
-        in DeepCTR does what 'regression' does.
+        The shape is kept; DeepCTR reshapes to `(-1, 1)`. There is no
+        'multiclass', which in DeepCTR is the same as 'regression'.
 
     Example:
 
@@ -47,15 +46,11 @@ class PredictionLayer(CheckedLayer):
     def __init__(
         self, task: str = "binary", use_bias: bool = True, **kwargs: Any
     ) -> None:
-        task = check_one_of("task", task, TASKS)
-        use_bias = check_bool("use_bias", use_bias)
         super().__init__(**kwargs)
-        self.task = task
-        self.use_bias = use_bias
-        self.supports_masking = True
+        self.task = check_one_of("task", task, TASKS)
+        self.use_bias = check_bool("use_bias", use_bias)
 
     def build(self, input_shape: Shape) -> None:
-        super().build(input_shape)
         self.global_bias = None
         if self.use_bias:
             self.global_bias = self.add_weight(
@@ -68,12 +63,5 @@ class PredictionLayer(CheckedLayer):
             x = x + ops.convert_to_tensor(self.global_bias)
         return ops.sigmoid(x) if self.task == "binary" else x
 
-    def shape_of_output(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "task": self.task,
-            "use_bias": self.use_bias,
-        }

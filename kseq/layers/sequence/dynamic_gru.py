@@ -4,68 +4,70 @@ import keras
 from keras import ops
 
 from kseq.checks import (
-    Unquoted,
     check_bool,
     check_known_dim,
     check_one_of,
     check_positive_int,
-    check_rank,
-    check_same_dim,
     raise_invalid,
 )
-from kseq.layers.checked_layer import check_numbers
-from kseq.layers.sequence_layer import SequenceLayer
+from kseq.layers.base import SequenceLayer, check_seed
+from kseq.ops.masks import per_step
 from kseq.ops.recurrence import AUGRU_FORMS, GRU_TYPES, gru
-from kseq.types import Shape, Tensor
+from kseq.types import InitializerLike, RegularizerLike, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
 class DynamicGRU(SequenceLayer):
-    r"""DIEN's recurrent layer: a GRU in which attention may decide what stays.
+    r"""DIEN's recurrent layer: a GRU whose update may be controlled by attention.
 
     $$h_t = h_{t-1} + w_t \odot (c_t - h_{t-1})$$
 
     with the gates and $w_t$ of `kseq.ops.gru`: $1 - u_t$ for GRU and AIGRU, the
-    score $a_t$ for AGRU, $1 - (1 - a_t) u_t$ for AUGRU. Past the end of a
-    history the state is carried and the output is 0. An empty history gives 0,
-    or the initial state. What stands in padding changes nothing.
+    score $a_t$ for AGRU, $1 - (1 - a_t) u_t$ for AUGRU. In padded steps the
+    state is carried over and the output is 0. An empty history gives 0, or the
+    initial state. Values in padded steps have no effect.
 
     Args:
         num_units: the width of the state; None: the width of the input.
-        gru_type: 'GRU', 'AIGRU' (the same layer; its input was multiplied by
-            the scores before), 'AGRU' or 'AUGRU'.
-        return_sequence: True: the state after each step is the output; False:
-            the state after the last, with a time axis of 1.
+        gru_type: 'GRU', 'AIGRU' (the same layer, for inputs that were
+            multiplied by the scores), 'AGRU' or 'AUGRU'.
+        return_sequence: True: the output is the state after each step; False:
+            the state after the last valid step, with a time axis of 1.
         return_state: True: the last state, `(batch, units)`, is a second
-            output, from which a later call can go on.
-        augru_form: AUGRU as 'deepctr' has it, or as in the 'paper':
+            output, which a later call can continue from.
+        augru_form: AUGRU as in 'deepctr', or as in the 'paper':
             $w_t = a_t u_t$.
+        seed: the kernels' seed, an integer or None.
+        kernel_initializer: the kernels' initializer; None: Glorot uniform.
+        kernel_regularizer: the kernels' penalty, or None.
 
     Call arguments:
-        inputs: `[x, lengths]`, for AGRU and AUGRU `[x, lengths, scores]`; with
-            a mask `lengths` may be left out. `x`: `(batch, steps, dim)`,
-            `steps` may be unknown; `lengths`: `(batch,)` or `(batch, 1)`,
-            integers or whole floats, clipped to [0, steps]; `scores`:
-            `(batch, steps, 1)`, `(batch, 1, steps)` or `(batch, steps)`.
-        mask: bool `(batch, steps)` of `x`, or a list that begins with it.
-            Together with lengths, a step counts where both say so.
+        x: `(batch, steps, dim)`; `steps` may be unknown. DeepCTR's list is
+            `[x, lengths]`, for AGRU and AUGRU `[x, lengths, scores]`; lengths
+            may be left out with a mask.
+        scores: `(batch, steps)`, `(batch, steps, 1)` or `(batch, 1, steps)`;
+            for AGRU and AUGRU only.
+        lengths: `(batch,)` or `(batch, 1)`, integers or whole floats, clipped
+            to [0, steps].
         initial_state: `(batch, units)`, the state before the first step; None:
             0.
+        mask: bool `(batch, steps)` of `x`. Required without lengths; with
+            lengths a step is valid where both say so.
 
     Returns:
         `(batch, steps, units)`, or `(batch, 1, units)` without
         `return_sequence`; with `return_state` a tuple of this and the state. In
-        the compute dtype. A sequence passes its mask on.
+        the compute dtype. A sequence propagates the mask where there are no
+        lengths.
 
     Raises:
-        ValueError: an argument is out of range, `x` is no tensor of numbers of
-            rank 3, its `dim` is another than the layer was built for, lengths,
-            scores, mask or state do not fit it, or there is neither lengths
-            nor mask.
+        ValueError: an argument is out of range, the inputs' shapes do not fit
+            each other or those at build time, scores are missing or not used by
+            `gru_type`, or neither lengths nor a mask is given.
 
     Differences from DeepCTR:
-        AGRU's and AUGRU's weights are trained and saved; in DeepCTR 0.9.4 they
-        are neither. Two layers of one name share nothing. Batches of one
+        The weights of AGRU and AUGRU are trained and saved; in DeepCTR 0.9.4
+        they are neither. Two layers of one name share nothing. Batches of one
         history work. The reported shape follows `num_units`. Masks,
         `initial_state`, `return_state` and the paper's AUGRU.
 
@@ -79,12 +81,9 @@ class DynamicGRU(SequenceLayer):
     >>> layer = DynamicGRU(4, "AUGRU")
     >>> x = np.ones((2, 5, 3), "float32")
     >>> scores = np.ones((2, 5, 1), "float32")
-    >>> tuple(layer([x, np.array([5, 2]), scores]).shape)
+    >>> tuple(layer(x, scores, lengths=np.array([5, 2])).shape)
     (2, 5, 4)
     """
-
-    lengths_at = 1
-    sequence_at = 0
 
     def __init__(
         self,
@@ -93,62 +92,37 @@ class DynamicGRU(SequenceLayer):
         return_sequence: bool = True,
         return_state: bool = False,
         augru_form: str = "deepctr",
+        seed: int | None = None,
+        kernel_initializer: InitializerLike | None = None,
+        kernel_regularizer: RegularizerLike | None = None,
         **kwargs: Any,
     ) -> None:
+        super().__init__(**kwargs)
         if num_units is not None:
             num_units = check_positive_int("num_units", num_units)
-        gru_type = check_one_of("gru_type", gru_type, GRU_TYPES)
-        return_sequence = check_bool("return_sequence", return_sequence)
-        return_state = check_bool("return_state", return_state)
-        augru_form = check_one_of("augru_form", augru_form, AUGRU_FORMS)
-        super().__init__(supports_masking=True, **kwargs)
         self.num_units = num_units
-        self.gru_type = gru_type
-        self.return_sequence = return_sequence
-        self.return_state = return_state
-        self.augru_form = augru_form
+        self.gru_type = check_one_of("gru_type", gru_type, GRU_TYPES)
+        self.return_sequence = check_bool("return_sequence", return_sequence)
+        self.return_state = check_bool("return_state", return_state)
+        self.augru_form = check_one_of("augru_form", augru_form, AUGRU_FORMS)
+        self.seed = check_seed(seed)
+        self.kernel_initializer = kernel_initializer
+        self.kernel_regularizer = kernel_regularizer
+        self.uses_scores = self.gru_type in ("AGRU", "AUGRU")
+        self.deepctr_inputs = ("x", "lengths", "scores")[: 2 + self.uses_scores]
 
-    @property
-    def features(self) -> tuple[str, ...]:  # type: ignore[override]
-        attended = self.gru_type in ("AGRU", "AUGRU")
-        return ("x", "scores") if attended else ("x",)
-
-    def check_features(self, shapes: list[Shape]) -> None:
-        x, *scores = shapes
-        check_rank("x", x, (3,))
-        check_known_dim("x", x, -1)
-        self.check_width("x", x)
-        for shape in scores:
-            if len(shape) not in (2, 3):  # perhaps the lengths
-                raise_invalid(
-                    "scores",
-                    "a tensor of rank 2 or 3, the last of [x, lengths, scores]",
-                    Unquoted(f"shape {tuple(shape)}"),
-                )
-            check_same_dim(0, x=x, scores=shape)
-            # The axis of steps is what is left without that of 1.
-            axes = [n for n in shape[1:] if n != 1] or [1]
-            known = None not in (*axes, x[1])
-            if len(axes) > 1 or (known and axes != [x[1]]):
-                raise_invalid(
-                    "scores",
-                    "shape (batch, steps, 1), (batch, 1, steps) or "
-                    f"(batch, steps) for x of shape {tuple(x)}",
-                    tuple(shape),
-                )
-
-    def build(self, input_shape: Any) -> None:
-        super().build(input_shape)
-        (x, *_), _ = self.split(input_shape)
-        dim, units = x[-1], self._units(x)
-        self.gates_kernel = self.add_weight(
-            shape=(dim + units, 2 * units), name="gates_kernel"
+    def build(self, x_shape: Shape) -> None:
+        dim = check_known_dim("x", x_shape, -1)
+        units = self.num_units or dim
+        uniform = keras.initializers.GlorotUniform
+        self.gates_kernel = self.add_kernel(
+            "gates_kernel", (dim + units, 2 * units), uniform
         )
         self.gates_bias = self.add_weight(
             shape=(2 * units,), initializer="ones", name="gates_bias"
         )
-        self.candidate_kernel = self.add_weight(
-            shape=(dim + units, units), name="candidate_kernel"
+        self.candidate_kernel = self.add_kernel(
+            "candidate_kernel", (dim + units, units), uniform, 1
         )
         self.candidate_bias = self.add_weight(
             shape=(units,), initializer="zeros", name="candidate_bias"
@@ -156,17 +130,20 @@ class DynamicGRU(SequenceLayer):
 
     def call(
         self,
-        inputs: Any,
-        mask: Any = None,
+        x: Tensor,
+        scores: Tensor | None = None,
+        lengths: Tensor | None = None,
         initial_state: Tensor | None = None,
-        inputs_mask: Any = None,
+        mask: Tensor | None = None,
+        x_mask: Tensor | None = None,
     ) -> Any:
-        # Beside a second tensor Keras hands the mask on under this name.
-        valid = self.valid_steps(inputs, inputs_mask if mask is None else mask)
-        (x, *scores), _ = self.unpack(inputs)
-        attention = None
-        if scores:
-            attention = ops.reshape(scores[0], ops.shape(x)[:2])
+        valid = self.valid_steps(x, lengths, mask, x_mask)
+        x = ops.cast(x, self.compute_dtype)
+        if scores is not None:
+            if not self.uses_scores:
+                raise_invalid("scores", f"None for {self.gru_type}", scores)
+            scores = ops.cast(scores, self.compute_dtype)
+            scores = per_step("scores", scores, x)
         if initial_state is not None:
             initial_state = ops.cast(initial_state, self.compute_dtype)
         outputs, state = gru(
@@ -174,7 +151,7 @@ class DynamicGRU(SequenceLayer):
             valid,
             (self.gates_kernel, self.gates_bias),
             (self.candidate_kernel, self.candidate_bias),
-            attention,
+            scores,
             gru_type=self.gru_type,
             augru_form=self.augru_form,
             initial_state=initial_state,
@@ -183,50 +160,12 @@ class DynamicGRU(SequenceLayer):
             outputs = ops.expand_dims(state, 1)
         return (outputs, state) if self.return_state else outputs
 
-    def check_options(
-        self, tensors: dict[str, Any], options: dict[str, Any]
-    ) -> None:
-        super().check_options(tensors, options)
-        initial_state = options.get("initial_state")
-        if initial_state is None:
-            return
-        check_numbers("initial_state", initial_state)
-        x, state = tensors["x"].shape, initial_state.shape
-        check_rank("initial_state", state, (2,))
-        check_same_dim(0, x=x, initial_state=state)
-        check_same_dim(-1, units=(self._units(x),), initial_state=state)
-
-    def _units(self, x: Shape) -> int:
-        return self.num_units or check_known_dim("x", x, -1)
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        mask = self.passed_mask(inputs, mask) if self.return_sequence else None
+    def compute_mask(self, inputs: Tensor, mask: Any = None) -> Any:
+        mask = mask if self.return_sequence and mask is not False else None
         return (mask, None) if self.return_state else mask
 
-    def compute_output_spec(
-        self,
-        inputs: Any,
-        mask: Any = None,
-        initial_state: Any = None,
-        inputs_mask: Any = None,
-        **kwargs: Any,
-    ) -> Any:
-        return super().compute_output_spec(
-            inputs, mask=inputs_mask if mask is None else mask
-        )
-
-    def shape_of_output(self, input_shape: Any) -> Any:
-        (x, *_), _ = self.split(input_shape)
-        units = self._units(x)
-        outputs = (x[0], x[1] if self.return_sequence else 1, units)
-        return (outputs, (x[0], units)) if self.return_state else outputs
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_units": self.num_units,
-            "gru_type": self.gru_type,
-            "return_sequence": self.return_sequence,
-            "return_state": self.return_state,
-            "augru_form": self.augru_form,
-        }
+    def compute_output_shape(self, x_shape: Shape) -> Any:
+        batch, steps, dim = x_shape
+        units = self.num_units or dim
+        outputs = (batch, steps if self.return_sequence else 1, units)
+        return (outputs, (batch, units)) if self.return_state else outputs

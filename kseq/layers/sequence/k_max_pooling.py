@@ -1,15 +1,10 @@
 from typing import Any
 
 import keras
+from keras import ops
 
-from kseq.checks import (
-    check_axis,
-    check_int,
-    check_min_rank,
-    check_positive_int,
-    raise_invalid,
-)
-from kseq.layers.sequence_layer import SequenceLayer
+from kseq.checks import check_axis, check_int, check_positive_int
+from kseq.layers.base import SequenceLayer
 from kseq.ops.pooling import k_max
 from kseq.types import Shape, Tensor
 
@@ -19,29 +14,29 @@ class KMaxPooling(SequenceLayer):
     r"""The `k` largest values along an axis, in descending order.
 
     Args:
-        k: how many.
+        k: the number of values.
         axis: any axis but the batch; negative ones count from the end.
 
     Call arguments:
-        inputs: `x`, or `[x, lengths]`. `x`: `(batch, steps, ...)`, rank 2 or
-            more; `lengths`: `(batch,)` or `(batch, 1)`, integers or whole
-            floats, clipped to [0, steps]. Without lengths and mask every step
-            counts.
-        mask: bool `(batch, steps)`, True where a step counts.
+        x: `(batch, steps, ...)`, rank 2 or more. The list form is `[x,
+            lengths]`.
+        lengths: `(batch,)` or `(batch, 1)`, integers or whole floats, clipped
+            to [0, steps].
+        mask: bool `(batch, steps)`. Without lengths and mask all steps are
+            valid; with both, a step is valid where both say so.
 
     Returns:
-        As `x`, with `k` on `axis`, in the compute dtype. Steps that do not
-        count never win: along the step axis a place for which no step is left
-        holds 0; along any other the whole step is 0, and the mask is passed
-        on.
+        As `x`, with size `k` on `axis`, in the compute dtype. Padded steps are
+        never among the largest: along the step axis, places for which no valid
+        step is left hold 0; along any other axis the whole padded step is 0,
+        and without lengths the mask is propagated.
 
     Raises:
-        ValueError: `k` is no positive integer or larger than a known axis;
-            `axis` is the batch or none of `x`; `x` is no tensor of numbers;
-            lengths or mask do not fit it.
+        ValueError: `k` is not a positive integer or exceeds a known size;
+            `axis` is out of range; lengths or mask do not fit `x`.
 
     Differences from DeepCTR:
-        The default axis is 1: DeepCTR's, -1, is refused by DeepCTR itself.
+        The default axis is 1: DeepCTR's default, -1, always raises there.
         Negative axes, masks, lengths and unknown sizes work.
 
     Example:
@@ -53,44 +48,28 @@ class KMaxPooling(SequenceLayer):
     [5.0, 3.0]
     """
 
-    features = ("x",)
-    lengths_at = 1
-    sequence_at = 0
+    requires_mask = False
 
     def __init__(self, k: int = 1, axis: int = 1, **kwargs: Any) -> None:
-        k = check_positive_int("k", k)
-        axis = check_int("axis", axis)
-        super().__init__(supports_masking=True, **kwargs)
-        self.k = k
-        self.axis = axis
+        super().__init__(**kwargs)
+        self.k = check_positive_int("k", k)
+        self.axis = check_int("axis", axis)
 
-    def check_features(self, shapes: list[Shape]) -> None:
-        (x,) = shapes
-        check_min_rank("x", x, 2)
-        axis = check_axis("axis", self.axis, len(x))
-        size = x[axis]
-        if size is not None and self.k > size:
-            raise_invalid(
-                "k", f"at most the size {size} of axis {axis}", self.k
-            )
+    def call(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        mask: Tensor | None = None,
+        x_mask: Tensor | None = None,
+    ) -> Tensor:
+        valid = self.valid_steps(x, lengths, mask, x_mask)
+        return k_max(ops.cast(x, self.compute_dtype), self.k, self.axis, valid)
 
-    def check_steps_told(self, inputs: Any, mask: Any) -> None:
-        """Without lengths and mask every step counts, as in DeepCTR."""
+    def compute_mask(self, inputs: Tensor, mask: Any = None) -> Any:
+        axis = check_axis("axis", self.axis, len(inputs.shape))
+        return None if axis == 1 or mask is False else mask
 
-    def call(self, inputs: Any, mask: Any = None) -> Tensor:
-        (x,), _ = self.unpack(inputs)
-        return k_max(x, self.k, self.axis, self.valid_steps(inputs, mask))
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        (x,), _ = self.split(inputs)
-        along_steps = check_axis("axis", self.axis, len(x.shape)) == 1
-        return None if along_steps else self.passed_mask(inputs, mask)
-
-    def shape_of_output(self, input_shape: Any) -> Shape:
-        (x,), _ = self.split(input_shape)
-        shape = list(x)
-        shape[check_axis("axis", self.axis, len(x))] = self.k
+    def compute_output_shape(self, x_shape: Shape) -> Shape:
+        shape = list(x_shape)
+        shape[check_axis("axis", self.axis, len(shape))] = self.k
         return tuple(shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "k": self.k, "axis": self.axis}

@@ -6,49 +6,53 @@ from keras import ops
 from kseq.checks import (
     check_bool,
     check_known_dim,
-    check_max_steps,
     check_positive_int,
-    check_rank,
     resolve_table_length,
 )
-from kseq.layers.checked_layer import CheckedLayer
+from kseq.layers.base import SequenceLayer
+from kseq.ops.masks import zero_padding
 from kseq.ops.positions import first_rows, sinusoid, sinusoid_like
+from kseq.ops.validation import known
 from kseq.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class PositionEncoding(CheckedLayer):
-    r"""Adds to each step a vector that says where it stands.
+class PositionEncoding(SequenceLayer):
+    r"""Adds to each step a vector that depends on its position.
 
     $$y_{bt} = x_{bt} + \sqrt{d}\, p_t$$
 
-    with a table $p$ that begins as the Transformer's sinusoids
-    (`kseq.ops.sinusoid`) and is trained, or stays as it is.
+    with a table $p$ that is initialized with the Transformer's sinusoids
+    (`kseq.ops.sinusoid`), and trained or fixed.
 
     Args:
         pos_embedding_trainable: whether the table is trained.
         zero_pad: True: the first position starts with zeros.
         scale: False: without the factor $\sqrt d$.
-        max_steps: the table's length; None: the length of the first input. It
-            serves every shorter sequence. A trained table is of no use to a
-            longer one, which is refused; a fixed one is simply computed on.
-            To be given where one layer is used at several lengths.
+        max_steps: the length of the table; None: the length of the first input.
+            Shorter sequences use its first rows. A longer sequence raises where
+            the table is trained, and is computed where it is fixed. Give it
+            where one layer is used for several lengths.
 
     Call arguments:
         inputs: `(batch, steps, dim)`.
+        lengths: `(batch,)` or `(batch, 1)`: padded steps of the output are 0.
+        mask: bool `(batch, steps)`: likewise.
 
     Returns:
-        As `inputs`, in the compute dtype. The mask is passed on.
+        As `inputs`, in the compute dtype. Without lengths the mask is
+        propagated.
 
     Raises:
-        ValueError: an argument is out of range, the input is no tensor of
-            numbers of rank 3, `dim` is not known or another than the layer was
-            built for, there are more steps than a trained table has, or neither
-            `max_steps` nor `steps` is known.
+        ValueError: an argument is out of range, the input is not of rank 3,
+            `dim` is unknown or differs from that at build time, there are more
+            steps than a trained table has, or neither `max_steps` nor `steps`
+            is known.
 
     Differences from DeepCTR:
-        A saved model is not tied to one length: DeepCTR's table has the length
-        of the input and takes no other. `max_steps`, for unknown time.
+        A saved model is not bound to one length: DeepCTR's table has the length
+        of the input and takes no other. `max_steps`, for an unknown number of
+        steps. Lengths and masks.
 
     Reference:
         Vaswani et al., Attention Is All You Need, 2017, section 3.5.
@@ -62,6 +66,11 @@ class PositionEncoding(CheckedLayer):
     [0.8415, 0.5403]
     """
 
+    deepctr_inputs = ("inputs", "lengths")
+    masked_input = "inputs"
+    requires_mask = False
+    keeps_steps = True
+
     def __init__(
         self,
         pos_embedding_trainable: bool = True,
@@ -70,33 +79,20 @@ class PositionEncoding(CheckedLayer):
         max_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
-        pos_embedding_trainable = check_bool(
+        super().__init__(**kwargs)
+        self.pos_embedding_trainable = check_bool(
             "pos_embedding_trainable", pos_embedding_trainable
         )
-        zero_pad = check_bool("zero_pad", zero_pad)
-        scale = check_bool("scale", scale)
+        self.zero_pad = check_bool("zero_pad", zero_pad)
+        self.scale = check_bool("scale", scale)
         if max_steps is not None:
             max_steps = check_positive_int("max_steps", max_steps)
-        super().__init__(**kwargs)
-        self.pos_embedding_trainable = pos_embedding_trainable
-        self.zero_pad = zero_pad
-        self.scale = scale
         self.max_steps = max_steps
-        self.supports_masking = True
 
-    def check_shapes(self, shapes: dict[str, Shape]) -> None:
-        shape = shapes["inputs"]
-        check_rank("inputs", shape, (3,))
-        self.check_width("inputs", shape)
-        if self.built and self.pos_embedding_trainable:
-            check_max_steps(shape[1], self.lookup_table.shape[0])
-
-    def build(self, input_shape: Shape) -> None:
-        super().build(input_shape)
-        dim = check_known_dim("inputs", input_shape, -1)
-        steps = resolve_table_length(self.max_steps, input_shape[1])
-        if self.pos_embedding_trainable:
-            check_max_steps(input_shape[1], steps)
+    def build(self, inputs_shape: Shape) -> None:
+        dim = check_known_dim("inputs", inputs_shape, -1)
+        steps = resolve_table_length(self.max_steps, inputs_shape[1])
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: dim})
         table = sinusoid(steps, dim)
         if self.zero_pad:
             table[0] = 0.0
@@ -109,32 +105,30 @@ class PositionEncoding(CheckedLayer):
             name="lookup_table",
         )
 
-    def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
-        inputs = ops.cast(inputs, self.compute_dtype)
-        table = ops.convert_to_tensor(self.lookup_table)
-        steps, known = inputs.shape[1], table.shape[0]
-        if not self.pos_embedding_trainable and (
-            steps is None or steps > known
-        ):
-            # The table's own rows first: a model may have been given others.
-            computed = sinusoid_like(inputs)
-            table = ops.concatenate([table, computed[known:]], axis=0)
-        table = first_rows(table, inputs)
+    def call(
+        self,
+        inputs: Tensor,
+        lengths: Tensor | None = None,
+        mask: Tensor | None = None,
+        inputs_mask: Tensor | None = None,
+    ) -> Tensor:
+        x = ops.cast(inputs, self.compute_dtype)
+        table = ops.cast(self.lookup_table, self.compute_dtype)
+        steps, rows = known(x.shape[1]), table.shape[0]
+        if not self.pos_embedding_trainable and (steps is None or steps > rows):
+            # The table's own rows first: weights may have been loaded.
+            computed = sinusoid_like(x)
+            table = ops.concatenate([table, computed[rows:]], axis=0)
+        table = first_rows(table, x)
         if self.scale:
-            table = table * inputs.shape[-1] ** 0.5
-        return inputs + table
+            table = table * x.shape[-1] ** 0.5
+        if lengths is None and mask is None and inputs_mask is None:
+            return x + table
+        valid = self.valid_steps(x, lengths, mask, inputs_mask)
+        return zero_padding(x + table, valid)
 
-    def shape_of_output(self, input_shape: Shape) -> Shape:
-        return tuple(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "pos_embedding_trainable": self.pos_embedding_trainable,
-            "zero_pad": self.zero_pad,
-            "scale": self.scale,
-            "max_steps": self.max_steps,
-        }
+    def compute_output_shape(self, inputs_shape: Shape) -> Shape:
+        return inputs_shape
 
     def get_build_config(self) -> dict[str, Any] | None:
         # A model is loaded with the table that it was saved with.
@@ -154,11 +148,11 @@ def positional_encoding(
     """Adds positions to a sequence, by a new `PositionEncoding`.
 
     Args:
-        inputs: `(batch, steps, dim)`, a tensor or a functional model's.
+        inputs: `(batch, steps, dim)`, a tensor, symbolic or not.
         pos_embedding_trainable: see `PositionEncoding`.
         zero_pad: see `PositionEncoding`.
         scale: see `PositionEncoding`.
-        max_steps: see `PositionEncoding`; needed where steps are not known.
+        max_steps: see `PositionEncoding`; required where `steps` is unknown.
 
     Returns:
         As `inputs`.
@@ -167,8 +161,8 @@ def positional_encoding(
         ValueError: as `PositionEncoding`.
 
     Differences from DeepCTR:
-        DeepCTR's function of TensorFlow 1 makes a variable by name; here a
-        functional model holds the layer.
+        DeepCTR's function of TensorFlow 1 creates a variable by name; here the
+        layer belongs to the functional model.
 
     Example:
 

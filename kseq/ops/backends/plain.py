@@ -1,7 +1,9 @@
-"""JAX, NumPy, OpenVINO: what `keras.ops` has, and no forms of their own."""
+"""The forms that every backend shares, written on `keras.ops`."""
 
+import contextlib
+import contextvars
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from keras import ops
@@ -9,13 +11,43 @@ from keras import ops
 from kseq.ops.numerics import tanh as tanh
 from kseq.types import Tensor, Tensors
 
+_only_plain = contextvars.ContextVar("only_plain", default=False)
+
+
+@contextlib.contextmanager
+def plain_forms() -> Iterator[None]:
+    """Compute everything by the forms that all backends share.
+
+    Inside, no backend takes a form of its own: no length buckets, no fused
+    attention or LSTM, no select by bits. For debugging, to compare forms, and
+    where control flow must not depend on the data. Results are the same up to
+    rounding. What is compiled keeps the form that it was traced with.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kseq.ops import masked_sum, plain_forms
+    >>> x, valid = np.ones((2, 3, 4), "float32"), np.ones((2, 3), bool)
+    >>> with plain_forms():
+    ...     total = masked_sum(x, valid)
+    """
+    token = _only_plain.set(True)
+    try:
+        yield
+    finally:
+        _only_plain.reset(token)
+
+
+def only_plain() -> bool:
+    return _only_plain.get()
+
 
 def fill_steps(x: Tensor, valid: Tensor, value: float = 0) -> Tensor:
     return ops.where(valid, x, value)
 
 
 def projecting(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A loop's step that makes the projection of its first input itself."""
+    """A loop's step that computes the projection of its first input."""
 
     def projected(inputs: Any, states: Any, weights: Any) -> Any:
         x, *others = inputs
@@ -33,24 +65,24 @@ def sigmoid(x: Tensor) -> Tensor:
     return ops.sigmoid(x)
 
 
-def by_groups(
+def map_buckets(
     function: Callable[..., Tensor],
     examples: Tensors,
     sequences: Tensors,
     valid: Tensors,
-    made: tuple[int, ...],
+    elements_per_step: int,
     training: bool | None,
-    gives_steps: bool = False,
+    returns_sequence: bool = False,
 ) -> Tensor:
     return function(*examples, *sequences, *valid)
 
 
-def may_be(condition: Tensor) -> bool:
+def may_be_any_true(condition: Tensor) -> bool:
     return True
 
 
-def no_form(*arguments: Any) -> None:
-    """What a backend without a form of its own says."""
+def not_available(*arguments: Any) -> None:
+    """The answer of a backend without a form of its own."""
 
 
-fused_attention = fused_lstm = no_form
+fused_attention = fused_lstm = not_available

@@ -1,19 +1,18 @@
 """TensorFlow: two while loops, the second for the gradient.
 
-TensorFlow's own gradient of a while loop needs lists that grow, which XLA
-refuses, and Keras turns XLA on by itself where there is a GPU. Here the forward
-loop keeps its states in an array of known size, and the backward loop computes
-each step again under a tape. So one graph serves every number of steps, and a
-step's gradient need not be written.
+TensorFlow's own gradient of a while loop needs lists that grow, which XLA does
+not support, and Keras turns XLA on where there is a GPU. Here the forward loop
+stores its states in an array of known size, and the backward loop computes each
+step again under a tape. One graph serves any number of steps.
 
-A step may not give a state, but the first, that is the old one plus something:
-the old one's gradient would be a sum of the loop's own variable and others, and
-of more than two TensorFlow makes, where they are large, a temporary variable
-that the last step leaves behind: AlreadyExistsError at the next call (2.21).
+A step must not return a state, except the first, that is the old one plus a
+term: the gradient of the old one would be a sum with the loop's own variable,
+for which TensorFlow 2.21 creates a temporary variable that the last step does
+not release (AlreadyExistsError at the next call).
 
-docs/upstream shows all three: tensorflow_scan_xla, tensorflow_sum_in_loop, and
-tensorflow_scan_unknown_steps, which keeps `ops.scan` from loops over several
-tensors.
+docs/upstream has a script for each reason: tensorflow_scan_xla,
+tensorflow_sum_in_loop, and tensorflow_scan_unknown_steps, which rules out
+`ops.scan` over several tensors.
 """
 
 from typing import Any
@@ -71,7 +70,7 @@ def _forward(
     """The states after each step, and after the last."""
     steps = tf.shape(sequences[0])[0]
     read = [_array(x, steps) for x in sequences]
-    written = [_room(x, steps) for x in states]
+    written = [_empty_array(x, steps) for x in states]
 
     def body(t: Tensor, states: Tensors, written: Any) -> Any:
         new = step(tuple(x.read(t) for x in read), states, weights)
@@ -133,7 +132,7 @@ def _backward(
             steps - 1,
             tuple(upstream[1:]),
             tuple(tf.zeros_like(w) for w in weights),
-            [_room(x[0], steps) for x in sequences],
+            [_empty_array(x[0], steps) for x in sequences],
         ),
     )
     return (*(w.stack() for w in of_inputs), *of_states, *of_weights)
@@ -143,5 +142,5 @@ def _array(x: Tensor, steps: Tensor) -> Any:
     return tf.TensorArray(x.dtype, steps, element_shape=x.shape[1:]).unstack(x)
 
 
-def _room(x: Tensor, steps: Tensor) -> Any:
+def _empty_array(x: Tensor, steps: Tensor) -> Any:
     return tf.TensorArray(x.dtype, steps, element_shape=x.shape)

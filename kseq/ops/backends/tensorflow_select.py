@@ -1,18 +1,19 @@
-"""TensorFlow: whole rows are selected by a vector, a copy for each row.
+"""TensorFlow: select whole rows by a vector of bools.
 
-`tf.where` of its second version spreads the condition over every number first.
-XLA does not, and would not see through the rows.
+`tf.where` broadcasts the condition to every number first. XLA does not, and
+could not fuse a select of rows.
 """
 
 import tensorflow as tf
 
+from kseq.ops.backends.plain import only_plain
 from kseq.ops.backends.tensorflow_xla import in_xla
 from kseq.types import Tensor
 
 
 def fill_steps(x: Tensor, valid: Tensor, value: float = 0) -> Tensor:
     filling = tf.cast(value, x.dtype)
-    if in_xla() or not _by_rows(x, valid):
+    if only_plain() or in_xla() or not _by_rows(x, valid):
         return tf.where(valid, x, filling)
     rows = steps_as_rows(x)
     kept = tf.compat.v1.where(
@@ -24,7 +25,7 @@ def fill_steps(x: Tensor, valid: Tensor, value: float = 0) -> Tensor:
 
 
 def _by_rows(x: Tensor, valid: Tensor) -> bool:
-    """Whether a mask has one bool for each step, and not for less or more."""
+    """Whether the mask has exactly one bool for each step."""
     if any(size != 1 for size in valid.shape[2:]):
         return False
     return x.shape[1:2] == [1] or valid.shape[1:2] != [1]

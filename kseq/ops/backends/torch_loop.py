@@ -1,7 +1,7 @@
-"""PyTorch on a CPU: a loop of Python over what counts only.
+"""PyTorch on a CPU: a Python loop that skips finished sequences.
 
-The longest sequence comes first, so that those which still go on at a step are
-the first ones: it takes no others.
+Sequences are sorted by length, longest first, so that those which still have
+steps are the first rows.
 """
 
 from typing import Any
@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from kseq.ops.backends import unrolled_loop
-from kseq.ops.backends.torch_groups import (
-    can_group,
+from kseq.ops.backends.torch_buckets import (
+    can_depend_on_data,
     cut_rows,
     last_steps,
     put_rows,
@@ -28,17 +28,17 @@ def loop(
     valid: Tensor | None = None,
     projection: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensors]:
-    if valid is None or recompute or not can_group(valid):
+    if valid is None or recompute or not can_depend_on_data(valid):
         return unrolled_loop.loop(
             step, sequences, states, weights, recompute, valid, projection
         )
     batch, steps = valid.shape
     lengths = last_steps(valid)
     order = torch.argsort(lengths, descending=True)
-    goes_on = lengths[order] > torch.arange(steps)[:, None]
-    at_step, at = goes_on.nonzero(as_tuple=True)
+    unfinished = lengths[order] > torch.arange(steps)[:, None]
+    at_step, at = unfinished.nonzero(as_tuple=True)
     rows = order[at] * steps + at_step  # of all steps of all sequences
-    sizes = goes_on.sum(dim=1).tolist()
+    sizes = unfinished.sum(dim=1).tolist()
 
     packed = [cut_rows(x.flatten(0, 1), rows) for x in sequences]
     if projection is not None:

@@ -1,15 +1,19 @@
-"""PyTorch's LSTM on a CPU, over sequences whose steps that count are put first.
+"""PyTorch's LSTM on a CPU, with the valid steps of each sequence moved first.
 
-It knows no mask. But a step acts on later ones only, so what does not count
-does no harm at the end; there it is put, and then back to its place.
+It has no mask. But a step affects later ones only, so padding at the end does no
+harm; results are moved back afterwards.
 """
 
 import torch
 
-from kseq.ops.backends.torch_groups import can_group, cut_rows, put_rows
+from kseq.ops.backends.torch_buckets import (
+    can_depend_on_data,
+    cut_rows,
+    put_rows,
+)
 from kseq.types import Tensor
 
-# Of halves it sums in halves, or has no kernel.
+# In half precision it sums in half precision, or has no kernel.
 DTYPES = (torch.float32, torch.float64)
 
 
@@ -21,8 +25,8 @@ def fused_lstm(
     bias: Tensor,
     reverse: bool,
 ) -> Tensor | None:
-    # PyTorch lets a GPU's round its products to 19 bits.
-    if x.dtype not in DTYPES or not can_group(x):
+    # On a GPU, PyTorch lets cuDNN round its products to 19 bits.
+    if x.dtype not in DTYPES or not can_depend_on_data(x):
         return None
     order = _order(valid, reverse)
     state = x.new_zeros(1, x.shape[0], recurrent_kernel.shape[0])
@@ -48,7 +52,7 @@ def fused_lstm(
 
 
 def _order(valid: Tensor, reverse: bool) -> Tensor:
-    """The rows of all steps of all sequences, those that count first."""
+    """The rows of all steps of all sequences, valid steps first."""
     if reverse:
         valid = valid.flip(1)
     order = torch.argsort((~valid).to(torch.uint8), dim=1, stable=True)

@@ -1,17 +1,17 @@
-"""PyTorch on a CPU: a select as fast as a product, by the bits of the numbers.
+"""PyTorch on a CPU: a select as fast as a product, by a bitwise "and".
 
-`torch.where` does not spread its condition in vectors of the processor, "and"
-does; and it turns NaN into 0 as a select does.
+`torch.where` does not vectorise a broadcast condition, "and" does; it turns NaN
+into 0 as a select does.
 """
 
 from typing import Any
 
 import torch
 
-from kseq.ops.backends.torch_groups import can_group
+from kseq.ops.backends.torch_buckets import can_depend_on_data
 from kseq.types import Tensor
 
-# The integers with as many bits.
+# The integer dtypes of the same size.
 INTEGERS = {
     torch.float16: torch.int16,
     torch.bfloat16: torch.int16,
@@ -22,17 +22,17 @@ INTEGERS = {
 
 def fill_steps(x: Tensor, valid: Tensor, value: float = 0) -> Tensor:
     # A compiler fuses a select with what comes next.
-    if value or x.dtype not in INTEGERS or not can_group(x):
+    if value or x.dtype not in INTEGERS or not can_depend_on_data(x):
         return torch.where(valid, x, value)
     return _KeepBits.apply(x, -valid.to(INTEGERS[x.dtype]))
 
 
-def may_be(condition: Tensor) -> bool:
-    return not can_group(condition) or bool(condition.any())
+def may_be_any_true(condition: Tensor) -> bool:
+    return not can_depend_on_data(condition) or bool(condition.any())
 
 
 class _KeepBits(torch.autograd.Function):
-    """The bits of x where those of mask are set; the gradient's alike."""
+    """The bits of x where those of the mask are set."""
 
     generate_vmap_rule = True
 

@@ -1,7 +1,7 @@
-"""PyTorch: what a step of a loop calls, without what `keras.ops` adds.
+"""PyTorch: functions for a loop's steps without the overhead of `keras.ops`.
 
-At each of many steps the call of a small operation costs more than it computes,
-and `keras.ops.split` ten times more than PyTorch's.
+In a loop of small steps the call of an operation costs more than its
+computation, and `keras.ops.split` costs ten times as much as PyTorch's.
 """
 
 import torch

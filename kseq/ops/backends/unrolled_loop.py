@@ -1,7 +1,7 @@
-"""PyTorch, NumPy, OpenVINO: a loop of Python.
+"""PyTorch, NumPy, OpenVINO: a Python loop.
 
-The sequences are taken apart once. To index them at each step would make
-PyTorch's gradient quadratic in the steps: each index fills a whole tensor.
+The sequences are unstacked once. Indexing them in each step would make PyTorch's
+gradient quadratic in the steps, since the gradient of an index is a whole tensor.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from keras import ops
 from kseq.ops.numerics import linear
 from kseq.types import Tensor
 
-# NumPy and OpenVINO have no gradients, and nothing to compute again for.
+# NumPy and OpenVINO have no gradients, so nothing is recomputed for them.
 TRAINS = keras.backend.backend() == "torch"
 
 

@@ -1,7 +1,7 @@
-"""TensorFlow's graphs on a CPU, in training: examples of like length together.
+"""TensorFlow's graphs on a CPU, in training: examples of similar length together.
 
-Each group is cut to its longest sequence, so that most padding is not computed
-at all, and what is computed of a group finds more of it in the cache.
+Each bucket is cut to its longest sequence, so that most padding is not computed
+and more of what is computed stays in the cache.
 """
 
 import itertools
@@ -10,31 +10,32 @@ from typing import Any
 
 import tensorflow as tf
 
+from kseq.ops.backends.plain import only_plain
 from kseq.ops.backends.tensorflow_select import steps_as_rows
 from kseq.ops.backends.tensorflow_xla import in_xla
 from kseq.types import Tensor, Tensors
 
-GROUPS = 8
-# Groups cost a millisecond, which fewer steps do not bring back.
-LEAST_STEPS = 50
+BUCKETS = 8
+# Buckets cost a millisecond, which shorter sequences do not gain.
+MIN_STEPS = 50
 
 
-def by_groups(
+def map_buckets(
     function: Callable[..., Tensor],
     examples: Tensors,
     sequences: Tensors,
     valid: Tensors,
-    made: tuple[int, ...],
+    elements_per_step: int,
     training: bool | None,
-    gives_steps: bool = False,
+    returns_sequence: bool = False,
 ) -> Tensor:
-    if not training or not can_group(sequences[0]):
+    if not training or not can_depend_on_data(sequences[0]):
         return function(*examples, *sequences, *valid)
     lengths = [_last_steps(v) for v in valid]
     order = tf.argsort(lengths[0])
-    groups = _parts(order)
+    buckets = _parts(order)
     rows = [
-        [_rows(v, each, group) for group in groups]
+        [_rows(v, each, bucket) for bucket in buckets]
         for v, each in zip(valid, lengths, strict=True)
     ]
     parts = zip(
@@ -43,21 +44,22 @@ def by_groups(
         *(_cut(x, to) for x, to in zip(valid, rows, strict=True)),
         strict=True,
     )
-    found = [function(*part) for part in parts]
-    if gives_steps:
-        return _put(found, rows[0], sequences[0])
+    results = [function(*part) for part in parts]
+    if returns_sequence:
+        return _put(results, rows[0], sequences[0])
     back = tf.math.invert_permutation(order)
-    return tf.gather(tf.concat(found, 0), back)
+    return tf.gather(tf.concat(results, 0), back)
 
 
-def can_group(sequence: Tensor) -> bool:
+def can_depend_on_data(sequence: Tensor) -> bool:
     """Whether a graph may have sizes that depend on data, and gains by it.
 
-    XLA knows no such sizes. Only in training: what is exported stays simple.
+    XLA has no such sizes.
     """
     steps = sequence.shape[1]
     return (
-        (steps is None or steps >= LEAST_STEPS)
+        (steps is None or steps >= MIN_STEPS)
+        and not only_plain()
         and not tf.executing_eagerly()
         and not in_xla()
         and not tf.config.list_logical_devices("GPU")
@@ -65,28 +67,28 @@ def can_group(sequence: Tensor) -> bool:
 
 
 def _last_steps(valid: Tensor) -> Tensor:
-    """The place of the last step that counts, from 1; 1 where none does."""
-    places = tf.range(1, tf.shape(valid)[1] + 1)
-    return tf.reduce_max(tf.where(valid, places, 1), axis=1)
+    """The number of the last valid step, from 1; 1 where there is none."""
+    numbers = tf.range(1, tf.shape(valid)[1] + 1)
+    return tf.reduce_max(tf.where(valid, numbers, 1), axis=1)
 
 
 def _parts(x: Tensor) -> list[Tensor]:
     batch = tf.shape(x)[0]
-    # Where there are fewer examples some groups are empty.
-    number = min(GROUPS, x.shape[0] or GROUPS)
+    # With fewer examples than buckets, some are empty.
+    number = min(BUCKETS, x.shape[0] or BUCKETS)
     ends = [batch * i // number for i in range(number + 1)]
     return [x[i:j] for i, j in itertools.pairwise(ends)]
 
 
-def _rows(valid: Tensor, lengths: Tensor, group: Tensor) -> Tensor:
-    """The rows of a group's steps, as far as its longest goes."""
-    # 1 where a group is empty.
-    longest = tf.maximum(tf.reduce_max(tf.gather(lengths, group)), 1)
-    return group[:, None] * tf.shape(valid)[1] + tf.range(longest)
+def _rows(valid: Tensor, lengths: Tensor, bucket: Tensor) -> Tensor:
+    """The rows of a bucket's steps, up to its longest sequence."""
+    # 1 where a bucket is empty.
+    longest = tf.maximum(tf.reduce_max(tf.gather(lengths, bucket)), 1)
+    return bucket[:, None] * tf.shape(valid)[1] + tf.range(longest)
 
 
 def _cut(x: Tensor, rows: list[Tensor]) -> Tensors:
-    """Each group's `(batch, steps, ...)` of the whole."""
+    """Each bucket's part of `(batch, steps, ...)`."""
 
     @tf.custom_gradient
     def cut(x: Tensor) -> Any:
@@ -99,7 +101,7 @@ def _cut(x: Tensor, rows: list[Tensor]) -> Tensors:
 
 
 def _put(parts: Any, rows: list[Tensor], like: Tensor) -> Tensor:
-    """The way back: the whole, with 0 where no group is."""
+    """Scatter the parts into a tensor of zeros (the inverse of `_cut`)."""
 
     @tf.custom_gradient
     def put(*parts: Tensor) -> Any:

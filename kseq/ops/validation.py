@@ -1,0 +1,277 @@
+"""Validation of the tensors that the functions of `kseq.ops` take.
+
+A function declares the kind and the axes of its tensors once:
+
+    @takes(x="float batch steps dim", valid="bool batch steps")
+    def masked_sum(x, valid): ...
+
+The kinds are "float", "bool" (or integers, of which 0 is False), "lengths" (any
+real numbers, of shape (batch,) or (batch, 1)) and "any". Axes of one name have
+one size; "..." stands for any further axes, and "4*dim" or "dim+units" for sizes
+that follow from others. Tensors are validated in the order of the declaration,
+so that the error names the one that does not fit those before it.
+
+Only what is known before the data is validated: a compiled graph has no values,
+and a GPU would have to be waited for. A size that is not an integer (None, or
+symbolic while a backend traces) is not compared.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import keras
+import numpy as np
+from keras import ops
+
+from kseq.checks import Unquoted, describe_inputs, raise_invalid
+from kseq.ops.dtypes import LOWEST, dtype_of
+from kseq.types import Shape, Tensor
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FLOATS = tuple(LOWEST)
+INTEGERS = tuple(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))
+# Of each kind: its dtypes, and how an error describes it.
+KINDS = {
+    "float": (FLOATS, "a tensor of floats"),
+    "bool": (("bool", *INTEGERS), "bools, or integers 0 and 1"),
+    "lengths": ((*FLOATS, *INTEGERS), "integers or whole floats"),
+    "any": ((*FLOATS, *INTEGERS, "bool"), "a tensor of numbers or bools"),
+}
+
+# While they trace a functional model, Keras's PyTorch and NumPy backends put
+# these sizes in the place of None: a size that equals one may be unknown.
+STAND_INS = (83, 89) if keras.backend.backend() in ("torch", "numpy") else ()
+
+
+def known(size: Any) -> int | None:
+    """A size as an integer; None where it is unknown or symbolic."""
+    return size if isinstance(size, int) and size not in STAND_INS else None
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A size as a sum of named sizes times factors, and its notation."""
+
+    text: str
+    terms: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Spec:
+    kind: str
+    axes: tuple[Axis, ...]
+    open: bool  # whether further axes may follow
+
+
+def parse(spec: str) -> Spec:
+    kind, *names = spec.split()
+    is_open = names[-1:] == ["..."]
+    axes = []
+    for text in names[: len(names) - is_open]:
+        terms = []
+        for term in text.split("+"):
+            factor, _, name = term.rpartition("*")
+            terms.append((name, int(factor or 1)))
+        axes.append(Axis(text, tuple(terms)))
+    return Spec(kind, tuple(axes), is_open)
+
+
+def takes(**specs: str | tuple[str, ...]) -> Callable[..., Any]:
+    """Declare and validate the tensors that a function takes.
+
+    The function is called with tensors of the backend. Called with a symbolic
+    tensor, as those of `keras.Input`, it becomes an operation of the model.
+
+    Args:
+        specs: the declaration of each tensor by the argument's name, or of a
+            tuple of tensors as a tuple. A parameter whose default is None may
+            be None.
+    """
+    parsed = {
+        name: parse(spec)
+        if isinstance(spec, str)
+        else tuple(parse(each) for each in spec)
+        for name, spec in specs.items()
+    }
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        parameters = inspect.signature(function).parameters
+        names = tuple(parameters)
+        optional = {n for n, p in parameters.items() if p.default is None}
+
+        @functools.wraps(function)
+        def validated(*args: Any, **kwargs: Any) -> Any:
+            given = dict(zip(names, args, strict=False), **kwargs)
+            if len(given) < len(args) + len(kwargs) or not (
+                given.keys() <= parameters.keys()
+            ):
+                return function(*args, **kwargs)  # for Python's TypeError
+            sizes: dict[str, int] = {}
+            for name, spec in parsed.items():
+                if name not in given or (
+                    given[name] is None and name in optional
+                ):
+                    continue
+                x = given[name]
+                if isinstance(spec, tuple):
+                    if is_symbolic(x):
+                        return SymbolicCall.of(validated, given)
+                    given[name] = _tensors(name, x, spec, sizes)
+                elif isinstance(x, keras.KerasTensor):
+                    return SymbolicCall.of(validated, given)
+                else:
+                    given[name] = to_tensor(name, x, spec, sizes)
+            return function(**given)
+
+        FUNCTIONS[function.__name__] = validated
+        return validated
+
+    return decorate
+
+
+def _tensors(
+    name: str, values: Any, specs: tuple[Spec, ...], sizes: dict[str, int]
+) -> tuple[Tensor, ...]:
+    if not isinstance(values, (list, tuple)) or len(values) != len(specs):
+        raise_invalid(
+            name, f"a tuple of {len(specs)} tensors", describe_inputs(values)
+        )
+    return tuple(
+        to_tensor(f"{name}[{i}]", x, spec, sizes)
+        for i, (x, spec) in enumerate(zip(values, specs, strict=True))
+    )
+
+
+def to_tensor(
+    name: str, x: Any, spec: Spec, sizes: dict[str, int] | None = None
+) -> Tensor:
+    """A tensor of the kind and the axes of a declaration."""
+    dtypes, expected = KINDS[spec.kind]
+    if isinstance(x, np.ndarray) or not ops.is_tensor(x):
+        x = _converted(name, x, spec.kind, expected)
+    dtype = dtype_of(x)
+    if dtype not in dtypes:
+        raise_invalid(name, expected, Unquoted(f"dtype {dtype}"))
+    if spec.axes or not spec.open:
+        _check_axes(name, x.shape, spec, {} if sizes is None else sizes)
+    if spec.kind == "bool" and dtype != "bool":
+        return ops.cast(x, "bool")
+    if spec.kind == "lengths":
+        return ops.reshape(ops.cast(x, "float32"), (-1, 1))
+    return x
+
+
+def _converted(name: str, x: Any, kind: str, expected: str) -> Tensor:
+    if kind == "lengths" and isinstance(x, np.ndarray):
+        # Not as integers: JAX makes int32 of int64, which wraps, and PyTorch
+        # has no arithmetic for uint64 (docs/upstream).
+        if x.dtype.name not in KINDS[kind][0]:
+            raise_invalid(name, expected, Unquoted(f"dtype {x.dtype}"))
+        return ops.convert_to_tensor(x, "float32")
+    try:
+        x = ops.convert_to_tensor(x)
+        dtype_of(x)
+    except Exception as error:  # each backend raises errors of its own
+        received = repr(describe_inputs(x))
+        raise ValueError(
+            f"{name}: expected {expected}; received {received}"
+        ) from error
+    return x
+
+
+def _check_axes(
+    name: str, shape: Shape, spec: Spec, sizes: dict[str, int]
+) -> None:
+    """Raise unless a shape has the axes of a declaration; add to `sizes`."""
+    rank = len(shape)
+    axes = spec.axes
+    if spec.kind == "lengths" and rank == 2 and known(shape[1]) in (1, None):
+        rank = 1
+    if rank < len(axes) or (rank > len(axes) and not spec.open):
+        _raise_shape(name, shape, spec)
+    for axis, size in zip(axes, shape, strict=False):
+        size = known(size)
+        if size is None:
+            continue
+        # Of a sum, at most one term may still be unknown: it is what is left.
+        unknown = [term for term in axis.terms if term[0] not in sizes]
+        if len(unknown) > 1:
+            continue
+        rest = size - sum(sizes.get(n, 0) * k for n, k in axis.terms)
+        if unknown:
+            ((term, factor),) = unknown
+            sizes[term], rest = divmod(rest, factor)
+        if rest or (unknown and sizes[term] < 0):
+            total = [f"{n} = {sizes[n]}" for n, _ in axis.terms if n in sizes]
+            _raise_shape(name, shape, spec, f" with {' and '.join(total)}")
+
+
+def _raise_shape(name: str, shape: Shape, spec: Spec, why: str = "") -> None:
+    axes = [axis.text for axis in spec.axes] + ["..."] * spec.open
+    comma = "," if len(axes) == 1 else ""
+    expected = f"shape ({', '.join(axes)}{comma}){why}"
+    if spec.kind == "lengths":
+        expected += f" or ({axes[0]}, 1)"
+    raise_invalid(name, expected, tuple(shape))
+
+
+def float_vector(name: str, x: Any, dim: int | None) -> Tensor:
+    """A float tensor `(dim,)`."""
+    sizes = {} if known(dim) is None else {"dim": dim}
+    return to_tensor(name, x, parse("float dim"), sizes)
+
+
+def check_broadcastable(name: str, shape: Shape, to: Shape) -> None:
+    """Raise unless a shape can be broadcast to another."""
+    pairs = zip(map(known, shape[::-1]), map(known, to[::-1]), strict=False)
+    fits = len(shape) <= len(to) and all(
+        size == 1 or None in (size, wanted) or size == wanted
+        for size, wanted in pairs
+    )
+    if not fits:
+        expected = f"a shape that can be broadcast to {tuple(to)}"
+        raise_invalid(name, expected, tuple(shape))
+
+
+def is_symbolic(x: Any) -> bool:
+    return any(isinstance(t, keras.KerasTensor) for t in keras.tree.flatten(x))
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class SymbolicCall(keras.Operation):
+    """A call of a function of `kseq.ops` inside a functional model."""
+
+    def __init__(
+        self, function: str, options: dict[str, Any], name: str | None = None
+    ) -> None:
+        super().__init__(name=name)
+        self.function = function
+        self.options = options
+
+    @classmethod
+    def of(cls, function: Any, given: dict[str, Any]) -> Any:
+        tensors = {n: x for n, x in given.items() if _holds_tensors(x)}
+        options = {n: x for n, x in given.items() if n not in tensors}
+        return cls(function.__name__, options)(**tensors)
+
+    def call(self, **tensors: Any) -> Any:
+        return FUNCTIONS[self.function](**tensors, **self.options)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "function": self.function,
+            "options": self.options,
+        }
+
+
+def _holds_tensors(x: Any) -> bool:
+    return any(hasattr(leaf, "shape") for leaf in keras.tree.flatten(x))
