@@ -1,8 +1,8 @@
-"""What the project's metadata says where it is known where the project lives.
+"""Metadata of published packages: project URLs and README with absolute links.
 
-On an index README's links, of this checkout, lead nowhere. A release on GitHub
-says which repository and tag it is made of: then they are whole addresses, and
-the project's own stand beside them.
+README's links are relative to the checkout and would be broken on PyPI. In a
+release on GitHub the environment has the repository and the tag, so that the
+links can be made absolute and the project's URLs added.
 """
 
 import os
@@ -12,8 +12,8 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-# A link of Markdown whose target is no address and no place of the page.
-RELATIVE = re.compile(r"(?<=\]\()(?!https?:|#)")
+# The start of a Markdown link's target that is neither a URL nor an anchor.
+RELATIVE_TARGET = re.compile(r"(?<=\]\()(?!https?:|#)")
 
 
 class Published(MetadataHookInterface):
@@ -22,15 +22,14 @@ class Published(MetadataHookInterface):
         metadata["urls"] = {}
         if repository := os.environ.get("GITHUB_REPOSITORY"):
             server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-            address = f"{server}/{repository}"
-            files = (
-                f"{address}/blob/{os.environ.get('GITHUB_REF_NAME', 'HEAD')}"
-            )
-            text = RELATIVE.sub(f"{files}/", text)
+            url = f"{server}/{repository}"
+            revision = os.environ.get("GITHUB_REF_NAME", "HEAD")
+            files = f"{url}/blob/{revision}"
+            text = RELATIVE_TARGET.sub(f"{files}/", text)
             metadata["urls"] = {
-                "Source": address,
+                "Source": url,
                 "Documentation": f"{files}/docs/index.md",
                 "Changelog": f"{files}/CHANGELOG.md",
-                "Issues": f"{address}/issues",
+                "Issues": f"{url}/issues",
             }
         metadata["readme"] = {"content-type": "text/markdown", "text": text}

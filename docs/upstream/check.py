@@ -1,8 +1,8 @@
-"""Runs the scripts here and prints which faults are still there.
+"""Run the scripts in this folder and print which faults still exist.
 
-`python docs/upstream/check.py`, or with names of scripts. The exit status is 1
-where a fault is gone: then its workaround in kseq can go, too. A script whose
-backend is not installed is left out, one that wants a GPU says so.
+`python docs/upstream/check.py`, or with the names of some scripts. The exit
+status is 1 if a fault is gone or a script fails: kseq's workaround can then be
+removed. Scripts whose backend is not installed are skipped.
 """
 
 import importlib.util
@@ -12,53 +12,52 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-# What a backend needs, and no other brings.
-NEEDED = {"numpy": "jax"}
+FOLDER = Path(__file__).parent
+# Keras's NumPy backend imports JAX; the other backends import themselves.
+REQUIRED = {"numpy": "jax"}
 
 
 def scripts(names):
-    chosen = sorted(HERE.glob("*.py"))
     return [
-        p
-        for p in chosen
-        if p.name != "check.py" and (not names or p.stem in names)
+        path
+        for path in sorted(FOLDER.glob("*.py"))
+        if path.name != "check.py" and (not names or path.stem in names)
     ]
 
 
 def backend_of(script):
-    first = script.read_text(encoding="utf-8").splitlines()[0]
-    return re.fullmatch(r"# KERAS_BACKEND: (\w+)", first)[1]
+    first_line = script.read_text(encoding="utf-8").splitlines()[0]
+    return re.fullmatch(r"# KERAS_BACKEND: (\w+)", first_line)[1]
 
 
 def run(script, backend):
-    environment = os.environ | {"KERAS_BACKEND": backend}
-    done = subprocess.run(
+    """A script's state and the result that it printed."""
+    process = subprocess.run(
         [sys.executable, script],
-        env=environment,
+        env=os.environ | {"KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
         timeout=600,
     )
-    if done.returncode == 2:
-        return "unseen", done.stdout.strip()
-    said = re.search(r"^got: *(.*)$", done.stdout, re.MULTILINE)
-    if said is None:
-        return "fails", done.stderr.strip().splitlines()[-1:]
-    return ("there", "gone")[done.returncode], said[1]
+    if process.returncode == 2:
+        return "skipped", process.stdout.strip()
+    result = re.search(r"^got: *(.*)$", process.stdout, re.MULTILINE)
+    if result is None:
+        return "fails", process.stderr.strip().splitlines()[-1:]
+    return ("exists", "gone")[process.returncode], result[1]
 
 
 def main():
-    gone = 0
+    unexpected = 0
     for script in scripts(sys.argv[1:]):
         backend = backend_of(script)
-        if not importlib.util.find_spec(NEEDED.get(backend, backend)):
+        if not importlib.util.find_spec(REQUIRED.get(backend, backend)):
             print(f"{script.stem:32} {backend:11} not installed")
             continue
-        state, said = run(script, backend)
-        gone += state not in ("there", "unseen")
-        print(f"{script.stem:32} {backend:11} {state:6} {said}", flush=True)
-    return int(gone > 0)
+        state, result = run(script, backend)
+        unexpected += state not in ("exists", "skipped")
+        print(f"{script.stem:32} {backend:11} {state:7} {result}", flush=True)
+    return int(unexpected > 0)
 
 
 if __name__ == "__main__":

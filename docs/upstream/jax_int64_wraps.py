@@ -1,5 +1,5 @@
 # KERAS_BACKEND: jax
-"""An int64 that int32 cannot hold becomes another (NumPy's backend, too)."""
+"""An int64 that does not fit int32 wraps (on the NumPy backend, too)."""
 
 import sys
 

@@ -1,8 +1,8 @@
 # KERAS_BACKEND: jax
-"""On a GPU a product of int8 matrices is twice what it should be.
+"""On a GPU the product of int8 matrices is twice the right value.
 
-Where 4 does not divide a row's length. XLA's Triton kernels are at fault: with
-XLA_FLAGS=--xla_gpu_enable_triton_gemm=false the numbers are right.
+This happens if the row length is not divisible by 4. XLA's Triton kernels cause
+it: with XLA_FLAGS=--xla_gpu_enable_triton_gemm=false the product is right.
 """
 
 import sys

@@ -1,5 +1,5 @@
 # KERAS_BACKEND: jax
-"""ops.tanh of float64 gives float32."""
+"""ops.tanh of float64 returns float32."""
 
 import sys
 

@@ -1,8 +1,8 @@
 # KERAS_BACKEND: jax
-"""An error in predict or evaluate leaves the model without weights.
+"""After an error in predict or evaluate the model has no weights.
 
-They take the variables' values out, and put them back only at their end; fit
-does it in any case.
+Both move the variables' values out of the model and restore them only on
+success. fit always restores them.
 """
 
 import sys
@@ -13,7 +13,7 @@ import numpy as np
 x = keras.Input((3,))
 model = keras.Model(x, keras.layers.Dense(2)(x))
 try:
-    model.predict(np.ones((4, 5), "float32"), verbose=0)  # 5 where 3 are meant
+    model.predict(np.ones((4, 5), "float32"), verbose=0)  # not 3 features
 except Exception as error:
     print(type(error).__name__)
 try:

@@ -1,5 +1,5 @@
 # KERAS_BACKEND: numpy
-"""A layer of the policy float64 computes in float32."""
+"""A layer with the dtype policy float64 computes in float32."""
 
 import sys
 

@@ -1,5 +1,5 @@
 # KERAS_BACKEND: openvino
-"""A maximum leaves out NaN, and of -infinity is the least finite number."""
+"""A maximum ignores NaN; of -infinity it is the smallest finite number."""
 
 import sys
 
@@ -7,12 +7,12 @@ import numpy as np
 from keras import ops
 
 
-def largest(*numbers):
+def maximum(*numbers):
     x = np.array(numbers, "float32")
     return float(ops.convert_to_numpy(ops.amax(ops.convert_to_tensor(x))))
 
 
-got = largest(1.0, np.nan), largest(-np.inf, -np.inf)
+got = maximum(1.0, np.nan), maximum(-np.inf, -np.inf)
 print("expected: (nan, -inf)")
 print("got:     ", got)
 sys.exit(bool(np.isnan(got[0])) and got[1] == -np.inf)

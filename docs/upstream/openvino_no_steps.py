@@ -1,7 +1,7 @@
 # KERAS_BACKEND: openvino
-"""A product and a sum without elements write where they must not.
+"""A product and a sum of empty tensors write outside their memory.
 
-The process ends by a signal; which one depends on the processor.
+A signal ends the process; which one depends on the processor.
 """
 
 import subprocess

@@ -1,5 +1,5 @@
 # KERAS_BACKEND: torch
-"""The initializer Orthogonal fails for float16 (on JAX as well)."""
+"""The Orthogonal initializer fails for float16 (on JAX, too)."""
 
 import sys
 

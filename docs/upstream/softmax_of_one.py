@@ -1,5 +1,5 @@
 # KERAS_BACKEND: numpy
-"""ops.softmax over an axis of one warns, and warnings may be errors."""
+"""ops.softmax over an axis of size 1 gives a warning."""
 
 import sys
 import warnings

@@ -1,5 +1,5 @@
 # KERAS_BACKEND: tensorflow
-"""ops.scan over two tensors fails where the number of steps is not known."""
+"""ops.scan over two tensors fails if the number of steps is unknown."""
 
 import sys
 

@@ -1,5 +1,5 @@
 # KERAS_BACKEND: tensorflow
-"""ops.scan has no gradient under XLA, which Keras turns on beside a GPU."""
+"""ops.scan has no gradient under XLA, which Keras enables on a GPU."""
 
 import sys
 

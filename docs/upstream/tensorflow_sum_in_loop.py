@@ -1,8 +1,8 @@
 # KERAS_BACKEND: tensorflow
-"""A sum of three in a graph's loop fails at a later call.
+"""A sum of three large tensors in a graph's loop fails at a later call.
 
-Of large tensors, one of them the loop's own variable: TensorFlow makes a
-temporary variable, which the last step leaves behind.
+One of them is the loop's own variable: TensorFlow creates a temporary variable
+for the sum, and does not delete that of the last step.
 """
 
 import sys

@@ -1,5 +1,5 @@
 # KERAS_BACKEND: torch
-"""Attention on a CPU gives 0 for a query of NaN, and does not tell."""
+"""On a CPU, attention returns 0 for a query of NaN."""
 
 import sys
 

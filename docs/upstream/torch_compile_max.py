@@ -1,5 +1,5 @@
 # KERAS_BACKEND: torch
-"""torch.compile breaks its graph at ops.max, and not at ops.amax."""
+"""torch.compile breaks the graph at ops.max, but not at ops.amax."""
 
 import sys
 
@@ -7,7 +7,7 @@ import torch
 from keras import ops
 
 
-def whole(op):
+def compile_with(op):
     torch.compiler.reset()
     run = torch.compile(
         lambda x: op(x, axis=1), backend="eager", fullgraph=True
@@ -19,7 +19,7 @@ def whole(op):
     return "one graph"
 
 
-got = whole(ops.max)
-print("expected: one graph, as ops.amax:", whole(ops.amax))
+got = compile_with(ops.max)
+print("expected: one graph, as ops.amax:", compile_with(ops.amax))
 print("got:     ", got)
 sys.exit(got == "one graph")

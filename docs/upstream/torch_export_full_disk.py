@@ -1,7 +1,7 @@
 # KERAS_BACKEND: torch
-"""torch.export.save ends the process where the disk is full.
+"""torch.export.save ends the process if the disk is full.
 
-`torch.save` raises a RuntimeError, which can be caught.
+`torch.save` raises a RuntimeError instead.
 """
 
 import subprocess
@@ -11,7 +11,7 @@ CODE = """
 import resource, tempfile, torch
 with tempfile.TemporaryDirectory() as folder:
     program = torch.export.export(torch.nn.Linear(3, 3), (torch.ones(3),))
-    # As a full disk: no file grows beyond 100 bytes.
+    # Simulates a full disk: no file can grow beyond 100 bytes.
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
     try:
         torch.export.save(program, folder + "/program.pt2")

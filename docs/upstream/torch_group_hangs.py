@@ -1,9 +1,9 @@
 # KERAS_BACKEND: torch
-"""A process group of gloo that goes with its DistributedDataParallel may hang.
+"""Deleting a DistributedDataParallel after its gloo process group may hang.
 
-The last who holds the group ends it. A DistributedDataParallel does so with
-Python's lock held, and waits for gloo's thread, which wants the lock to let go
-of its last tensors. Where the module goes before the group, nothing hangs.
+The module holds the last reference to the group. Its destructor keeps the GIL
+and waits for gloo's thread, which needs the GIL to release its last tensors.
+Delete the module before the group to avoid this.
 """
 
 import subprocess
@@ -13,7 +13,7 @@ CODE = """
 import sys, torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
-sys.setswitchinterval(100)  # Nobody takes the lock away: not left to chance.
+sys.setswitchinterval(100)  # Keeps the GIL, so that the result is certain.
 def train():
     module = DistributedDataParallel(torch.nn.Linear(3, 1))
     module(torch.ones(4, 3)).sum().backward()
@@ -23,7 +23,7 @@ for _ in range(300):
     dist.init_process_group(store=dist.HashStore(), rank=0, world_size=1)
     module = train()
     dist.destroy_process_group()
-    module = None  # One line up, and all 300 end.
+    module = None  # One line earlier, nothing hangs.
 """
 try:
     subprocess.run([sys.executable, "-c", CODE], check=True, timeout=90)

@@ -1,5 +1,5 @@
 # KERAS_BACKEND: torch
-"""A loss of float64 is float32: its mean is an ops.divide_no_nan of numbers."""
+"""A float64 loss is float32: ops.divide_no_nan of Python numbers is."""
 
 import sys
 

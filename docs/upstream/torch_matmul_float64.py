@@ -1,5 +1,5 @@
 # KERAS_BACKEND: torch
-"""ops.matmul of float64 gives float32."""
+"""ops.matmul of float64 returns float32."""
 
 import sys
 

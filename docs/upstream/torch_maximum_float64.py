@@ -1,5 +1,5 @@
 # KERAS_BACKEND: torch
-"""ops.maximum of float64 and a number of Python gives float32."""
+"""ops.maximum of float64 and a Python number returns float32."""
 
 import sys
 

@@ -1,5 +1,5 @@
 # KERAS_BACKEND: torch
-"""ops.mean of float64 is computed in 32 bits, and so is LayerNormalization."""
+"""ops.mean and LayerNormalization compute float64 in 32 bits."""
 
 import sys
 

@@ -1,5 +1,5 @@
 # KERAS_BACKEND: torch
-"""Integers of uint64 are refused, though PyTorch has them."""
+"""uint64 is rejected, although PyTorch supports it."""
 
 import sys
 
