@@ -25,5 +25,5 @@ def is_installed(module: str) -> bool:
     """Return whether a top-level module can be found."""
     try:
         return importlib.util.find_spec(module) is not None
-    except ValueError:  # `sys.modules[module]` is None or has no spec
+    except ValueError:  # `sys.modules[module]` has no spec
         return False

@@ -42,6 +42,7 @@ def test_a_file_is_replaced_when_the_block_succeeds(folder):
 
 def write(path, *sidecars, error=None):
     with replacing_path(path) as new:
+        assert path.parent in new.parents  # on the same file system
         for name in (path.name, *sidecars):
             new.with_name(name).write_bytes(NEW)
         if error is not None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import ModuleType
 
 import keras
 import numpy as np
@@ -23,8 +24,8 @@ def test_versions():
 
 @pytest.mark.once
 def test_is_installed(monkeypatch):
-    monkeypatch.setitem(sys.modules, "blocked", None)
-    names = ("numpy", "no_such_module", "blocked")
+    monkeypatch.setitem(sys.modules, "no_spec", ModuleType("no_spec"))
+    names = ("numpy", "no_such_module", "no_spec")
     assert [*map(is_installed, names)] == [True, False, False]
 
 
