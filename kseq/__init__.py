@@ -1,16 +1,25 @@
 """DeepCTR's sequence layers and models on Keras 3.
 
-Written once on ``keras.ops``; TensorFlow, PyTorch and JAX (NumPy and OpenVINO
-to predict) are chosen by ``KERAS_BACKEND``.
+The code uses ``keras.ops`` only. Set ``KERAS_BACKEND`` to choose TensorFlow,
+PyTorch or JAX, or, for inference, NumPy or OpenVINO.
 """
 
-from kseq.installed import import_keras as _import_keras
+try:
+    from kseq import feature_column as feature_column
+    from kseq import layers as layers
+    from kseq import models as models
+    from kseq import ops as ops
+except ModuleNotFoundError as error:
+    from kseq.installed import BACKENDS, is_installed
 
-_import_keras()  # what lacks a backend should say so, and which there are
-
-from kseq import feature_column as feature_column
-from kseq import layers as layers
-from kseq import models as models
-from kseq import ops as ops
+    missing = str(error.name).partition(".")[0]
+    if missing not in BACKENDS:
+        raise
+    found = ", ".join(filter(is_installed, BACKENDS)) or "none"
+    raise ModuleNotFoundError(
+        f"the Keras backend {missing!r} is not installed; set KERAS_BACKEND to "
+        f"an installed backend before importing Keras (found: {found})",
+        name=missing,
+    ) from None
 
 __version__ = "0.1.0"

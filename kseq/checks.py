@@ -1,7 +1,7 @@
-"""The only makers of argument errors.
+"""Argument checks.
 
 Each check returns the accepted value or raises a ValueError that names the
-argument, says what was expected and shows what came.
+argument, the expected value and the received one.
 """
 
 import os
@@ -15,7 +15,7 @@ from kseq.types import Shape
 
 
 class Unquoted(str):
-    """What came, said in words: shown without quotes."""
+    """A text that an error message shows without quotes."""
 
     __slots__ = ()
     __repr__ = str.__str__
@@ -27,7 +27,7 @@ def raise_invalid(name: str, expected: str, received: object) -> NoReturn:
 
 
 def describe_inputs(inputs: Any) -> Any:
-    """What a layer was called with, tensors shown by their shapes."""
+    """Return a layer's inputs with each tensor replaced by its shape."""
     if hasattr(inputs, "shape"):
         return Unquoted(f"shape {tuple(inputs.shape)}")
     if isinstance(inputs, (list, tuple)):
@@ -38,12 +38,12 @@ def describe_inputs(inputs: Any) -> Any:
 
 
 def is_real(array: Any) -> bool:
-    """Whether NumPy's array is of real numbers or bools."""
+    """Return whether a NumPy array holds real numbers or bools."""
     return array.dtype.kind in "biuf"
 
 
 def check_one_of(name: str, value: Any, options: Sequence[Any]) -> Any:
-    # `in` alone would take True for 1, and fail on an array.
+    # `in` alone would accept True for 1, and fail for an array.
     if not any(type(value) is type(o) and value == o for o in options):
         raise_invalid(name, "one of " + ", ".join(map(repr, options)), value)
     return value
@@ -74,7 +74,7 @@ def check_positive_int(name: str, value: Any) -> int:
 
 
 def check_positive_ints(name: str, values: Any) -> tuple[int, ...]:
-    """A sequence of positive integers, which may be empty."""
+    """Check a sequence of positive integers, which may be empty."""
     expected = "a sequence of positive integers"
     values = _items(name, values, expected)
     if not all(map(_is_positive_int, values)):
@@ -83,21 +83,21 @@ def check_positive_ints(name: str, values: Any) -> tuple[int, ...]:
 
 
 def check_instance(name: str, value: Any, kind: Any, expected: str) -> Any:
-    """A value of a class, or of one of a union's."""
+    """Check that a value is an instance of a class or a union of them."""
     if not isinstance(value, kind):
         raise_invalid(name, expected, value)
     return value
 
 
 def check_path(name: str, value: Any) -> Path:
-    # Not an integer either, which `open` takes for a file that is open.
+    # `open` would take an integer for a file descriptor.
     return Path(check_instance(name, value, str | os.PathLike, "a path"))
 
 
 def check_items(
     name: str, values: Any, kind: Any, expected: str
 ) -> tuple[Any, ...]:
-    """What an iterable gives, which is read once, each of a class."""
+    """Return the items of an iterable, which must be instances of `kind`."""
     values = _items(name, values, expected)
     for value in values:
         if not isinstance(value, kind):
@@ -106,7 +106,7 @@ def check_items(
 
 
 def _items(name: str, values: Any, expected: str) -> tuple[Any, ...]:
-    # A word is no sequence of its letters, and a set has no order.
+    # A string is not a sequence of names, and a set has no order.
     if isinstance(values, (str, bytes, Mapping, Set)):
         raise_invalid(name, expected, values)
     try:
@@ -116,7 +116,7 @@ def _items(name: str, values: Any, expected: str) -> tuple[Any, ...]:
 
 
 def _is_int(value: Any) -> bool:
-    # NumPy's integers too, but no bool and no array of one integer.
+    # NumPy's integers too, but not a bool or an array of one integer.
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
@@ -125,7 +125,7 @@ def _is_positive_int(value: Any) -> bool:
 
 
 def check_axis(name: str, axis: Any, rank: int, first: int = 1) -> int:
-    """An axis, as a number from `first` (the batch is 0) to `rank` - 1."""
+    """Return an axis as a number from `first` to `rank` - 1; 0 is the batch."""
     if not _is_int(axis) or not -rank <= axis < rank or axis % rank < first:
         raise_invalid(
             name, f"{first} to {rank - 1}, or {first - rank} to -1", axis
@@ -136,7 +136,7 @@ def check_axis(name: str, axis: Any, rank: int, first: int = 1) -> int:
 def check_number(
     name: str, value: Any, low: float, high: float, expected: str
 ) -> float:
-    """A real number in ``[low, high)``."""
+    """Return a real number in ``[low, high)`` as a float."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise_invalid(name, expected, value)
     try:
@@ -169,7 +169,7 @@ def check_nonnegative(name: str, value: Any) -> float:
 
 
 def is_shape(value: Any) -> bool:
-    """True for the shape of one tensor, False for a structure of shapes."""
+    """Return True for one tensor's shape, False for a structure of shapes."""
     return (
         isinstance(value, (list, tuple))
         and len(value) > 0
@@ -198,14 +198,14 @@ def check_min_rank(name: str, shape: Shape, rank: int) -> Shape:
 
 
 def check_same_dim(axis: int, **shapes: Shape) -> int | None:
-    """The size of ``axis``, which must agree where it is known.
+    """Return the size of ``axis``, which must be equal wherever it is known.
 
     >>> check_same_dim(-1, query=(2, 1, 8), keys=(2, None, 8))
     8
     """
     known = {name: s[axis] for name, s in shapes.items() if s[axis] is not None}
     first = next(iter(known.values()), None)
-    # Not a set: to torch.jit.trace sizes are tensors, each its own.
+    # Not a set: torch.jit.trace makes sizes tensors, which hash by identity.
     if any(size != first for size in known.values()):
         raise_invalid(
             " and ".join(known),
@@ -216,7 +216,7 @@ def check_same_dim(axis: int, **shapes: Shape) -> int | None:
 
 
 def check_width(name: str, shape: Shape, axis: int, width: int | None) -> None:
-    """Refuse what has another size on an axis than a layer was built for."""
+    """Check that an axis has the size for which the layer was built."""
     if None not in (width, shape[axis]) and shape[axis] != width:
         raise_invalid(
             name,
@@ -226,13 +226,13 @@ def check_width(name: str, shape: Shape, axis: int, width: int | None) -> None:
 
 
 def check_max_steps(steps: int | None, rows: int) -> None:
-    """Refuse a sequence that is longer than a table of positions."""
+    """Check that a sequence is not longer than the table of positions."""
     if steps is not None and steps > rows:
         raise_invalid("inputs", f"at most {rows} steps (max_steps)", steps)
 
 
 def resolve_table_length(max_steps: int | None, *steps: int | None) -> int:
-    """How many rows a table of positions gets, for sequences of `steps`."""
+    """Return the number of rows of a position table for these sequences."""
     known = [n for n in steps if n is not None]
     rows = max_steps or max(known, default=None)
     if rows is None:

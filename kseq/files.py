@@ -1,8 +1,7 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes: a file is replaced completely or not at all."""
 
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,85 +12,58 @@ from kseq.checks import Unquoted, raise_invalid
 
 @contextlib.contextmanager
 def replacing_path(path: Path) -> Iterator[Path]:
-    """Where to write what takes the place of `path` in the end.
+    """Yield a temporary path that replaces `path` when the block succeeds.
 
-    All that the block leaves beside the path that it is given takes the place
-    of what has the same name beside `path`: a file, a folder in place of a
-    folder, a file with others that belong to it. If the block, or a move,
-    fails, all is as it was. Of a process that is killed a folder
-    `.<stem>.<letters>.tmp` is left: it holds what was not yet in its place and,
-    of a folder that was on its way out, the old one.
+    The block writes a file or a directory there, and may add sidecar files to
+    the same directory. If it raises, everything at `path` stays unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside it: between file systems nothing is moved at once. A folder, so
-    # that who looks for files of a kind finds none that is not whole.
+    # On the same file system, as `os.replace` needs it. In a directory, so that
+    # a search for files by suffix does not find an unfinished one.
     with tempfile.TemporaryDirectory(
         prefix=f".{path.stem}.", suffix=".tmp", dir=path.parent
-    ) as folder:
-        new, old = Path(folder, "new"), Path(folder, "old")
+    ) as temporary:
+        new, old = Path(temporary, "new"), Path(temporary, "old")
         new.mkdir()
         old.mkdir()
         yield new / path.name
-        for file in new.rglob("*"):
-            _reach_disk(file)
-        with contextlib.ExitStack() as undo:
-            for made in sorted(new.iterdir()):
-                place, kept = path.parent / made.name, old / made.name
-                undo.callback(_undo, made, place, kept)
-                if place.exists():
-                    _set_aside(place, kept, made)
-                made.replace(place)
-            undo.pop_all()
+        for file in filter(Path.is_file, new.rglob("*")):
+            with file.open("r+b") as opened:
+                os.fsync(opened.fileno())
+        # The main file last: if a sidecar fails, the old file stays.
+        for item in sorted(new.iterdir(), key=lambda x: x.name == path.name):
+            _replace(item, path.parent / item.name, old / item.name)
 
 
-def _undo(made: Path, place: Path, kept: Path) -> None:
-    """Whatever was done of a move: Ctrl-C may come between any two steps."""
-    if not made.exists():
-        place.replace(made)
-    if kept.exists():
-        kept.replace(place)
-
-
-def _set_aside(place: Path, kept: Path, made: Path) -> None:
-    """Keep what was there, in case that the new is taken back."""
-    if made.is_dir() and place.is_dir():
-        # No folder takes the place of one that is not empty.
-        place.replace(kept)
+def _replace(new: Path, target: Path, old: Path) -> None:
+    """Call `os.replace`, also where both are directories."""
+    if not (new.is_dir() and target.is_dir()):
+        os.replace(new, target)
         return
-    # It stays where it is until the new takes its place, in one step.
+    os.replace(target, old)
     try:
-        os.link(place, kept)
-    except OSError:  # not every file system has a second name for a file
-        shutil.copy2(place, kept)
-
-
-def _reach_disk(file: Path) -> None:
-    """Written through: a name must not outlive, in a crash, what it names."""
-    if file.is_file():
-        with file.open("r+b") as opened:
-            os.fsync(opened.fileno())
+        os.replace(new, target)
+    except BaseException:
+        os.replace(old, target)
+        raise
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` once it is all written."""
-    with replacing_path(path) as place, place.open("wb") as file:
+    """Open a binary file that replaces `path` when the block succeeds."""
+    with replacing_path(path) as temporary, temporary.open("wb") as file:
         yield file
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a text, whole or not at all."""
+    """Write a text file in UTF-8 atomically."""
     with replacing(path) as file:
         file.write(text.encode())
 
 
 @contextlib.contextmanager
 def writing(argument: str, path: Path) -> Iterator[None]:
-    """A block that writes to a path which the user named, as `argument`.
-
-    Raises:
-        ValueError: it cannot be written.
-    """
+    """Raise ValueError for `argument` if the block raises OSError."""
     try:
         yield
     except OSError as error:
@@ -99,7 +71,7 @@ def writing(argument: str, path: Path) -> Iterator[None]:
 
 
 def check_writable(argument: str, path: Path) -> None:
-    """Refuse at once what could not be written after a long computation."""
+    """Check a path before a long computation whose result it receives."""
     with writing(argument, path):
         if path.is_dir():
             raise IsADirectoryError("it is a folder")

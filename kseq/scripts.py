@@ -1,4 +1,4 @@
-"""What command lines share: Python files of users, errors as exit codes."""
+"""Helpers of the command lines: load a user's script, set the exit code."""
 
 import importlib.util
 import sys
@@ -11,7 +11,7 @@ from kseq.checks import Unquoted, raise_invalid
 
 
 def check_parses(argument: str, path: Path) -> None:
-    """Refuse what is no Python file."""
+    """Check that a file exists and is valid Python."""
     if not path.is_file():
         raise_invalid(argument, "a Python file", str(path))
     try:
@@ -21,30 +21,32 @@ def check_parses(argument: str, path: Path) -> None:
 
 
 def load_script(argument: str, path: Path, prefix: str) -> ModuleType:
-    """A Python file as a module, whose name begins with `prefix`."""
+    """Import a Python file as the module `<prefix>_<file name>`.
+
+    While it runs, it can import modules from its own folder.
+    """
     check_parses(argument, path)
-    # A name of its own: a file keras.py must not take keras's place.
+    # The prefix keeps a file `keras.py` from replacing Keras.
     name = f"{prefix}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise_invalid(argument, "a Python file", str(path))
-    loaded = importlib.util.module_from_spec(spec)
-    # Registered, as in any import, so that its classes can be saved; and able
-    # to import what lies beside it.
-    sys.modules[name] = loaded
+    # Not `runpy.run_path`: torch.compile imports a layer's module by its name.
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
+    sys.path.append(folder)
     try:
-        spec.loader.exec_module(loaded)
+        spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
-    return loaded
+    finally:
+        sys.path.remove(folder)
+    return module
 
 
 def exit_code(command: Callable[[], int]) -> int:
-    """A command's own exit code, or 2 for an error, which is printed."""
+    """Run a command; print an error, if any, and return 2 for it."""
     try:
         return int(command())
     except ValueError as error:

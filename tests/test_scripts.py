@@ -1,58 +1,63 @@
-"""How a command's errors end."""
+"""Users' scripts, and the exit codes of the command lines."""
 
+import re
 import sys
 
 import pytest
 
 from kseq.scripts import exit_code, load_script
 
-
-def raising(error):
-    def command():
-        raise error
-
-    return command
+pytestmark = pytest.mark.once
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "printed"),
     [
-        (ValueError("k: expected 1"), "error: k: expected 1\n"),
-        (KeyboardInterrupt(), "stopped\n"),
+        (ValueError("k: expected 1"), r"error: k: expected 1\n"),
+        (KeyboardInterrupt(), r"stopped\n"),
+        (RuntimeError("deep"), r"(?s)Traceback.*RuntimeError: deep\n"),
     ],
 )
-def test_what_a_user_can_mend_is_one_line(error, told, capsys):
-    assert exit_code(raising(error)) == 2
-    assert capsys.readouterr().err == told
+def test_an_error_is_printed_and_gives_exit_code_2(error, printed, capsys):
+    def command():
+        raise error
 
-
-def test_what_nobody_expected_is_shown_whole(capsys):
-    assert exit_code(raising(RuntimeError("deep"))) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("Traceback")
-    assert told.endswith("RuntimeError: deep\n")
-
-
-def test_a_command_has_its_own_code():
+    assert exit_code(command) == 2
+    assert re.fullmatch(printed, capsys.readouterr().err)
     assert exit_code(lambda: 3) == 3
 
 
-def test_a_script_that_is_loaded_again_leaves_nothing_twice(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    script = tmp_path / "again.py"
-    script.write_text("x = 1")
-    for _ in range(2):
-        assert load_script("module", script, "kseq_test").x == 1
-    assert sys.path.count(str(tmp_path.resolve())) == 1
-    del sys.modules["kseq_test_again"]
+def test_a_script_is_a_module_and_leaves_sys_path(tmp_path):
+    path, keras = [*sys.path], sys.modules.get("keras")
+    (tmp_path / "neighbour_of_a_script.py").write_text("x = 1")
+    script = tmp_path / "keras.py"
+    script.write_text("from neighbour_of_a_script import x")
+    module = load_script("module", script, "test")
+    assert module.x == 1
+    assert sys.modules["test_keras"] is module  # as torch.compile needs it
+    assert sys.modules.get("keras") is keras
+    assert sys.path == path
+    del sys.modules["test_keras"], sys.modules["neighbour_of_a_script"]
 
 
-def test_a_script_that_fails_is_no_module(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    script = tmp_path / "fails.py"
-    script.write_text("1 / 0")
+def test_a_script_that_raises_leaves_nothing(tmp_path):
+    path = [*sys.path]
+    (tmp_path / "raises.py").write_text("1 / 0")
     with pytest.raises(ZeroDivisionError):
-        load_script("module", script, "kseq_test")
-    assert "kseq_test_fails" not in sys.modules
+        load_script("module", tmp_path / "raises.py", "test")
+    assert "test_raises" not in sys.modules
+    assert sys.path == path
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("no.py", None), ("a.py", "1 +"), ("a.py", "\0"), ("a.txt", "1")],
+)
+def test_a_script_that_is_not_python(tmp_path, name, text):
+    script = tmp_path / name
+    if text is not None:
+        script.write_text(text)
+    with pytest.raises(
+        ValueError, match=r"^module: expected a Python file; .*(no|a)\."
+    ):
+        load_script("module", script, "test")

@@ -7,7 +7,7 @@ from typing import Any
 
 from kseq.checks import Unquoted, check_one_of, raise_invalid
 from kseq.export import runtimes
-from kseq.installed import is_there
+from kseq.installed import is_installed
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Format:
     def missing(self, backend: str) -> list[str]:
         """The packages that are to be installed for an export."""
         packages = (*self.exporters.get(backend, ()), *self.needs)
-        return [p for p in packages if not is_there(p.replace("-", "_"))]
+        return [p for p in packages if not is_installed(p.replace("-", "_"))]
 
 
 FORMATS = (
