@@ -1,58 +1,32 @@
-"""The table of exports fails where a route that its page names is refused."""
-
-import json
+"""The table of exports, and its failure if a promised route is lost."""
 
 import pytest
 
 from tests.export import matrix
-from tests.export.kinds import BACKENDS, FORMATS
 from tests.export.models import LAYERS, MODELS
+from tests.export.routes import FORMATS
+
+pytestmark = pytest.mark.once
 
 
-@pytest.fixture
-def measured(tmp_path, monkeypatch):
-    """Everything exported, as each backend leaves it; and an empty page."""
-    for backend in BACKENDS:
-        rows = [
-            {"name": name, "known_steps": known, "format": kind.format}
-            | {"difference": 1e-7}
-            for name in (*LAYERS, *MODELS)
-            for known in (True, False)
-            for kind in FORMATS[backend]
-        ]
-        lines = "".join(f"{json.dumps(row)}\n" for row in rows)
-        (tmp_path / f"{backend}.jsonl").write_text(lines)
+def test_a_lost_route_fails_and_keeps_the_page(tmp_path, monkeypatch):
     page = tmp_path / "export.md"
     page.write_text("<!-- export: begin -->\n<!-- export: end -->")
-    monkeypatch.setattr(matrix, "FOUND", tmp_path)
     monkeypatch.setattr(matrix, "PAGE", page)
-    return tmp_path
-
-
-def test_what_was_measured_is_put_into_the_page(measured):
-    matrix.put()
-    assert "| `DIN` | fixed | 1e-07 |" in (measured / "export.md").read_text()
-
-
-def change(folder, backend, **cell):
-    """Have one export refused."""
-    file = folder / f"{backend}.jsonl"
-    rows = [json.loads(line) for line in file.read_text().splitlines()]
-    (row,) = (row for row in rows if cell.items() <= row.items())
-    del row["difference"]
-    row["refused"] = "something new"
-    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-
-
-def test_a_route_that_is_refused_fails_and_leaves_the_page(measured):
-    change(measured, "torch", name="BST", known_steps=True, format="onnx")
-    before = (measured / "export.md").read_text()
-    with pytest.raises(SystemExit, match=r"'BST'.*'torch'.*: something new"):
-        matrix.put()
-    assert (measured / "export.md").read_text() == before
-
-
-def test_what_is_no_route_may_be_refused(measured):
-    change(measured, "jax", name="BST", known_steps=True, format="onnx")
-    matrix.put()
-    assert "refused (1)" in (measured / "export.md").read_text()
+    results = {
+        (name, known, format, backend): 1e-7
+        for name in (*LAYERS, *MODELS)
+        for known in (True, False)
+        for backend, formats in FORMATS.items()
+        for format in formats
+    }
+    results["BST", True, "onnx", "jax"] = "something new"  # not promised
+    matrix.update_page(results)
+    written = page.read_text()
+    assert "| `DIN` | fixed | 1e-07 |" in written
+    assert written.count("| fails (1) |") == 1
+    assert "\n1. something new\n" in written
+    results["BST", True, "onnx", "torch"] = "something new"
+    with pytest.raises(SystemExit, match=r"lost:\n.*'torch'.*: something new$"):
+        matrix.update_page(results)
+    assert page.read_text() == written
