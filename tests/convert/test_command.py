@@ -50,7 +50,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "beside.py").write_text("units = 2")
     (tmp_path / "build.py").write_text(SCRIPT)
-    (tmp_path / "unparsable.py").write_text("def build(:")
+    (tmp_path / "bad.py").write_text("def build(:")
     write_h5(tmp_path / "deepctr.h5", {"dense_7": HIDDEN, "out": OUT})
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "model.keras").write_text("old")
@@ -99,10 +99,7 @@ def test_layers_that_keep_their_weights(folder, capsys):
     ("arguments", "error"),
     [
         ({"file": "none.h5"}, "filepath: expected an HDF5 file"),
-        ({"file": "build.py"}, "filepath: expected a whole HDF5 file"),
-        ({"script": "none.py:build"}, "--model-script: expected a Python file"),
-        ({"script": "unparsable.py:f"}, "--model-script: expected a Python"),
-        ({"script": "build.py"}, "--model-script: expected FILE.py:FUNCTION"),
+        ({"script": "bad.py:f"}, "--model-script: expected a Python"),
         ({"script": "build.py:"}, "--model-script: expected FILE.py:FUNCTION"),
         (
             {"script": "build.py:number"},
@@ -117,7 +114,6 @@ def test_layers_that_keep_their_weights(folder, capsys):
             {"out": "deepctr.h5/model.keras", "script": "build.py:broken"},
             "--out: expected a file to write",
         ),
-        ({"more": ("--layer", "dnn")}, "--layer: expected NAME=OTHER"),
         ({"more": ("--layer", "=dnn")}, "--layer: expected NAME=OTHER"),
         (
             {"more": ("--layer", "a=b", "--layer", "a=c")},
@@ -142,13 +138,12 @@ def test_a_bug_in_the_script_has_a_traceback(folder, capsys):
 
 
 @needs_limits
-@pytest.mark.parametrize("size", [0, 100])
-def test_a_full_disk_keeps_the_old_file(size, folder, monkeypatch, capsys):
+def test_a_full_disk_keeps_the_old_file(folder, monkeypatch, capsys):
     before = contents(folder / "out")
     save = keras.Model.save
 
     def save_on_a_full_disk(self, path):
-        with full_after(size):
+        with full_after(100):
             save(self, path)
 
     monkeypatch.setattr(keras.Model, "save", save_on_a_full_disk)

@@ -82,32 +82,31 @@ def test_a_correct_file_replaces_the_old_one(path, monkeypatch, steps, size):
     assert (x.shape, lengths.shape) == ((size, steps, 2), (size,))
 
 
-WRONG = {
-    "fixed rows": (fixed_rows, "on a batch of 3 rows .*outputs are "),
-    "fixed steps": (fixed_steps, "on a batch of 3 rows .*outputs are "),
-    "later steps of the example": (
-        later_steps_of_the_example,
-        r"rows.* \(0 in the later half of x\) the file's outputs are ",
-    ),
-    "other shape": (lambda *x: predict(*x)[..., :1], "have the shapes"),
-    "nan": (lambda *x: predict(*x) * np.nan, "outputs are inf away"),
-    "runtime fails": (lambda *x: 1 / 0, "fails on a batch of 3 rows"),
-}
+def not_loadable(*_):
+    raise OSError("damaged")
 
 
-@pytest.mark.parametrize(("run", "match"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"run": fixed_rows}, "on a batch of 3 rows .*outputs are "),
+        ({"run": fixed_steps}, "on a batch of 3 rows .*outputs are "),
+        (
+            {"run": later_steps_of_the_example},
+            r"\(0 in the later half of x\) the file's outputs are ",
+        ),
+        ({"run": lambda *x: predict(*x)[..., :1]}, "have the shapes"),
+        ({"run": lambda *x: predict(*x) * np.nan}, "outputs are inf away"),
+        ({"run": lambda *x: 1 / 0}, "fails on a batch of 3 rows"),
+        ({"load": not_loadable}, "the file does not load: OSError: damaged"),
+        ({"fails": True}, "exporter fails: RuntimeError: too much for me"),
+    ],
+)
 @pytest.mark.parametrize("steps", [None, STEPS])
-def test_a_wrong_file_keeps_the_old_one(path, monkeypatch, run, match, steps):
-    stand_in(monkeypatch, run)
+def test_a_failure_keeps_the_old_file(path, monkeypatch, changes, match, steps):
+    stand_in(monkeypatch, **changes)
     with pytest.raises(ExportError, match=match):
         export(pooling_model(steps=steps), path, INPUTS)
-    assert contents(path.parent) == {"model.onnx": b"old"}
-
-
-def test_an_unreadable_file_keeps_the_old_one(path, monkeypatch):
-    stand_in(monkeypatch, load=lambda *_: 1 / 0)
-    with pytest.raises(ExportError, match="does not load: ZeroDivisionError"):
-        export(pooling_model(), path, INPUTS)
     assert contents(path.parent) == {"model.onnx": b"old"}
 
 
@@ -139,29 +138,23 @@ def test_an_unwritable_path_is_rejected_before_the_export(path, monkeypatch):
         (
             {"backend": "another"},
             None,
-            "save the model as .keras, load it under KERAS_BACKEND=another, "
-            "and export it there with a number for steps=",
+            "KERAS_BACKEND=another, and export it there with a number for ste",
         ),
-        (
-            {"backend": BACKEND, "option": "batch_size"},
-            3,
-            "export it with a number for batch_size=",
-        ),
-        ({"backend": BACKEND}, 3, None),
-        ({"backend": BACKEND, "option": ""}, None, None),
+        ({"option": "batch_size"}, 3, ": export it with a number for batch_s"),
+        ({}, 3, None),
+        ({"option": ""}, None, None),
     ],
 )
 def test_errors_name_a_route_that_works(
     path, monkeypatch, changes, steps, route
 ):
-    stand_in(monkeypatch, fails=True, **changes)
+    stand_in(monkeypatch, fails=True, **{"backend": BACKEND} | changes)
     with pytest.raises(ExportError) as caught:
         export(pooling_model(), path, INPUTS, steps=steps)
-    text = f"{path}: Keras's exporter fails: RuntimeError: too much for me"
-    if route:
-        text += f". What works for every layer and model of kseq: {route}"
-    assert str(caught.value) == text
-    assert contents(path.parent) == {"model.onnx": b"old"}
+    if route is None:
+        assert str(caught.value).endswith(": too much for me")
+    else:
+        assert route in str(caught.value)
 
 
 def test_errors_name_missing_packages(path, monkeypatch):

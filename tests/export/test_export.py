@@ -17,20 +17,16 @@ from tests.reliability.disk import contents, full_after, needs_limits
 
 BACKEND = keras.backend.backend()
 EVERYTHING_INSTALLED = bool(os.environ.get("KSEQ_EXPORT"))
-# The format that needs only the backend itself. (Keras's OpenVINO backend
+# The formats that need only the backend itself. (Keras's OpenVINO backend
 # exports only models of one input.)
 NATIVE = {"tensorflow": "tf_saved_model", "torch": "torch"}
 if EVERYTHING_INSTALLED:
     NATIVE["jax"] = "tf_saved_model"
-FORMAT = NATIVE.get(BACKEND)
-native = pytest.mark.skipif(
-    FORMAT is None, reason=f"{BACKEND} has no export format of its own"
-)
 
 
 def on(*backends):
     return pytest.mark.skipif(
-        BACKEND not in backends, reason=f"{BACKEND} does not export to it"
+        BACKEND not in backends, reason=f"{BACKEND} does not export to this"
     )
 
 
@@ -49,15 +45,15 @@ def gru(**options):
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / ("model.pt2" if FORMAT == "torch" else "model")
+    return tmp_path / ("model.pt2" if BACKEND == "torch" else "model")
 
 
-@native
+@on(*NATIVE)
 def test_a_file_runs_with_other_batch_sizes_and_histories(path):
     report = export(pooling_model(), path, INPUTS)
     assert report == Report(
         path,
-        FORMAT,
+        NATIVE[BACKEND],
         batch_sizes=(3, 1),
         steps=(6, 3),
         any_batch_size=True,
@@ -68,11 +64,11 @@ def test_a_file_runs_with_other_batch_sizes_and_histories(path):
     assert report.difference < 1e-6 < 0.1 < report.later_half
     assert "batches of 3 and 1, histories of 6 and 3 steps;" in str(report)
     assert f"change the outputs by {report.later_half:.1e}" in str(report)
-    again = check(pooling_model(), path, [*INPUTS.values()], format=FORMAT)
+    again = check(pooling_model(), path, [*INPUTS.values()])
     assert again == report
 
 
-@native
+@on(*NATIVE)
 def test_fixed_steps_and_other_weights(path):
     report = export(gru(), path, INPUTS, steps=4, batch_size=3)
     assert (report.steps, report.any_steps) == ((4,), False)
@@ -82,7 +78,7 @@ def test_fixed_steps_and_other_weights(path):
         check(gru(seed=1), path, INPUTS, steps=4, batch_size=3)
 
 
-@native
+@on(*NATIVE)
 @needs_limits
 @pytest.mark.skipif(
     BACKEND == "torch",
