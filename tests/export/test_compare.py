@@ -69,17 +69,23 @@ def path(tmp_path):
     return tmp_path / "model.onnx"
 
 
-@pytest.mark.parametrize(("steps", "size"), [(None, None), (4, 2)])
-def test_a_correct_file_replaces_the_old_one(path, monkeypatch, steps, size):
+@pytest.mark.parametrize(
+    ("steps", "size", "batches", "lengths"),
+    [(None, None, (3, 1), (6, 3)), (4, 2, (2,), (4,))],
+)
+def test_a_correct_file_replaces_the_old_one(
+    path, monkeypatch, steps, size, batches, lengths
+):
     calls = stand_in(monkeypatch)
     report = export(pooling_model(), path, INPUTS, steps=steps, batch_size=size)
     assert report.difference == 0.0
+    assert (report.batch_sizes, report.steps) == (batches, lengths)
     assert contents(path.parent) == {
         "model.onnx": b"new",
         "model.onnx.data": b"new weights",
     }
-    ((x, lengths),) = calls[0]["input_signature"]
-    assert (x.shape, lengths.shape) == ((size, steps, 2), (size,))
+    ((x, n),) = calls[0]["input_signature"]
+    assert (x.shape, n.shape) == ((size, steps, 2), (size,))
 
 
 def not_loadable(*_):

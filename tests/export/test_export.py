@@ -1,11 +1,9 @@
-"""Real exporters and runtimes, as far as they are installed.
+"""Real exporters and runtimes that need only the backend, and OpenVINO.
 
-`tox run -e export` installs all of them, and skips nothing.
+`tests.export.matrix` runs all others.
 """
 
-import importlib.util
 import os
-import warnings
 
 import keras
 import pytest
@@ -16,11 +14,10 @@ from tests.export.pooling import INPUTS, STEPS, pooling_model
 from tests.reliability.disk import contents, full_after, needs_limits
 
 BACKEND = keras.backend.backend()
-EVERYTHING_INSTALLED = bool(os.environ.get("KSEQ_EXPORT"))
 # The formats that need only the backend itself. (Keras's OpenVINO backend
 # exports only models of one input.)
 NATIVE = {"tensorflow": "tf_saved_model", "torch": "torch"}
-if EVERYTHING_INSTALLED:
+if os.environ.get("KSEQ_EXPORT"):  # all backends and runtimes are installed
     NATIVE["jax"] = "tf_saved_model"
 
 
@@ -28,15 +25,6 @@ def on(*backends):
     return pytest.mark.skipif(
         BACKEND not in backends, reason=f"{BACKEND} does not export to this"
     )
-
-
-def require(*packages):
-    """Skip if a package is missing; fail if all should be installed."""
-    missing = [p for p in packages if importlib.util.find_spec(p) is None]
-    if missing and EVERYTHING_INSTALLED:
-        pytest.fail(f"not installed: {missing}")
-    if missing:
-        pytest.skip(f"not installed: {missing}; tox run -e export has it")
 
 
 def gru(**options):
@@ -100,46 +88,10 @@ def test_full_disk_keeps_old_files(path, monkeypatch):
     assert [*path.parent.iterdir()] == [path]
 
 
-@on("tensorflow", "torch")
-def test_litert(tmp_path):
-    require("ai_edge_litert", *["litert_torch"] * (BACKEND == "torch"))
-    path = tmp_path / "model.tflite"
-    if BACKEND == "tensorflow":
-        export(gru(), path, INPUTS, batch_size=2)
-        return
-    # PyTorch's exporter fixes the unknown number of steps at 1, and LiteRT
-    # silently accepts others.
-    with pytest.raises(ExportError, match="the file's outputs are"):
-        export(pooling_model(), path, INPUTS, batch_size=2)
-    assert not path.exists()
-    export(pooling_model(), path, INPUTS, batch_size=2, steps=4)
-
-
-@on("tensorflow", "torch", "jax")
-def test_onnx(tmp_path):
-    exporter = {"tensorflow": "tf2onnx", "torch": "onnx", "jax": "jax2onnx"}
-    require("onnxruntime", exporter[BACKEND])
-    path = tmp_path / "model.onnx"
-    if BACKEND == "jax":  # jax2onnx supports neither unknown steps nor loops
-        assert export(pooling_model(), path, INPUTS, steps=4).steps == (4,)
-        return
-    assert export(pooling_model(), path, INPUTS).any_steps
-    assert export(gru(), path, INPUTS, steps=4).steps == (4,)
-    if BACKEND != "torch":
-        return
-    # Keras alone silently writes a file for one number of steps.
-    alone = gru()
-    alone([INPUTS["x"], INPUTS["lengths"]])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch's, about other things
-        alone.export(path, format="onnx", verbose=False)
-    with pytest.raises(ExportError, match=r"the file .*steps=$"):
-        check(gru(), path, INPUTS)
-
-
 @on("torch")
 def test_openvino(tmp_path):
-    require("openvino", "scipy")
+    pytest.importorskip("openvino")
+    pytest.importorskip("scipy")
     path = tmp_path / "model.xml"
     assert export(gru(steps=STEPS), path, INPUTS).difference < 1e-6
     with pytest.raises(ExportError, match="of 3 rows the file's outputs are"):
