@@ -39,7 +39,7 @@ def read_layers(filepath: Any) -> list[StoredLayer]:
     # The exception depends on where the file is damaged.
     except Exception as error:
         raise_invalid(
-            "filepath", "a whole HDF5 file", Unquoted(f"{path}: {error}")
+            "filepath", "a valid HDF5 file", Unquoted(f"{path}: {error}")
         )
     if not layers:
         raise_invalid(

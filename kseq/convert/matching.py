@@ -1,6 +1,6 @@
 """Match the layers and weights of a file with those of a model.
 
-Keras numbers unnamed layers through the whole session: the first DNN of a model
+Keras numbers unnamed layers across a session: the first DNN of a model
 may be called dnn_7. Such layers are matched by class and order; all others by
 name.
 """

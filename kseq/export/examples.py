@@ -143,7 +143,7 @@ def resize_histories(
     """Cut histories, or pad them with 0 at the end.
 
     Integer inputs whose values could be lengths, because none exceeds the
-    longest history, are limited to the new length: otherwise they would count
+    longest history, are limited to the new length: otherwise they would mark
     steps that do not exist.
 
     Args:

@@ -116,19 +116,19 @@ def words(group, name, _):
     group[name] = [[b"a"]]
 
 
-NOT_WHOLE = "filepath: expected a whole HDF5 file; received .*deepctr"
+INVALID = "filepath: expected a valid HDF5 file; received .*deepctr"
 
 
 @pytest.mark.parametrize(
     ("replace", "match"),
     [
         (words, "filepath: expected arrays of numbers"),
-        (lambda *_: None, NOT_WHOLE),
-        (lambda group, name, _: group.create_group(name), NOT_WHOLE),
-        (larger_than_memory, NOT_WHOLE),
-        (external_link, f"{NOT_WHOLE}.*in another file"),
-        (external_bytes, f"{NOT_WHOLE}.*in another file"),
-        (virtual_dataset, f"{NOT_WHOLE}.*in another file"),
+        (lambda *_: None, INVALID),
+        (lambda group, name, _: group.create_group(name), INVALID),
+        (larger_than_memory, INVALID),
+        (external_link, f"{INVALID}.*in another file"),
+        (external_bytes, f"{INVALID}.*in another file"),
+        (virtual_dataset, f"{INVALID}.*in another file"),
     ],
 )
 def test_arrays_that_are_not_in_the_file(replace, match, model, path):
@@ -145,7 +145,7 @@ def test_damaged_files_are_rejected_or_load(tmp_path):
     path, whole = tmp_path / "deepctr.h5", case.files["weights"]
     for size in (0, 1, 8, 100, len(whole) // 3, len(whole) - 1):
         path.write_bytes(whole[:size])
-        rejected(model, path, NOT_WHOLE)
+        rejected(model, path, INVALID)
     rng = np.random.default_rng(0)
     errors = []
     for start in rng.integers(0, len(whole) - 64, 40):
@@ -164,7 +164,7 @@ def test_other_files_are_rejected(model, path, tmp_path):
     path.with_name("deepctr.h5.index").touch()
     rejected(model, path, "deepctr.h5, a TensorFlow checkpoint$")
     path.write_text("words")
-    rejected(model, path, NOT_WHOLE)
+    rejected(model, path, INVALID)
     model.save_weights(tmp_path / "kseq.weights.h5")
     rejected(model, tmp_path / "kseq.weights.h5", "2 wrote .*which contains")
 
