@@ -1,3 +1,3 @@
-"""Weights from other libraries into kseq's layers."""
+"""Load weights from other libraries into kseq's layers."""
 
 from kseq.convert import deepctr as deepctr

@@ -1,7 +1,7 @@
 """The command line: `python -m kseq.convert FILE.h5 ...`."""
 
 import argparse
-import itertools
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,32 +23,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m kseq.convert",
-        description="A DeepCTR model's weights into a .keras file of kseq.",
-        epilog="Exit code: 0 it is written, 2 it is not (and a file that was "
-        "there is as it was). KERAS_BACKEND says which backend computes; the "
-        "file is for all of them.",
+        description="Convert the weights of a DeepCTR model to a .keras file.",
+        epilog="Exit code: 0 if the file was written; 2 if not, and an older "
+        "file is unchanged. KERAS_BACKEND chooses the backend that converts; "
+        "every backend can load the result.",
     )
     top.add_argument(
         "file",
         metavar="FILE.h5",
-        help="what DeepCTR's save_weights or save wrote",
+        help="written by DeepCTR's save_weights or save",
     )
     top.add_argument(
         "--model-script",
         required=True,
         metavar="FILE.py:FUNCTION",
-        help="a function without arguments that makes the model in kseq",
+        help="a function without arguments that builds the kseq model",
     )
     top.add_argument(
-        "--out", type=Path, required=True, metavar="FILE.keras", help="result"
+        "--out", type=Path, required=True, metavar="FILE.keras", help="output"
     )
     top.add_argument(
         "--layer",
         action="append",
         default=[],
         metavar="NAME=OTHER",
-        help="the model's layer NAME is OTHER in the file; NAME= alone: it is "
-        "to stay as it is (may be repeated)",
+        help="the model's layer NAME is called OTHER in the file; NAME= alone "
+        "keeps its weights (may be repeated)",
     )
     return top
 
@@ -57,20 +57,20 @@ def convert(options: argparse.Namespace) -> int:
     out: Path = options.out
     if out.suffix != ".keras":
         raise_invalid("--out", "a path that ends with .keras", str(out))
-    names = layer_names(options.layer)
+    names = parse_layer_names(options.layer)
     check_writable("--out", out)
-    model = make_model(options.model_script)
-    placed = load_h5(model, options.file, names)
-    print("\n".join(table(placed)))
-    with writing("--out", out), replacing_path(out) as place:
-        model.save(place)
+    model = build_model(options.model_script)
+    placements = load_h5(model, options.file, names)
+    print("\n".join(table(placements)))
+    with writing("--out", out), replacing_path(out) as new_path:
+        model.save(new_path)
     kept = [name for name, other in names.items() if other is None]
-    also = f", {', '.join(kept)} as made" if kept else ""
-    print(f"{len(placed)} weights placed{also}: {out}")
+    note = f", {', '.join(kept)} not loaded" if kept else ""
+    print(f"{len(placements)} weights loaded{note}: {out}")
     return 0
 
 
-def layer_names(arguments: Sequence[str]) -> dict[str, str | None]:
+def parse_layer_names(arguments: Sequence[str]) -> dict[str, str | None]:
     names: dict[str, str | None] = {}
     for argument in arguments:
         name, equals, other = argument.partition("=")
@@ -82,25 +82,24 @@ def layer_names(arguments: Sequence[str]) -> dict[str, str | None]:
     return names
 
 
-def make_model(argument: str) -> keras.Model:
+def build_model(argument: str) -> keras.Model:
     path, _, function = argument.rpartition(":")
     if not path or not function.isidentifier():
         raise_invalid("--model-script", "FILE.py:FUNCTION", argument)
     script = load_script("--model-script", Path(path), "kseq_convert")
-    make = getattr(script, function, None)
-    if not callable(make):
-        known = sorted(
+    build = getattr(script, function, None)
+    if not callable(build):
+        functions = [
             name
-            for name, value in vars(script).items()
-            if callable(value)
-            and getattr(value, "__module__", None) == script.__name__
-        )
+            for name, value in inspect.getmembers(script, inspect.isfunction)
+            if value.__module__ == script.__name__
+        ]
         raise_invalid(
             "--model-script",
-            f"the name of a function in {path}, of {known}",
+            f"the name of a function in {path}, one of {functions}",
             function,
         )
-    model = make()
+    model = build()
     if not isinstance(model, keras.Model):
         raise_invalid(
             "--model-script", f"a Keras model from {function}()", model
@@ -108,29 +107,22 @@ def make_model(argument: str) -> keras.Model:
     return model
 
 
-def table(placed: Sequence[Placement]) -> list[str]:
-    """What went where, layer by layer, in columns."""
-    rows: list[tuple[str, ...]] = []
-    for layers, weights in itertools.groupby(placed, _layers):
-        rows.append((*layers, ""))
-        for weight in weights:
-            names = [
-                f"  {path.partition('/')[2]}"
-                for path in (weight.weight, weight.source)
-            ]
-            rows.append((*names, f"{weight.shape}"))
+def table(placements: Sequence[Placement]) -> list[str]:
+    """Format weights and their sources in columns, grouped by layer."""
+    rows: list[tuple[str, str, str]] = []
+    previous = None
+    for path, source, shape in placements:
+        layer, _, weight = path.partition("/")
+        source_layer, _, array = source.partition("/")
+        if (layer, source_layer) != previous:
+            previous = layer, source_layer
+            rows.append((layer, source_layer, ""))
+        rows.append((f"  {weight}", f"  {array}", f"{shape}"))
     widths = [max(len(row[i]) for row in rows) for i in range(2)]
     return [
-        f"{own:{widths[0]}}  <-  {source:{widths[1]}}  {shape}".rstrip()
-        for own, source, shape in rows
+        f"{ours:{widths[0]}}  <-  {theirs:{widths[1]}}  {shape}".rstrip()
+        for ours, theirs, shape in rows
     ]
-
-
-def _layers(placement: Placement) -> tuple[str, str]:
-    return (
-        placement.weight.partition("/")[0],
-        placement.source.partition("/")[0],
-    )
 
 
 if __name__ == "__main__":

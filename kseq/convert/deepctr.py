@@ -1,4 +1,4 @@
-"""Weights from DeepCTR 0.9.4, without DeepCTR or its TensorFlow."""
+"""Load weights saved by DeepCTR 0.9.4, without DeepCTR or TensorFlow."""
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -14,7 +14,7 @@ from kseq.checks import (
     raise_invalid,
 )
 from kseq.convert.h5 import read_layers
-from kseq.convert.matching import pair_weights
+from kseq.convert.matching import pair_weights, unused_weights
 from kseq.convert.placing import Pair, Placement, place
 
 
@@ -23,40 +23,37 @@ def load_h5(
     filepath: Any,
     layer_names: Mapping[str, str | None] | None = None,
 ) -> list[Placement]:
-    """Give a model the weights of a file that a DeepCTR model was saved in.
+    """Load the weights of a saved DeepCTR model into a model.
 
-    Every weight of the model gets the array that has its name and stands at
-    its place, and every array of the file goes to a weight: or nothing is
-    changed. Numbers that Keras gave to names (dnn_3, for the third of a
-    session) do not matter: layers of one kind are taken in the order in which
-    they were made.
+    Every weight of the model must have an array of its name and shape in the
+    file, and every array a weight; otherwise nothing changes. Numbers that
+    Keras appends to names (dnn_3 for the third DNN of a session) are ignored:
+    layers of one class are matched in the order of their creation.
 
     Args:
-        model: one of `kseq.models`, of the configuration of the DeepCTR model;
-            or a model of your own, with kseq's layers in place of DeepCTR's.
-        filepath: what DeepCTR wrote: `save_weights("....h5")` or
-            `save("....h5")`. (Not a directory, nor a checkpoint: load these in
-            DeepCTR, and write the weights as .h5.)
-        layer_names: for layers that have other names in the file, `{name in
-            the model: name in the file}`; and `{name: None}` for a layer that
-            is to stay as it is, since the file has no weights for it. None:
-            there are none.
+        model: a model of `kseq.models` with the DeepCTR model's configuration,
+            or your own model with kseq's layers in place of DeepCTR's.
+        filepath: a file that DeepCTR wrote with `save_weights("....h5")` or
+            `save("....h5")`. (Load directories and checkpoints in DeepCTR, and
+            save the weights as .h5.)
+        layer_names: `{name in the model: name in the file}` for layers whose
+            names differ; `{name: None}` for a layer that keeps its weights
+            because the file has none for it.
 
     Returns:
-        What went where: a list of `(weight, source, shape)`, the path of the
-        model's weight, layer and name of the file's array, and their shape.
+        A list of `(weight, source, shape)`: the path of the model's weight,
+        the layer and name of the file's array, and their shape.
 
     Raises:
-        ValueError: the file is not whole, not of that kind or not there; a
-            weight has no array, an array no weight, or they differ in shape
-            (the error shows these layers of both, side by side); or
-            `layer_names` is no dict of names, or names a layer that is not
-            there. The model is as it was.
+        ValueError: the file is missing, damaged or of another kind; a weight
+            or an array has no partner, or their shapes differ (the error shows
+            the layers concerned side by side); or `layer_names` is not a dict
+            of names or contains an unknown layer. The model is unchanged.
 
     Differences from DeepCTR:
-        DeepCTR neither trains nor saves the weights of AGRU and AUGRU, and
-        gives random ones to a model that is loaded. `layer_names={"gru2":
-        None}` loads all others; these are to be trained.
+        DeepCTR neither trains nor saves the weights of AGRU and AUGRU, and a
+        loaded model starts with random ones. `layer_names={"gru2": None}`
+        loads all other weights; train these.
 
     Example:
 
@@ -86,33 +83,34 @@ def load_h5(
         expected = "a dict of layers' names, or None"
         check_instance("layer_names", layer_names, Mapping, expected)
         check_items("layer_names", [*layer_names], str, expected)
-        given = [*layer_names.values()]
-        check_items("layer_names", given, str | None, expected)
+        sources = [*layer_names.values()]
+        check_items("layer_names", sources, str | None, expected)
     layer_names = dict(layer_names or {})
     in_layers = {id(w) for layer in model.layers for w in layer.weights}
-    if others := [w.path for w in model.weights if id(w) not in in_layers]:
+    if outside := [w.path for w in model.weights if id(w) not in in_layers]:
         raise_invalid(
-            "model", "a model whose weights are all in its layers", others
+            "model", "a model whose weights are all in its layers", outside
         )
     layers = pair_weights(model.layers, read_layers(filepath), layer_names)
     expected = f"an array for each weight of {model.name}, and no other"
-    if missing := _never_saved(model, layer_names):
-        options = " ".join(f"--layer {name}=" for name in missing)
+    if unsaved := _unsaved_layers(model, layer_names):
+        options = " ".join(f"--layer {name}=" for name in unsaved)
         expected += (
-            f" (of AGRU and AUGRU DeepCTR saves none: layer_names={missing}, "
-            f"on the command line {options}, loads all others)"
+            " (DeepCTR does not save the weights of AGRU and AUGRU: "
+            f"layer_names={unsaved}, on the command line {options}, loads all "
+            "others)"
         )
-    if others := _of_the_file_alone(layers):
+    if unknown := _unknown_layers(layers):
         expected += (
-            f" (the file looks like another model's, or that of other columns: "
-            f"{model.name} has nothing for its {', '.join(others)}, nor does "
-            "layer_names say what has)"
+            " (the file seems to belong to another model or to other columns: "
+            f"neither {model.name} nor layer_names has its layers "
+            f"{', '.join(unknown)})"
         )
     return place("filepath", expected, Unquoted(filepath), layers)
 
 
-def _of_the_file_alone(layers: Sequence[Sequence[Pair]]) -> list[str]:
-    """The file's layers of which the model has no weight."""
+def _unknown_layers(layers: Sequence[Sequence[Pair]]) -> list[str]:
+    """The file's layers for which the model has no weight."""
     return [
         pairs[0].source.partition("/")[0]
         for pairs in layers
@@ -120,7 +118,7 @@ def _of_the_file_alone(layers: Sequence[Sequence[Pair]]) -> list[str]:
     ]
 
 
-def _never_saved(
+def _unsaved_layers(
     model: keras.Model, layer_names: Mapping[str, str | None]
 ) -> dict[str, None]:
     """The layers whose weights DeepCTR does not save."""
@@ -133,17 +131,17 @@ def _never_saved(
 
 
 def set_layer_weights(layer: keras.Layer, weights: Sequence[Any]) -> None:
-    """Give a layer the weights of the DeepCTR layer of its name.
+    """Set a layer's weights to those of the same DeepCTR layer.
 
     Args:
         layer: a built kseq layer.
-        weights: what DeepCTR's `layer.get_weights()` gave, in its order:
+        weights: the arrays of DeepCTR's `layer.get_weights()`, in its order:
             trained weights first, then moving statistics.
 
     Raises:
-        ValueError: the layer is not built, or there are more, fewer or other
-            shapes than it has; the error shows both lists, and the layer stays
-            as it was.
+        ValueError: the layer is not built, or the number or the shapes of the
+            arrays differ from its weights'. The error shows both lists, and
+            the layer is unchanged.
 
     Example:
 
@@ -166,21 +164,22 @@ def set_layer_weights(layer: keras.Layer, weights: Sequence[Any]) -> None:
     own = weights_in_deepctr_order(layer)
     weights = check_items("weights", weights, object, "a list of arrays")
     arrays = [np.asarray(weight) for weight in weights]
+    unused = {*unused_weights(layer).values()}
+    used = [array for i, array in enumerate(arrays) if i not in unused]
     place(
         "weights",
-        f"{len(own)} weights of these shapes",
+        f"{len(own) + len(unused)} weights of these shapes",
         [array.shape for array in arrays],
-        [[Pair(*pair) for pair in zip_longest(own, arrays)]],
+        [[Pair(*pair) for pair in zip_longest(own, used)]],
     )
 
 
 def weights_in_deepctr_order(layer: keras.Layer) -> list[Any]:
-    """A layer's weights as DeepCTR orders them: moving statistics last.
-
-    Not `trainable_weights` and the rest: a frozen layer has none.
+    """Return a layer's weights in DeepCTR's order: moving statistics last.
 
     Raises:
-        ValueError: `layer` is no Keras layer.
+        ValueError: `layer` is not a Keras layer.
     """
     check_instance("layer", layer, keras.Layer, "a Keras layer")
+    # Not by `trainable_weights`, which are empty in a frozen layer.
     return sorted(layer.weights, key=lambda w: w.name.startswith("moving_"))

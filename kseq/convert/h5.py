@@ -1,4 +1,4 @@
-"""Weights in the HDF5 files of Keras 2, read without TensorFlow."""
+"""Read weights from HDF5 files of Keras 2, without TensorFlow."""
 
 import itertools
 import os
@@ -13,40 +13,40 @@ from kseq.checks import Unquoted, raise_invalid
 
 @dataclass(frozen=True, eq=False)
 class StoredLayer:
-    """A layer's name, and its arrays by their names, in the file's order."""
+    """A layer of a file: its name, and its arrays by name in file order."""
 
     name: str
     weights: dict[str, Any]
 
     def path(self, weight: str) -> str:
-        """The layer's name and the array's: not all of these begin with it."""
+        """Layer and array name; not every array name starts with the layer."""
         return f"{self.name}/{weight.partition('/')[2] or weight}"
 
 
 def read_layers(filepath: Any) -> list[StoredLayer]:
-    """The layers of a file that `save_weights` or `save` wrote.
+    """Read the layers of a file that `save_weights` or `save` wrote.
 
     Raises:
-        ValueError: there is no such file, or it is no whole one of that kind.
+        ValueError: the file is missing, damaged or of another kind.
     """
     path = _check_file(filepath)
     try:
         with h5py.File(path, "r") as file:
-            held = sorted(file)
+            members = sorted(file)
             root = file.get("model_weights", file)
             names = _names(root, "layer_names")
             layers = [_read_layer(root, name) for name in names]
-    # What h5py raises depends on where a file is damaged.
+    # The exception depends on where the file is damaged.
     except Exception as error:
         raise_invalid(
-            "filepath", "a whole HDF5 file", Unquoted(f"{path}: {error}")
+            "filepath", "a valid HDF5 file", Unquoted(f"{path}: {error}")
         )
     if not layers:
         raise_invalid(
             "filepath",
             "a file that Keras 2 wrote (save_weights, or save), with "
             "layer_names among its attributes",
-            Unquoted(f"{path}, which holds {held[:9]}"),
+            Unquoted(f"{path}, which contains {members[:9]}"),
         )
     return layers
 
@@ -57,20 +57,20 @@ def _check_file(filepath: Any) -> Path:
     path = Path(filepath)
     if path.is_file():
         return path
-    other = "which does not exist"
+    problem = "which does not exist"
     if path.is_dir():
-        other = "a directory (a SavedModel?)"
+        problem = "a directory (a SavedModel?)"
     elif path.with_name(f"{path.name}.index").is_file():
-        other = "a TensorFlow checkpoint"
+        problem = "a TensorFlow checkpoint"
     raise_invalid(
         "filepath",
         "an HDF5 file, as save_weights writes it to a path that ends with .h5",
-        Unquoted(f"{path}, {other}"),
+        Unquoted(f"{path}, {problem}"),
     )
 
 
 def _names(group: Any, attribute: str) -> list[str]:
-    """An attribute that lists names; Keras writes a long one in parts."""
+    """Read a list of names; Keras splits long lists into parts."""
     if attribute in group.attrs:
         return _texts(group.attrs[attribute])
     names: list[str] = []
@@ -88,13 +88,13 @@ def _read_layer(root: Any, name: str) -> StoredLayer:
     group = root[name]
     names = _names(group, "weight_names")
     return StoredLayer(
-        name, {weight: _read(group[weight], root) for weight in names}
+        name, {weight: _read_array(group[weight], root) for weight in names}
     )
 
 
-def _read(dataset: Any, root: Any) -> Any:
-    # HDF5 would follow a path to any other file of this machine.
+def _read_array(dataset: Any, root: Any) -> Any:
+    # A malicious file could make HDF5 read any other file of this machine.
     linked = dataset.file.filename != root.file.filename
     if linked or dataset.external or dataset.is_virtual:
-        raise ValueError(f"the numbers of {dataset.name} lie in another file")
+        raise ValueError(f"the data of {dataset.name} are in another file")
     return dataset[()]

@@ -1,4 +1,4 @@
-"""Arrays into weights: all of them, or none."""
+"""Assign arrays to weights: all of them, or none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from kseq.checks import raise_invalid
 
 
 class Placement(NamedTuple):
-    """Where an array went: the weight's path, the array's, their shape."""
+    """A loaded weight: its path, the path of its array, their shape."""
 
     weight: str
     source: str
@@ -20,7 +20,7 @@ class Placement(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A weight and the array for it; None where there is no partner."""
+    """A weight and its array; one of them is None if it has no partner."""
 
     weight: Any
     array: Any
@@ -39,42 +39,42 @@ def place(
     received: object,
     layers: Sequence[Sequence[Pair]],
 ) -> list[Placement]:
-    """Give each weight its array, if each has one of its shape.
+    """Assign each array to its weight, if all pairs fit.
 
     Args:
-        argument: the name of the argument that the arrays came by.
-        expected: what it was to hold.
-        received: what is said to have come.
+        argument: the name of the user's argument, for errors.
+        expected: what the argument should contain, for errors.
+        received: the value to show in errors.
         layers: the pairs of each layer.
 
     Raises:
-        ValueError: not all pairs fit; the error shows the layers where they do
-            not, and no weight has changed.
+        ValueError: a pair does not fit. The error shows all pairs of the
+            layers concerned, and no weight has changed.
     """
-    for pair in (pair for pairs in layers for pair in pairs):
+    pairs = [pair for layer in layers for pair in layer]
+    for pair in pairs:
         if pair.array is not None and pair.array.dtype.kind not in "fiu":
             raise_invalid(argument, "arrays of numbers", pair.array.dtype.name)
-    wrong = [pairs for pairs in layers if not all(p.fits for p in pairs)]
+    wrong = [layer for layer in layers if not all(p.fits for p in layer)]
     if wrong:
-        rows = "\n".join(_row(pair) for pairs in wrong for pair in pairs)
+        rows = "\n".join(_row(pair) for layer in wrong for pair in layer)
         raise_invalid(argument, f"{expected}:\n{rows}\n", received)
-    pairs = [pair for pairs in layers for pair in pairs]
-    _assign([(pair.weight, _plain(pair.array)) for pair in pairs])
+    _assign([(pair.weight, _to_native(pair.array)) for pair in pairs])
     return [
         Placement(pair.weight.path, pair.source, tuple(pair.array.shape))
         for pair in pairs
     ]
 
 
-def _plain(array: Any) -> Any:
-    """Of this machine's bytes, and no longer than any backend takes."""
+def _to_native(array: Any) -> Any:
+    """Convert to this machine's byte order and at most 64 bits."""
     if array.dtype.itemsize > 8:
         array = array.astype("float64")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _assign(values: Sequence[tuple[Any, Any]]) -> None:
-    """Assign them all; if that fails, as where memory is full, none."""
+    """Assign all values, or none if one fails, as when memory is full."""
     before = [
         (weight, np.array(ops.convert_to_numpy(weight.value), copy=True))
         for weight, _ in values

@@ -1,7 +1,4 @@
-"""Models as files of other runtimes, each run there and compared.
-
-`export` writes one, `check` looks at one that is there.
-"""
+"""Export models to other runtimes, and compare each file with its model."""
 
 from kseq.export.compare import check as check
 from kseq.export.compare import export as export

@@ -1,6 +1,7 @@
-"""Exports, and what is asked of them: the numbers of the model."""
+"""Export a model, and compare the file's outputs with the model's."""
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,23 +18,24 @@ from kseq.checks import (
     raise_invalid,
 )
 from kseq.export.examples import (
-    inputs_of,
-    lengths_in,
-    read,
-    with_lengths,
-    with_rows,
-    without_later_halves,
+    Arrays,
+    history_lengths,
+    model_inputs,
+    resize_histories,
+    take_rows,
+    to_arrays,
+    zero_later_halves,
 )
-from kseq.export.formats import Format, format_of
+from kseq.export.formats import Format, resolve_format
 from kseq.export.report import ExportError, Report
-from kseq.export.runtimes import Arrays, Runtime, free_sizes
+from kseq.export.runtimes import Runtime, dynamic_shapes
 from kseq.files import check_writable, replacing_path
 
 TOLERANCE = 1e-5
-# A file that ignores the later half of a history gives the same with it and
-# without: where the model's outputs are four tolerances apart, it cannot be
-# within one of both.
-APART = 4
+# A file that ignores the later half of a history returns the same outputs with
+# and without it. If the model's outputs are four tolerances apart, the file
+# cannot be within one tolerance of both.
+MIN_EFFECT = 4
 
 
 def export(
@@ -46,36 +48,36 @@ def export(
     steps: int | None = None,
     tolerance: float = TOLERANCE,
 ) -> Report:
-    """Write a model for another runtime, if it computes the same there.
+    """Export a model to another runtime, and verify the file there.
 
-    `model.export` writes to a place of its own; `check` runs what it wrote; and
-    only then it takes the place of what was at `path`.
+    `model.export` writes to a temporary folder; the file is compared with the
+    model as by `check`; only then does it replace the file at `path`.
 
     Args:
-        model: functional or sequential.
+        model: a functional or sequential model.
         path: ends with ".onnx", ".xml" (OpenVINO), ".tflite" (LiteRT) or ".pt2"
             (torch.export); a folder for a SavedModel.
-        example_inputs: arrays as `model.predict` takes them, by their names or
-            in the model's order: histories with steps that count, as many as
-            will be served. The model is compared on these.
-        format: "onnx", "openvino", "litert", "torch" or "tf_saved_model"; None:
-            as the path ends.
-        batch_size: the only one that the file will take; None: any.
-        steps: the only number of steps that the file will take in histories of
-            which the model takes any number; None: any, as the model.
-        tolerance: the largest difference from the model, in units of the
-            output's largest value.
+        example_inputs: arrays as `model.predict` takes them, by name or in the
+            model's order. The model is compared on these, so include histories
+            as long as those that will be served, with valid steps.
+        format: "onnx", "openvino", "litert", "torch" or "tf_saved_model"; by
+            default the suffix of `path` decides.
+        batch_size: the only batch size that the file accepts. None: any.
+        steps: the only history length that the file accepts, for inputs of
+            which the model accepts any length. None: any, like the model.
+        tolerance: the largest accepted difference from the model, divided by
+            the output's largest value.
 
     Returns:
         What was run and compared.
 
     Raises:
-        ExportError: a ValueError: Keras's exporter fails, a package is missing
-            or the file does not compute what the model does. What was at `path`
-            is still there. It says what works.
-        ValueError: an argument is not as it should be; or the model's outputs
-            hardly depend on the later half of its histories, as before it is
-            trained, so that a file that ignores it would pass.
+        ExportError: a ValueError. Keras's exporter failed, a package is
+            missing, or the file does not compute what the model does. The
+            message names a route that works. The old file at `path` is kept.
+        ValueError: an argument is invalid; or the model's outputs hardly depend
+            on the later half of its histories, as before training, so that a
+            file that ignores it would pass.
 
     Example:
 
@@ -85,9 +87,9 @@ def export(
     >>> from kseq.export import export
     >>> from kseq.feature_column import SparseFeat, VarLenSparseFeat
     >>> from kseq.models import DIN
-    >>> # In place of training, which makes histories matter.
-    >>> start = keras.initializers.RandomNormal(stddev=1.0, seed=1)
-    >>> item = SparseFeat("item", 100, 8, embeddings_initializer=start)
+    >>> # Large embeddings stand in for training.
+    >>> initializer = keras.initializers.RandomNormal(stddev=1.0, seed=1)
+    >>> item = SparseFeat("item", 100, 8, embeddings_initializer=initializer)
     >>> clicks = dataclasses.replace(item, name="hist_item")
     >>> model = DIN([item, VarLenSparseFeat(clicks, maxlen=None)], ["item"])
     >>> history = np.array([[7, 9, 2, 5], [1, 0, 0, 0]])
@@ -99,13 +101,13 @@ def export(
     ((2, 1), (4,), True)
     """
     path = check_path("path", path)
-    task = _Task(
+    comparison = _Comparison(
         model, path, example_inputs, format, batch_size, steps, tolerance
     )
-    _check_place(path, task.format)
-    with replacing_path(path) as place:
-        task.write(place)
-        return task.compare(place)
+    _check_target(path, comparison.format)
+    with replacing_path(path) as new_path:
+        comparison.write(new_path)
+        return comparison.run(new_path)
 
 
 def check(
@@ -118,53 +120,56 @@ def check(
     steps: int | None = None,
     tolerance: float = TOLERANCE,
 ) -> Report:
-    """Run an exported model in its own runtime, and compare it with the model.
+    """Run an exported file in its runtime, and compare it with the model.
 
-    It is run with the rows of `example_inputs` and with another number of them,
-    with their histories, with 0 in the later half of these, and with histories
-    of about half as many steps. So a file that was made by following one
-    example, and holds its number of rows or steps without a word, is found out.
+    The file is run with the rows of `example_inputs` and with another number of
+    rows; with the histories as given, with their later half set to 0, and cut
+    to about half their length. This detects files that silently keep the batch
+    size or the history length of the example that the exporter traced.
 
-    Args and errors are `export`'s. `batch_size` and `steps`: what the file was
-    made for, where it is not for any.
+    Arguments and errors are those of `export`. Pass `batch_size` and `steps` if
+    the file was exported with them.
     """
     path = check_path("path", path)
-    task = _Task(
+    comparison = _Comparison(
         model, path, example_inputs, format, batch_size, steps, tolerance
     )
     if not path.exists():
         raise_invalid(
             "path", "an exported model", Unquoted(f"{path}, which is not there")
         )
-    return task.compare(path)
+    return comparison.run(path)
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """What the model and the file are both given, and the model's outputs.
+    """Inputs for the model and the file, with the model's outputs.
 
     Args:
-        halved: the histories that have 0 in their later half.
+        arrays: the inputs.
+        outputs: the model's outputs.
+        lengths: the lengths of histories that may have any length.
+        zeroed: the histories whose later half is 0.
     """
 
-    steps: dict[str, int]
     arrays: Arrays
     outputs: Arrays
-    halved: tuple[str, ...]
+    lengths: list[int]
+    zeroed: list[str]
 
     def __str__(self) -> str:
         rows = len(self.arrays[0])
-        words = f"{rows} row{'s' * (rows != 1)}"
-        lengths = sorted({*self.steps.values()})
-        if lengths:
-            words += f" and histories of {'/'.join(map(str, lengths))} steps"
-        if self.halved:
-            words += f" (0 in the later half of {', '.join(self.halved)})"
-        return words
+        text = f"a batch of {rows} row{'s' * (rows != 1)}"
+        if self.lengths:
+            steps = "/".join(map(str, self.lengths))
+            text += f" and histories of {steps} steps"
+        if self.zeroed:
+            text += f" (0 in the later half of {', '.join(self.zeroed)})"
+        return text
 
 
-class _Task:
-    """A model, its file, and how the two are compared."""
+class _Comparison:
+    """A model, and the trials that compare an exported file with it."""
 
     def __init__(
         self,
@@ -176,222 +181,219 @@ class _Task:
         steps: int | None,
         tolerance: float,
     ) -> None:
-        self.path = path
-        self.inputs = inputs_of(model)
-        self.format = format_of(path, format)
+        self.model, self.path = model, path
+        self.inputs = model_inputs(model)
+        self.format = resolve_format(path, format)
         for name, size in {"batch_size": batch_size, "steps": steps}.items():
             if size is not None:
                 check_positive_int(name, size)
         if steps is not None and not self.inputs.any_steps:
             raise_invalid(
-                "steps", "None: the model takes one number of steps", steps
+                "steps", "None: the model's histories have known lengths", steps
             )
         self.batch_size, self.steps = batch_size, steps
         self.tolerance = check_number(
             "tolerance", tolerance, 0.0, 1.0, "a number in [0, 1)"
         )
-        self.model = model
         self.trials: list[_Trial] = []
-        self.later_halves: list[float] = []
-        self._add_trials(read(self.inputs, example_inputs))
+        self.effects: list[float] = []  # of later halves
+        self._add_trials(to_arrays(self.inputs, example_inputs))
 
     def _add_trials(self, arrays: Arrays) -> None:
-        first, *others = (
-            with_lengths(self.inputs, arrays, change)
-            for change in self._changes(arrays)
+        full, *shorter = (
+            resize_histories(self.inputs, arrays, lengths)
+            for lengths in self._length_changes(arrays)
         )
-        whole = self._trials_of(first)
-        self.trials += whole
-        for names, changed in without_later_halves(self.inputs, first):
-            halved = self._trials_of(changed, names)
-            self.trials += halved
-            self.later_halves.append(_moved(whole, halved))
-            self._check_that_it_matters(names, self.later_halves[-1])
-        for changed in others:
-            self.trials += self._trials_of(changed)
-
-    def _changes(self, arrays: Arrays) -> list[dict[int, int]]:
-        """What becomes of the histories' lengths, one after another."""
-        found = {*lengths_in(self.inputs, arrays).values()}
-        if self.steps is not None:
-            return [dict.fromkeys(found, self.steps)]
-        if not found:
-            return [{}]
-        if max(found) < 2:
-            raise_invalid(
-                "example_inputs", "histories of at least 2 steps", found
+        full_trials = self._make_trials(full)
+        self.trials += full_trials
+        for names, zeroed in zero_later_halves(self.inputs, full):
+            trials = self._make_trials(zeroed, *names)
+            self.trials += trials
+            effect = max(
+                largest_difference(x.outputs, y.outputs)
+                for x, y in zip(trials, full_trials, strict=True)
             )
-        return [{n: n for n in found}, {n: (n + 1) // 2 for n in found}]
+            self.effects.append(effect)
+            self._check_effect(names, effect)
+        for resized in shorter:
+            self.trials += self._make_trials(resized)
 
-    def _trials_of(
-        self, arrays: Arrays, halved: tuple[str, ...] = ()
-    ) -> list[_Trial]:
-        steps = lengths_in(self.inputs, arrays)
-        batches = [with_rows(arrays, rows) for rows in self._rows(arrays)]
-        return [_Trial(steps, x, self._compute(x), halved) for x in batches]
+    def _length_changes(self, arrays: Arrays) -> list[dict[int, int]]:
+        """New lengths of histories by old length, one dict for each run."""
+        lengths = history_lengths(self.inputs, arrays)
+        if self.steps is not None:
+            return [dict.fromkeys(lengths, self.steps)]
+        if not lengths:
+            return [{}]
+        if max(lengths) < 2:
+            raise_invalid(
+                "example_inputs", "histories of at least 2 steps", lengths
+            )
+        return [{n: n for n in lengths}, {n: (n + 1) // 2 for n in lengths}]
 
-    def _rows(self, arrays: Arrays) -> list[range]:
-        """The rows of each batch."""
+    def _make_trials(self, arrays: Arrays, *zeroed: str) -> list[_Trial]:
+        lengths = history_lengths(self.inputs, arrays)
         rows, size = len(arrays[0]), self.batch_size
         if size is None:
-            return [range(rows), range(1) if rows > 1 else range(2)]
-        return [range(i, i + size) for i in range(0, rows, size)]
+            batches = [range(rows), range(1 if rows > 1 else 2)]
+        else:
+            batches = [range(i, i + size) for i in range(0, rows, size)]
+        trials = []
+        for batch in batches:
+            x = take_rows(arrays, batch)
+            trials.append(_Trial(x, self._predict(x), lengths, [*zeroed]))
+        return trials
 
-    def _check_that_it_matters(
-        self, names: tuple[str, ...], moved: float
-    ) -> None:
-        least = APART * self.tolerance
-        if not moved > least:
-            raise_invalid(
-                "model and example_inputs",
-                f"outputs that the later half of {', '.join(names)} moves by "
-                f"more than {least:.0e} of the largest, or a file that ignores "
-                "it would pass (train the model first, or have it start with "
-                "larger embeddings, by embeddings_initializer=; and give rows "
-                "with full histories)",
-                Unquoted(f"{moved:.1e}"),
-            )
-
-    def _compute(self, arrays: Arrays) -> Arrays:
+    def _predict(self, arrays: Arrays) -> Arrays:
         tensors = [ops.convert_to_tensor(x) for x in arrays]
-        outputs = self.model(self.inputs.packed(tensors), training=False)
+        outputs = self.model(self.inputs.pack(tensors), training=False)
         return [ops.convert_to_numpy(x) for x in keras.tree.flatten(outputs)]
 
-    def write(self, place: Path) -> None:
+    def _check_effect(self, names: list[str], effect: float) -> None:
+        minimum = MIN_EFFECT * self.tolerance
+        if not effect > minimum:
+            raise_invalid(
+                "model and example_inputs",
+                "outputs that change by more than "
+                f"{minimum:.0e} of the largest when the later half of "
+                f"{', '.join(names)} is set to 0; otherwise a file that ignores"
+                " it would pass (train the model first, or pass larger initial "
+                "values by embeddings_initializer=; include rows with full "
+                "histories)",
+                Unquoted(f"{effect:.1e}"),
+            )
+
+    def write(self, path: Path) -> None:
+        """Export the model to a path."""
         signature = self.inputs.signature(self.batch_size, self.steps)
         options: dict[str, Any] = {}
         if self.format.name == "torch":
-            # Any size that it is not told of it takes for a constant.
-            options["dynamic_shapes"] = free_sizes(signature)
+            # PyTorch fixes every size that is not declared dynamic.
+            options["dynamic_shapes"] = dynamic_shapes(signature)
         if (keras.backend.backend(), self.format.name) == ("torch", "litert"):
-            # Keras leaves it on for the first conversion of a process alone,
-            # and ids of 64 bits fail in the second.
+            # Keras enables it only for the first conversion of a process, and
+            # 64-bit ids fail in the second.
             options["enable_x64"] = True
         try:
             with warnings.catch_warnings():
-                # What exporters may warn of is found out afterwards.
+                # The comparison shows whether a warning was justified.
                 warnings.simplefilter("ignore")
                 self.model.export(
-                    str(place),
+                    str(path),
                     format=self.format.name,
                     verbose=False,
                     input_signature=signature,
                     **options,
                 )
         except Exception as error:
-            missing = self.format.missing(keras.backend.backend())
+            missing = self.format.missing_packages(keras.backend.backend())
             if missing:
                 raise ExportError(
-                    f"{self.path}: Keras's exporter needs what is not "
-                    f"installed: pip install {' '.join(missing)} "
-                    f"({_short(error)})"
+                    f"{self.path}: the exporter needs missing packages: "
+                    f"pip install {' '.join(missing)} ({_shorten(error)})"
                 ) from error
-            self._fail(f"Keras's exporter fails: {_short(error)}", error)
+            self._fail(f"Keras's exporter fails: {_shorten(error)}", error)
 
-    def compare(self, place: Path) -> Report:
+    def run(self, path: Path) -> Report:
+        """Run the file at a path on every trial, and compare its outputs."""
         try:
-            runtime = self.format.runtime(
-                place, self.inputs.names, self.inputs.structure
-            )
+            runtime = self.format.load(path, self.inputs)
         except ExportError:
             raise
         except Exception as error:
-            self._fail(f"the file does not load: {_short(error)}", error)
-        worst = max(self._difference(runtime, t) for t in self.trials)
+            self._fail(f"the file does not load: {_shorten(error)}", error)
+        worst = max(self._difference(runtime, trial) for trial in self.trials)
         return Report(
             self.path,
             self.format.name,
-            tuple({len(t.arrays[0]): 0 for t in self.trials}),
-            tuple({max(t.steps.values()): 0 for t in self.trials if t.steps}),
+            tuple(dict.fromkeys(len(t.arrays[0]) for t in self.trials)),
+            tuple(
+                dict.fromkeys(t.lengths[-1] for t in self.trials if t.lengths)
+            ),
             self.batch_size is None,
             self.inputs.any_steps and self.steps is None,
             worst,
-            min(self.later_halves, default=None),
+            min(self.effects, default=None),
         )
 
     def _difference(self, runtime: Runtime, trial: _Trial) -> float:
         try:
             outputs = runtime(trial.arrays)
         except Exception as error:
+            self._fail(f"the file fails on {trial}: {_shorten(error)}", error)
+        shapes, expected = (
+            [x.shape for x in arrays] for arrays in (outputs, trial.outputs)
+        )
+        if shapes != expected:
             self._fail(
-                f"the file does not take {trial}: {_short(error)}", error
+                f"on {trial} the file's outputs have the shapes {shapes}, the "
+                f"model's {expected}"
             )
-        wanted = trial.outputs
-        shapes = [x.shape for x in outputs], [x.shape for x in wanted]
-        if shapes[0] != shapes[1]:
+        difference = largest_difference(outputs, trial.outputs)
+        if difference > self.tolerance:
             self._fail(
-                f"of {trial} the file's outputs have the shapes {shapes[0]}, "
-                f"the model's {shapes[1]}"
+                f"on {trial} the file's outputs are {difference:.1e} away from "
+                "the model's, relative to the largest value; the tolerance is "
+                f"{self.tolerance:.0e}"
             )
-        worst = max(map(distance, outputs, wanted))
-        if not worst <= self.tolerance:
-            self._fail(
-                f"of {trial} the file's outputs are {worst:.1e} from the "
-                f"model's, in units of the largest; at most "
-                f"{self.tolerance:.0e} was expected"
-            )
-        return worst
+        return difference
 
-    def _fail(self, what: str, error: Exception | None = None) -> NoReturn:
+    def _fail(self, reason: str, error: Exception | None = None) -> NoReturn:
         route = self._route()
         if route:
-            what += f". What works for every layer and model of kseq: {route}"
-        raise ExportError(f"{self.path}: {what}") from error
+            reason += f". What works for every layer and model of kseq: {route}"
+        raise ExportError(f"{self.path}: {reason}") from error
 
     def _route(self) -> str:
-        """What else to do; "" where it was done."""
+        """The route that works; "" if it was taken."""
         backend, option = self.format.backend, self.format.option
-        given = {
+        has_option = {
             "": True,
             "steps": self.steps is not None or not self.inputs.any_steps,
             "batch_size": self.batch_size is not None,
         }[option]
-        here = keras.backend.backend() == backend
-        if here and given:
-            return ""
         route = "export it"
-        if not here:
+        if keras.backend.backend() != backend:
             route = (
                 "save the model as .keras, load it under "
                 f"KERAS_BACKEND={backend}, and export it there"
             )
-        return route if given else f"{route} with a number for {option}="
+        elif has_option:
+            return ""
+        return route if has_option else f"{route} with a number for {option}="
 
 
-def _check_place(path: Path, format: Format) -> None:
-    """Refuse what cannot be written, or would be in place of another thing."""
+def _check_target(path: Path, format: Format) -> None:
+    """Reject a path that is not writable, or that holds something else."""
+    is_saved_model = (path / "saved_model.pb").is_file()
     if not path.is_dir():
         check_writable("path", path)
-    if not path.exists():
-        return
-    if format.suffix:
-        if path.is_dir():
-            raise_invalid("path", "a file", Unquoted(f"the folder {path}"))
-    elif not (path / "saved_model.pb").is_file():
+    elif format.suffix:
+        raise_invalid("path", "a file", Unquoted(f"the folder {path}"))
+    if path.exists() and not format.suffix and not is_saved_model:
         raise_invalid("path", "a new folder, or a SavedModel's", str(path))
 
 
-def _moved(whole: list[_Trial], halved: list[_Trial]) -> float:
-    """How far the model's outputs go without a later half."""
-    return max(
-        distance(x, y)
-        for without, trial in zip(halved, whole, strict=True)
-        for x, y in zip(without.outputs, trial.outputs, strict=True)
-    )
+def largest_difference(found: Iterable[Any], expected: Iterable[Any]) -> float:
+    """The largest relative difference between two lists of arrays."""
+    return max(map(relative_difference, found, expected))
 
 
-def distance(x: Any, y: Any) -> float:
-    """The largest difference, in units of y's largest value."""
-    if x.size == 0:
+def relative_difference(found: Any, expected: Any) -> float:
+    """The largest difference, divided by the largest finite expected value.
+
+    NaN and infinity must be in the same places; otherwise the result is inf.
+    """
+    found, expected = found.astype("float64"), expected.astype("float64")
+    different = found != expected
+    different &= ~(np.isnan(found) & np.isnan(expected))
+    if not different.any():
         return 0.0
-    x, y = x.astype("float64"), y.astype("float64")
-    same = np.isnan(x) & np.isnan(y) | (x == y)
-    difference = np.where(same, 0.0, np.abs(x - y)).max()
-    if difference == 0.0:
-        return 0.0
-    return float(difference / max(np.nanmax(np.abs(y)), 1e-30))
+    difference = np.abs(found[different] - expected[different]).max()
+    largest = np.abs(expected[np.isfinite(expected)]).max(initial=1e-30)
+    return np.inf if np.isnan(difference) else float(difference / largest)
 
 
-def _short(error: Exception) -> str:
+def _shorten(error: Exception) -> str:
     text = " ".join(str(error).split()).rstrip(".!")
     return f"{type(error).__name__}: {text[:300]}{'...' * (len(text) > 300)}"

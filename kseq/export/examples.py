@@ -1,4 +1,4 @@
-"""The example inputs at other batch sizes, and with other histories."""
+"""Variants of example inputs: other batch sizes, other histories."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,58 +8,53 @@ import keras
 import numpy as np
 
 from kseq.checks import Unquoted, raise_invalid
-from kseq.export.runtimes import Arrays
 from kseq.types import Shape
+
+Arrays = list[np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """A model's inputs.
+    """The inputs of a model.
 
     Args:
-        structure: as the model is called with them.
-        names: in the model's order, as all that follows.
-        shapes: None where a size is not known.
-        dtypes: their names.
+        structure: the nested structure that the model is called with.
+        specs: a `keras.InputSpec` for each input, in the model's order.
     """
 
     structure: Any
-    names: tuple[str, ...]
-    shapes: tuple[Shape, ...]
-    dtypes: tuple[str, ...]
+    specs: list[Any]
+
+    @property
+    def names(self) -> list[str]:
+        return [spec.name for spec in self.specs]
 
     @property
     def any_steps(self) -> bool:
-        return any(has_steps(shape) for shape in self.shapes)
+        return any(has_any_steps(spec.shape) for spec in self.specs)
 
     def signature(self, batch_size: int | None, steps: int | None) -> Any:
-        """What Keras's exporters are told, with sizes put in."""
-        specs = [
-            keras.InputSpec(
-                shape=(batch_size, *_with_steps(shape, steps)[1:]),
-                dtype=dtype,
-                name=name,
+        """The input signature for Keras's exporters, with given sizes."""
+        specs = []
+        for spec in self.specs:
+            shape = (batch_size, *spec.shape[1:])
+            if has_any_steps(shape):
+                shape = (batch_size, steps, *shape[2:])
+            specs.append(
+                keras.InputSpec(shape=shape, dtype=spec.dtype, name=spec.name)
             )
-            for name, shape, dtype in zip(
-                self.names, self.shapes, self.dtypes, strict=True
-            )
-        ]
-        return [self.packed(specs)]
+        return [self.pack(specs)]
 
-    def packed(self, items: Any) -> Any:
-        return keras.tree.pack_sequence_as(self.structure, list(items))
+    def pack(self, items: list[Any]) -> Any:
+        return keras.tree.pack_sequence_as(self.structure, items)
 
 
-def has_steps(shape: Shape) -> bool:
-    """Whether an input has a time axis, and one of any length."""
+def has_any_steps(shape: Shape) -> bool:
+    """Whether an input has a time axis of unknown length."""
     return len(shape) > 1 and shape[1] is None
 
 
-def _with_steps(shape: Shape, steps: int | None) -> Shape:
-    return (shape[0], steps, *shape[2:]) if has_steps(shape) else shape
-
-
-def inputs_of(model: Any) -> Inputs:
+def model_inputs(model: Any) -> Inputs:
     """The inputs of a functional or sequential model."""
     symbols = getattr(model, "inputs", None)
     if not isinstance(model, keras.Model) or not symbols:
@@ -68,149 +63,140 @@ def inputs_of(model: Any) -> Inputs:
             "a functional or sequential keras.Model, which knows its inputs",
             model,
         )
-    structure = getattr(model, "input", None)  # a sequential one has none
+    structure = getattr(model, "input", None)  # a sequential model has none
     return Inputs(
         symbols[0] if structure is None else structure,
-        tuple(symbol.name for symbol in symbols),
-        tuple(tuple(symbol.shape) for symbol in symbols),
-        tuple(keras.backend.standardize_dtype(s.dtype) for s in symbols),
+        [
+            keras.InputSpec(shape=x.shape, dtype=x.dtype, name=x.name)
+            for x in symbols
+        ],
     )
 
 
-def read(inputs: Inputs, example_inputs: Any) -> Arrays:
-    """The example inputs in the model's order, in its dtypes."""
+def to_arrays(inputs: Inputs, example_inputs: Any) -> Arrays:
+    """The example inputs in the model's order, with the model's dtypes."""
     if isinstance(example_inputs, Mapping):
         missing = [n for n in inputs.names if n not in example_inputs]
         if missing:
             raise_invalid(
                 "example_inputs",
-                f"the inputs {[*inputs.names]}",
+                f"the inputs {inputs.names}",
                 Unquoted(f"{sorted(example_inputs)}, without {missing}"),
             )
-        given = [example_inputs[name] for name in inputs.names]
+        values = [example_inputs[name] for name in inputs.names]
     else:
-        given = keras.tree.flatten(example_inputs)
+        values = keras.tree.flatten(example_inputs)
         if hasattr(example_inputs, "shape"):
-            given = [example_inputs]
-        if len(given) != len(inputs.names):
+            values = [example_inputs]
+        if len(values) != len(inputs.specs):
             raise_invalid(
                 "example_inputs",
-                f"an array for each of the inputs {[*inputs.names]}",
-                Unquoted(f"{len(given)} arrays"),
+                f"an array for each of the inputs {inputs.names}",
+                Unquoted(f"{len(values)} arrays"),
             )
-    arrays = [
-        _array(name, x, shape, dtype)
-        for name, x, shape, dtype in zip(
-            inputs.names, given, inputs.shapes, inputs.dtypes, strict=True
-        )
-    ]
-    rows = {len(x) for x in arrays}
-    if len(rows) != 1 or 0 in rows:
+    arrays = list(map(_to_array, values, inputs.specs))
+    rows = dict(zip(inputs.names, map(len, arrays), strict=True))
+    if len({*rows.values()}) != 1 or 0 in rows.values():
         raise_invalid(
             "example_inputs",
             "as many rows of each input, and at least one",
-            {n: len(x) for n, x in zip(inputs.names, arrays, strict=True)},
+            rows,
         )
     return arrays
 
 
-def _array(name: str, x: Any, shape: Shape, dtype: str) -> Any:
+def _to_array(x: Any, spec: Any) -> Any:
+    argument, shape = f"example_inputs, {spec.name}", spec.shape
     try:
-        array = np.asarray(x)
-        array = array.astype(dtype)
+        array = np.asarray(x).astype(spec.dtype)
     except (TypeError, ValueError):
-        raise_invalid(f"example_inputs, {name}", f"numbers, for {dtype}", x)
-    # As `fit` and `predict` take it: (batch,) for (batch, 1).
+        raise_invalid(argument, f"numbers, for {spec.dtype}", x)
+    # `fit` and `predict` also accept (batch,) for (batch, 1).
     if array.ndim + 1 == len(shape) and shape[-1] == 1:
         array = array[..., None]
-    fits = array.ndim == len(shape) and all(
-        known is None or known == size
+    if array.ndim != len(shape) or any(
+        known not in (None, size)
         for known, size in zip(shape[1:], array.shape[1:], strict=True)
-    )
-    if not fits:
+    ):
         raise_invalid(
-            f"example_inputs, {name}",
+            argument,
             f"an array of shape {shape}",
             Unquoted(f"shape {array.shape}"),
         )
     return array
 
 
-def with_rows(arrays: Arrays, rows: range) -> Arrays:
-    """These rows; behind the last comes the first."""
+def take_rows(arrays: Arrays, rows: range) -> Arrays:
+    """Select rows, starting again at the first row after the last."""
     return [x[np.asarray(rows) % len(x)] for x in arrays]
 
 
-def with_lengths(
+def history_lengths(inputs: Inputs, arrays: Arrays) -> list[int]:
+    """The lengths of histories in the inputs that accept any length."""
+    pairs = zip(arrays, inputs.specs, strict=True)
+    return sorted({x.shape[1] for x, s in pairs if has_any_steps(s.shape)})
+
+
+def resize_histories(
     inputs: Inputs, arrays: Arrays, lengths: Mapping[int, int]
 ) -> Arrays:
-    """Histories cut, or padded with 0 behind: from each length to another.
+    """Cut histories, or pad them with 0 at the end.
 
-    An integer of an example that might be a length, since none is more than the
-    longest history, is not left beyond the histories' new end: it would say
-    that there are steps that are not.
+    Integer inputs whose values could be lengths, because none exceeds the
+    longest history, are limited to the new length: otherwise they would mark
+    steps that do not exist.
+
+    Args:
+        lengths: the new length for each old one.
     """
     longest = max(lengths, default=0)
-    most = max(lengths.values(), default=0)
-    changed = []
-    for x, shape in zip(arrays, inputs.shapes, strict=True):
-        if has_steps(shape):
+    new_longest = max(lengths.values(), default=0)
+    resized = []
+    for x, spec in zip(arrays, inputs.specs, strict=True):
+        if has_any_steps(spec.shape):
             steps = lengths[x.shape[1]]
             x = x[:, :steps]
             padding = [(0, 0)] * x.ndim
             padding[1] = (0, steps - x.shape[1])
             x = np.pad(x, padding)
         elif x.dtype.kind in "iu" and x.max() <= longest:
-            x = np.minimum(x, most)
-        changed.append(x)
-    return changed
+            x = np.minimum(x, new_longest)
+        resized.append(x)
+    return resized
 
 
-def lengths_in(inputs: Inputs, arrays: Arrays) -> dict[str, int]:
-    """The length of histories in each input that takes any."""
-    return {
-        name: x.shape[1]
-        for name, x, shape in zip(
-            inputs.names, arrays, inputs.shapes, strict=True
-        )
-        if has_steps(shape)
-    }
-
-
-def without_later_halves(
+def zero_later_halves(
     inputs: Inputs, arrays: Arrays
-) -> Iterator[tuple[tuple[str, ...], Arrays]]:
-    """The arrays with 0 in the later half of the histories of one length.
+) -> Iterator[tuple[list[str], Arrays]]:
+    """Set the later half of histories to 0, for one history length at a time.
 
-    Nothing is known of an input but its shape and dtype. So what is taken for a
-    history has any number of steps, or a known one of ids or vectors; numbers
-    of rank 2 are more often a row's features. One length after another: else a
-    short list of tags would speak for a history. Not each by itself: DIEN's
-    negatives matter in training alone.
+    Only shapes and dtypes tell what is a history: an input with any number of
+    steps, or a known number of ids or vectors. (Floats of rank 2 are more often
+    the features of a row.) Lengths are treated one by one because otherwise a
+    short list of tags would hide that a history has no effect. Histories of one
+    length are treated together because one of them may have no effect when the
+    model predicts, such as DIEN's negatives.
+
+    Yields:
+        The names of the inputs that changed, and all arrays.
     """
-    steps = [
-        x.shape[1] if _is_history(x, shape) else 0
-        for x, shape in zip(arrays, inputs.shapes, strict=True)
-    ]
-    for n in sorted({*steps} - {0}):
-        names = [
-            name for name, m in zip(inputs.names, steps, strict=True) if m == n
+    histories = {
+        spec.name: x.shape[1]
+        for x, spec in zip(arrays, inputs.specs, strict=True)
+        if x.ndim > 1
+        and x.shape[1] > 1
+        and (has_any_steps(spec.shape) or x.ndim > 2 or x.dtype.kind in "biu")
+    }
+    for steps in sorted({*histories.values()}):
+        names = [name for name, n in histories.items() if n == steps]
+        zeroed = [
+            _zero_later_half(x) if name in names else x
+            for x, name in zip(arrays, inputs.names, strict=True)
         ]
-        yield (
-            tuple(names),
-            [
-                _without_later_half(x) if m == n else x
-                for x, m in zip(arrays, steps, strict=True)
-            ],
-        )
+        yield names, zeroed
 
 
-def _is_history(x: Any, shape: Shape) -> bool:
-    likely = has_steps(shape) or x.ndim > 2 or x.dtype.kind in "biu"
-    return likely and x.ndim > 1 and x.shape[1] > 1
-
-
-def _without_later_half(x: Any) -> Any:
+def _zero_later_half(x: Any) -> Any:
     x = x.copy()
     x[:, (x.shape[1] + 1) // 2 :] = 0
     return x

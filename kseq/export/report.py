@@ -1,33 +1,34 @@
-"""What a check of an exported model finds."""
+"""The result of comparing an exported file with its model."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 
 class ExportError(ValueError):
-    """A model was not exported, or a file does not compute what it does."""
+    """The export failed, or the file does not compute what the model does."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """A file that computes what its model does, as far as it was run.
+    """The result of a comparison in which the file agreed with the model.
 
     Args:
-        path: the file, or SavedModel's folder.
-        format: as Keras calls it.
-        batch_sizes: those that were run.
-        steps: the lengths of histories that were run (the longest input's);
-            none for a model that takes one number of steps.
-        any_batch_size: whether the file takes any; else the one of
-            `batch_sizes`.
-        any_steps: whether the file takes histories of any number of steps
-            (False for a model that does not).
-        difference: the largest from the model's outputs, in units of the
-            output's largest value.
-        later_half: how far the model's outputs go, in the same units, where the
-            later half of its histories is 0: a file that ignores it would be
-            found out (the least, where there are several lengths); None where
-            no input was taken for a history.
+        path: the file, or the folder of a SavedModel.
+        format: the name that Keras uses.
+        batch_sizes: the batch sizes that were run.
+        steps: the lengths of histories that were run (of the longest input);
+            empty if every history of the model has a fixed length.
+        any_batch_size: whether the file accepts every batch size, or only the
+            one in `batch_sizes`.
+        any_steps: whether the file accepts histories of every length; False if
+            the model does not.
+        difference: the largest difference from the model's outputs, divided by
+            the output's largest value.
+        later_half: by how much the model's outputs change, in the same unit,
+            when the later half of its histories is set to 0: a file that
+            ignores that half would differ by as much. The smallest change, if
+            histories have several lengths; None if no input was recognised as a
+            history.
     """
 
     path: Path
@@ -40,20 +41,22 @@ class Report:
     later_half: float | None
 
     def __str__(self) -> str:
-        words = f"batches of {_words(self.batch_sizes)}"
-        if not self.any_batch_size:
-            words += " only"
+        runs = f"batches of {_join(self.batch_sizes)}"
+        runs += " only" * (not self.any_batch_size)
         if self.steps:
-            words += f", histories of {_words(self.steps)} steps"
-            words += " only" * (not self.any_steps)
-        matters = "no input was taken for a history"
+            runs += f", histories of {_join(self.steps)} steps"
+            runs += " only" * (not self.any_steps)
+        effect = "no input was recognised as a history"
         if self.later_half is not None:
-            matters = f"later halves of histories matter {self.later_half:.1e}"
+            effect = (
+                "later halves of histories change the outputs by "
+                f"{self.later_half:.1e}"
+            )
         return (
-            f"{self.path}: {self.format}, run with {words}; "
-            f"largest difference {self.difference:.1e}; {matters}"
+            f"{self.path}: {self.format}, run with {runs}; "
+            f"largest difference {self.difference:.1e}; {effect}"
         )
 
 
-def _words(sizes: tuple[int, ...]) -> str:
+def _join(sizes: tuple[int, ...]) -> str:
     return " and ".join(map(str, sizes))

@@ -1,181 +1,160 @@
-"""The runtimes of exported models, one class each: files are run by these.
+"""Load exported files in the runtimes that serve them.
 
-A runtime takes the arrays of a model's inputs in the model's order and gives
-those of its outputs. Nothing is imported before it is needed, and not by an
-import statement: kseq depends on none of these.
+Each loader returns a function from the arrays of the model's inputs to those of
+its outputs, both in the model's order. Runtimes are optional: they are imported
+by name, and only when they are needed.
 """
 
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
 
+from kseq.export.examples import Arrays, Inputs
 from kseq.export.report import ExportError
 
-Arrays = list[np.ndarray[Any, Any]]
+Runtime = Callable[[Arrays], Arrays]
 
 
-class Runtime(Protocol):
-    def __call__(self, arrays: Arrays) -> Arrays: ...
-
-
-def needed(module: str, package: str, what: str) -> Any:
-    """A module, or an error that names what to install."""
+def import_runtime(module: str, package: str) -> Any:
+    """Import a module, or raise an error that names the package to install."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise ExportError(
-            f"{what} needs {package}: pip install {package} ({error})"
+            f"this format needs {package}: pip install {package} ({error})"
         ) from error
 
 
-class SavedModel:
-    """TensorFlow, by the signature that servers call."""
+def load_saved_model(path: Path, inputs: Inputs) -> Runtime:
+    """Load a SavedModel in TensorFlow, with the signature that servers call."""
+    tensorflow = import_runtime("tensorflow", "tensorflow")
+    loaded = tensorflow.saved_model.load(str(path))
+    _, specs = loaded.signatures["serving_default"].structured_input_signature
+    order = input_order([*specs], inputs.names)
 
-    def __init__(self, path: Path, names: Sequence[str], inputs: Any) -> None:
-        self._tensorflow = needed(
-            "tensorflow", "tensorflow", "to run a SavedModel"
-        )
-        self._loaded = self._tensorflow.saved_model.load(str(path))
-        self._call = self._loaded.signatures["serving_default"]
-        _, self._given = self._call.structured_input_signature
-        self._places = places([*self._given], names)
-
-    def __call__(self, arrays: Arrays) -> Arrays:
-        constant = self._tensorflow.constant
-        outputs = self._call(
-            **{
-                name: constant(arrays[place])
-                for name, place in zip(self._given, self._places, strict=True)
-            }
-        )
-        return [outputs[name].numpy() for name in in_order(outputs)]
-
-
-class OnnxRuntime:
-    """ONNX Runtime, on the CPU."""
-
-    def __init__(self, path: Path, names: Sequence[str], inputs: Any) -> None:
-        runtime = needed("onnxruntime", "onnxruntime", "to run an ONNX file")
-        options = runtime.SessionOptions()
-        options.log_severity_level = 4  # what fails is raised as well
-        self._session = runtime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-        self._given = [x.name for x in self._session.get_inputs()]
-        self._places = places(self._given, names)
-
-    def __call__(self, arrays: Arrays) -> Arrays:
+    def run(arrays: Arrays) -> Arrays:
         feed = {
-            name: arrays[place]
-            for name, place in zip(self._given, self._places, strict=True)
+            name: tensorflow.constant(arrays[i])
+            for name, i in zip(specs, order, strict=True)
         }
-        return list(self._session.run(None, feed))
+        # `loaded` owns the variables; a signature does not keep them alive.
+        outputs = loaded.signatures["serving_default"](**feed)
+        return [outputs[name].numpy() for name in sort_naturally(outputs)]
+
+    return run
 
 
-class OpenVino:
-    """OpenVINO, on the CPU, in float32: by itself it may take bfloat16."""
+def load_onnx(path: Path, inputs: Inputs) -> Runtime:
+    """Load an ONNX file in ONNX Runtime, on the CPU."""
+    runtime = import_runtime("onnxruntime", "onnxruntime")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised, so do not log them too
+    session = runtime.InferenceSession(
+        str(path), options, providers=["CPUExecutionProvider"]
+    )
+    names = [x.name for x in session.get_inputs()]
+    order = input_order(names, inputs.names)
 
-    def __init__(self, path: Path, names: Sequence[str], inputs: Any) -> None:
-        runtime = needed("openvino", "openvino", "to run an OpenVINO file")
-        core = runtime.Core()
-        model = core.read_model(str(path))
-        self._compiled = core.compile_model(
-            model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-        )
-        given = [
-            next(iter(x.get_names()), str(i))
-            for i, x in enumerate(model.inputs)
-        ]
-        self._places = places(given, names)
+    def run(arrays: Arrays) -> Arrays:
+        feed = dict(zip(names, (arrays[i] for i in order), strict=True))
+        return list(session.run(None, feed))
 
-    def __call__(self, arrays: Arrays) -> Arrays:
-        found = self._compiled([arrays[place] for place in self._places])
-        return [np.array(found[i]) for i in range(len(found))]
+    return run
 
 
-class LiteRT:
-    """LiteRT's interpreter, with no operations of TensorFlow beside its own."""
+def load_openvino(path: Path, inputs: Inputs) -> Runtime:
+    """Load an OpenVINO file on the CPU, in float32."""
+    core = import_runtime("openvino", "openvino").Core()
+    model = core.read_model(str(path))
+    # By default OpenVINO may compute in bfloat16.
+    compiled = core.compile_model(
+        model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    names = [
+        next(iter(x.get_names()), str(i)) for i, x in enumerate(model.inputs)
+    ]
+    order = input_order(names, inputs.names)
 
-    def __init__(self, path: Path, names: Sequence[str], inputs: Any) -> None:
-        runtime = needed(
-            "ai_edge_litert.interpreter", "ai-edge-litert", "to run LiteRT"
-        )
-        self._interpreter = runtime.Interpreter(model_path=str(path))
-        # It lets no interpreter stay with operations that it does not have.
-        self._run = self._interpreter.get_signature_runner()
-        self._given = [*self._run.get_input_details()]
-        self._places = places(self._given, names)
+    def run(arrays: Arrays) -> Arrays:
+        outputs = compiled([arrays[i] for i in order])
+        return [np.array(outputs[i]) for i in range(len(outputs))]
 
-    def __call__(self, arrays: Arrays) -> Arrays:
-        outputs = self._run(
-            **{
-                name: arrays[place]
-                for name, place in zip(self._given, self._places, strict=True)
-            }
-        )
-        return [outputs[name] for name in in_order(outputs)]
+    return run
 
 
-class TorchExport:
-    """PyTorch, an exported program."""
+def load_litert(path: Path, inputs: Inputs) -> Runtime:
+    """Load a file in LiteRT's interpreter, without TensorFlow's operations."""
+    runtime = import_runtime("ai_edge_litert.interpreter", "ai-edge-litert")
+    interpreter = runtime.Interpreter(model_path=str(path))
+    # Raises if the file uses an operation that the interpreter lacks.
+    runner = interpreter.get_signature_runner()
+    names = [*runner.get_input_details()]
+    order = input_order(names, inputs.names)
 
-    def __init__(self, path: Path, names: Sequence[str], inputs: Any) -> None:
-        self._torch = needed("torch", "torch", "to run a .pt2 file")
-        self._call = self._torch.export.load(str(path)).module()
-        self._inputs = inputs
+    def run(arrays: Arrays) -> Arrays:
+        feed = dict(zip(names, (arrays[i] for i in order), strict=True))
+        outputs = runner(**feed)
+        return [outputs[name] for name in sort_naturally(outputs)]
 
-    def __call__(self, arrays: Arrays) -> Arrays:
-        tensors = [self._torch.from_numpy(x.copy()) for x in arrays]
-        with self._torch.no_grad():
-            outputs = self._call(
-                keras.tree.pack_sequence_as(self._inputs, tensors)
-            )
+    return run
+
+
+def load_torch(path: Path, inputs: Inputs) -> Runtime:
+    """Load an exported program in PyTorch."""
+    torch = import_runtime("torch", "torch")
+    program = torch.export.load(str(path)).module()
+
+    def run(arrays: Arrays) -> Arrays:
+        tensors = [torch.from_numpy(x.copy()) for x in arrays]
+        with torch.no_grad():
+            outputs = program(inputs.pack(tensors))
         return [x.numpy() for x in keras.tree.flatten(outputs)]
 
-
-def free_sizes(signature: Any) -> Any:
-    """The sizes that are not known, as `torch.export` takes a model's."""
-    free = needed("torch", "torch", "to export a .pt2 file").export.Dim.DYNAMIC
-    return [
-        tuple(
-            keras.tree.map_structure(
-                lambda spec: {
-                    axis: free
-                    for axis, size in enumerate(spec.shape)
-                    if size is None
-                },
-                signature,
-            )
-        )
-    ]
+    return run
 
 
-def places(given: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Which of the model's inputs each of a file's is: by name, or in order."""
+def dynamic_shapes(signature: Any) -> Any:
+    """The unknown sizes of a signature, in the form that torch.export takes."""
+    dynamic = import_runtime("torch", "torch").export.Dim.DYNAMIC
+    shapes = keras.tree.map_structure(
+        lambda spec: {
+            axis: dynamic for axis, n in enumerate(spec.shape) if n is None
+        },
+        signature,
+    )
+    return [tuple(shapes)]
+
+
+def input_order(file_names: list[str], names: list[str]) -> list[int]:
+    """For each input of a file, the index of the model's input.
+
+    Inputs are matched by name. If the exporter renamed them, they are matched
+    by position: some exporters number the inputs, and runtimes list named
+    arguments alphabetically.
+    """
     plain = [
         name.removeprefix("serving_default_").partition(":")[0]
-        for name in given
+        for name in file_names
     ]
     if len({*plain}) == len(plain) and {*plain} <= {*names}:
         return [names.index(name) for name in plain]
-    if len(given) != len(names):
+    if len(file_names) != len(names):
         raise ExportError(
-            f"the file has the inputs {[*given]}, and the model {[*names]}"
+            f"the file has the inputs {file_names}, the model {names}"
         )
-    # Some exporters number them; names of arguments come sorted.
-    order = in_order(given)
-    if len({*order}) == len(order):
-        return [order.index(name) for name in given]
-    return list(range(len(names)))
+    if len({*file_names}) < len(file_names):
+        return list(range(len(names)))
+    by_number = sort_naturally(file_names)
+    return [by_number.index(name) for name in file_names]
 
 
-def in_order(names: Any) -> list[str]:
-    """Names sorted, output_10 behind output_9."""
+def sort_naturally(names: Iterable[str]) -> list[str]:
+    """Names in order, output_10 after output_9."""
     return sorted(
         names,
         key=lambda name: [

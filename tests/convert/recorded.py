@@ -1,5 +1,8 @@
-"""The models recorded from DeepCTR, and the same ones in kseq."""
+"""Models recorded from DeepCTR, the same models in kseq, and their files."""
 
+import functools
+
+import h5py
 import keras
 from keras import ops
 
@@ -8,41 +11,48 @@ from kseq.hashing import hash_ids
 from tests.arrays import to_numpy
 from tests.golden.load import make_columns, model
 
-CASES = {}
-
-
-def case(name):
-    """The record, read once."""
-    return CASES.setdefault(name, model(name))
+case = functools.cache(model)
 
 
 def write(recorded, kind, folder):
-    """What DeepCTR's `save_weights` or `save` wrote, as a file again."""
+    """Write the file of DeepCTR's `save_weights` or `save`."""
     path = folder / f"{recorded.name}_{kind}.h5"
     path.write_bytes(recorded.files[kind])
     return path
 
 
+def write_h5(path, layers):
+    """Write arrays by layer and weight name, as `save_weights` does."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [*layers]
+        for layer, weights in layers.items():
+            group = file.create_group(layer)
+            group.attrs["weight_names"] = [f"{layer}/{w}:0" for w in weights]
+            for name, array in weights.items():
+                group[f"{layer}/{name}:0"] = array
+    return path
+
+
 def make(recorded):
-    """The kseq model of the same configuration."""
-    columns = [unhashed(column) for column in recorded.columns]
+    """Build the kseq model of the same configuration."""
+    columns = [_without_hash(column) for column in recorded.columns]
     make_model = getattr(models, recorded.model)
     return make_model(
         make_columns(feature_column, columns), **recorded.arguments
     )
 
 
-def unhashed(column):
-    """The column of ids that are hashed before the model."""
+def _without_hash(column):
+    """Replace a hashed column by one of ids."""
     if "sparsefeat" in column:
-        return {**column, "sparsefeat": unhashed(column["sparsefeat"])}
+        return {**column, "sparsefeat": _without_hash(column["sparsefeat"])}
     if column.get("use_hash"):
         return {**column, "use_hash": False, "dtype": "int32"}
     return column
 
 
 def inputs(recorded):
-    """The recorded inputs, hashed where DeepCTR would."""
+    """The recorded inputs, hashed like in DeepCTR."""
     found = dict(recorded.inputs)
     candidate = recorded.arguments.get("history_feature_list", ())
     for column in recorded.columns:
@@ -53,7 +63,7 @@ def inputs(recorded):
             found[name] = hash_ids(
                 found[name], feature["vocabulary_size"], zero_is_padding
             ).astype("int32")
-    if "sess_length" in found:  # a float in DeepCTR
+    if "sess_length" in found:  # floats in DeepCTR
         found["sess_length"] = found["sess_length"].astype("int32")
     return found
 
@@ -69,7 +79,7 @@ def numbers(keras_model):
 
 def predict(keras_model, given):
     if keras.backend.backend() == "openvino":
-        # Its `predict` may compute float32 by bfloat16 instructions.
+        # `predict` may use bfloat16 instructions for float32.
         tensors = {n: ops.convert_to_tensor(x) for n, x in given.items()}
         return to_numpy(keras_model(tensors))
     return keras_model.predict_on_batch(given)

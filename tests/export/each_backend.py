@@ -1,24 +1,20 @@
-"""The tests of exports on each backend that exports, one after another."""
+"""Run the export tests on each backend that exports."""
 
 import os
 import subprocess
 import sys
 
-from tests.export.kinds import BACKENDS
-
-HERE = "tests/export"
+from tests.export.routes import BACKENDS
 
 
 def main():
+    # A runtime installs anyio, whose plugin warns, and warnings are errors.
+    command = [sys.executable, "-m", "pytest", "-p", "no:anyio"]
     failed = [
         backend
         for backend in BACKENDS
         if subprocess.run(
-            # anyio comes with a runtime; its plugin warns, which is an error.
-            [
-                *(sys.executable, "-m", "pytest", "-p", "no:anyio", HERE),
-                *sys.argv[1:],
-            ],
+            [*command, "tests/export", *sys.argv[1:]],
             env={**os.environ, "KERAS_BACKEND": backend},
         ).returncode
     ]

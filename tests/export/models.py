@@ -1,5 +1,4 @@
-"""What is exported: each layer of sequences in a model of one output, and the
-models, with inputs to run them."""
+"""The exported models: each sequence layer in a model, and kseq's models."""
 
 import keras
 
@@ -34,25 +33,23 @@ MODELS = {
 }
 
 
-def made(name, known_steps):
-    """The model of a layer, or a model, and its example inputs."""
+def build(name, known_steps):
+    """Return a model and its example inputs."""
     if name in MODELS:
         example = examples.BY_NAME[MODELS[name]]
         model = example.make() if known_steps else example.unknown_steps()
         return model, examples.inputs_of(model)
     steps = STEPS if known_steps else None
     if name == "BiasEncoding":
-        return sessions(steps)
+        return build_bias_encoding(steps)
     model = everything(steps, [BY_NAME[LAYERS[name]]])
-    (output,) = model.output.values()
-    # Not a dict: PyTorch's tracer takes none.
-    model = keras.Model(model.inputs, output)
-    return model, dict(
-        zip([x.name for x in model.inputs], model_inputs(model), strict=True)
-    )
+    # PyTorch's tracer does not accept a dict of outputs.
+    model = keras.Model(model.inputs, *model.output.values())
+    names = [x.name for x in model.inputs]
+    return model, dict(zip(names, model_inputs(model), strict=True))
 
 
-def sessions(steps):
+def build_bias_encoding(steps):
     inputs = [keras.Input((steps, DIM), name=f"session_{i}") for i in range(2)]
     outputs = BiasEncoding(2, max_steps=STEPS)(inputs)
     model = keras.Model(inputs, keras.layers.Concatenate()(outputs))

@@ -1,4 +1,4 @@
-"""Models leave Keras: as TensorFlow's SavedModel."""
+"""A SavedModel serves other numbers of steps than its example."""
 
 import keras
 import pytest
@@ -19,7 +19,7 @@ NAMES = ("sum", "mean", "max", "weighted", "attention-dice", "k-max")
 
 
 @pytest.mark.skipif(
-    BACKEND != "tensorflow", reason="a SavedModel is TensorFlow's"
+    BACKEND != "tensorflow", reason="only TensorFlow writes a SavedModel"
 )
 def test_saved_model_takes_another_number_of_steps(tmp_path):
     model = everything(examples=[BY_NAME[name] for name in NAMES])

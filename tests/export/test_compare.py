@@ -1,0 +1,276 @@
+"""The comparison with the model, with a stand-in for exporter and runtime."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from kseq.export import ExportError, check, compare, export
+from kseq.export.compare import largest_difference
+from kseq.export.examples import (
+    Inputs,
+    model_inputs,
+    resize_histories,
+    take_rows,
+    zero_later_halves,
+)
+from kseq.export.formats import BY_NAME
+from kseq.export.runtimes import import_runtime, input_order, sort_naturally
+from tests.export.pooling import INPUTS, STEPS, pooling_model
+from tests.reliability.disk import contents, full_after, needs_limits
+
+pytestmark = pytest.mark.once
+BACKEND = keras.backend.backend()
+
+
+def predict(x, lengths):
+    return keras.ops.convert_to_numpy(pooling_model()([x, lengths]))
+
+
+def fixed_rows(x, lengths):
+    return predict(
+        np.where(np.arange(len(x))[:, None, None] < 2, x, 0), lengths
+    )
+
+
+def fixed_steps(x, lengths):
+    return predict(x[:, :3], lengths)
+
+
+def later_steps_of_the_example(x, lengths):
+    later = INPUTS["x"][: len(x), 3 : x.shape[1]]
+    return predict(np.concatenate([x[:, :3], later], axis=1), lengths)
+
+
+def stand_in(monkeypatch, run=predict, fails=False, **changes):
+    """Replace ONNX's exporter and runtime; return what the exporter got."""
+    changes.setdefault("load", lambda *_: lambda arrays: [run(*arrays)])
+    changes = {"needs": (), "exporters": {}} | changes
+    format = dataclasses.replace(BY_NAME["onnx"], **changes)
+    monkeypatch.setattr(compare, "resolve_format", lambda *_: format)
+    calls = []
+
+    def write(self, path, **options):
+        calls.append(options)
+        Path(path).write_bytes(b"new")
+        Path(f"{path}.data").write_bytes(b"new weights")
+        if fails:
+            raise RuntimeError("too much for me!.")
+
+    monkeypatch.setattr(keras.Model, "export", write)
+    return calls
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"old")
+    return tmp_path / "model.onnx"
+
+
+@pytest.mark.parametrize(
+    ("steps", "size", "batches", "lengths"),
+    [(None, None, (3, 1), (6, 3)), (4, 2, (2,), (4,))],
+)
+def test_a_correct_file_replaces_the_old_one(
+    path, monkeypatch, steps, size, batches, lengths
+):
+    calls = stand_in(monkeypatch)
+    report = export(pooling_model(), path, INPUTS, steps=steps, batch_size=size)
+    assert report.difference == 0.0
+    assert (report.batch_sizes, report.steps) == (batches, lengths)
+    assert contents(path.parent) == {
+        "model.onnx": b"new",
+        "model.onnx.data": b"new weights",
+    }
+    ((x, n),) = calls[0]["input_signature"]
+    assert (x.shape, n.shape) == ((size, steps, 2), (size,))
+
+
+def not_loadable(*_):
+    raise OSError("damaged")
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"run": fixed_rows}, "on a batch of 3 rows .*outputs are "),
+        ({"run": fixed_steps}, "on a batch of 3 rows .*outputs are "),
+        (
+            {"run": later_steps_of_the_example},
+            r"\(0 in the later half of x\) the file's outputs are ",
+        ),
+        ({"run": lambda *x: predict(*x)[..., :1]}, "have the shapes"),
+        ({"run": lambda *x: predict(*x) * np.nan}, "outputs are inf away"),
+        ({"run": lambda *x: 1 / 0}, "fails on a batch of 3 rows"),
+        ({"load": not_loadable}, "the file does not load: OSError: damaged"),
+        ({"fails": True}, "exporter fails: RuntimeError: too much for me"),
+    ],
+)
+@pytest.mark.parametrize("steps", [None, STEPS])
+def test_a_failure_keeps_the_old_file(path, monkeypatch, changes, match, steps):
+    stand_in(monkeypatch, **changes)
+    with pytest.raises(ExportError, match=match):
+        export(pooling_model(steps=steps), path, INPUTS)
+    assert contents(path.parent) == {"model.onnx": b"old"}
+
+
+@needs_limits
+@pytest.mark.parametrize("size", [0, 3])
+def test_a_full_disk_keeps_the_old_files(path, monkeypatch, size):
+    """Full before the first file, and within the second."""
+    stand_in(monkeypatch)
+    path.with_name("model.onnx.data").write_bytes(b"old weights")
+    before = contents(path.parent)
+    with (
+        full_after(size),
+        pytest.raises(ExportError, match=r"exporter fails: OSError: .* too l"),
+    ):
+        export(pooling_model(), path, INPUTS)
+    assert contents(path.parent) == before
+
+
+def test_an_unwritable_path_is_rejected_before_the_export(path, monkeypatch):
+    calls = stand_in(monkeypatch)
+    with pytest.raises(ValueError, match=r"^path: expected a file to write"):
+        export(pooling_model(), path / "model.onnx", INPUTS)
+    assert not calls
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps", "route"),
+    [
+        (
+            {"backend": "another"},
+            None,
+            "KERAS_BACKEND=another, and export it there with a number for ste",
+        ),
+        ({"option": "batch_size"}, 3, ": export it with a number for batch_s"),
+        ({}, 3, None),
+        ({"option": ""}, None, None),
+    ],
+)
+def test_errors_name_a_route_that_works(
+    path, monkeypatch, changes, steps, route
+):
+    stand_in(monkeypatch, fails=True, **{"backend": BACKEND} | changes)
+    with pytest.raises(ExportError) as caught:
+        export(pooling_model(), path, INPUTS, steps=steps)
+    if route is None:
+        assert str(caught.value).endswith(": too much for me")
+    else:
+        assert route in str(caught.value)
+
+
+def test_errors_name_missing_packages(path, monkeypatch):
+    exporters = {BACKEND: ("numpy", "no-such"), "another": ("not-needed",)}
+    needs = ("no-such-either",)
+    stand_in(monkeypatch, fails=True, needs=needs, exporters=exporters)
+    with pytest.raises(ExportError, match="pip install no-such no-such-either"):
+        export(pooling_model(), path, INPUTS)
+    with pytest.raises(ExportError, match="wings: pip install wings"):
+        import_runtime("no_such_module", "wings")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"path": "model.h5"}, "^path: .* ends with one"),
+        ({"format": "litert"}, r"^path: .* ends with \.tfl"),
+        ({"path": "."}, "^path: expected a new folder, or a SavedModel's"),
+        ({"example_inputs": [1]}, "^example_inputs: .* each of the inputs"),
+        ({"x": np.ones((3, 6, 4))}, r"^example_inputs, x: .*d shape \(3, 6, 4"),
+        ({"lengths": np.ones(2)}, "^example_inputs: .*as many rows"),
+        ({"x": np.ones((3, 1, 2))}, "^example_inputs: .*at least 2 steps"),
+        ({"lengths": ["a", "b", "c"]}, "^example_inputs, lengths: .*numbers"),
+        # The later half of x is padding, or changes too little.
+        ({"lengths": np.ones(3)}, "^model and example_inputs: .* half of x"),
+        ({"tolerance": 0.9}, r"^model and .*4e\+00 of the .*half of x"),
+    ],
+)
+def test_invalid_arguments(change, match, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    inputs = INPUTS | {n: x for n, x in change.items() if n in INPUTS}
+    arguments = {"path": "model.onnx", "example_inputs": inputs} | {
+        name: value for name, value in change.items() if name not in INPUTS
+    }
+    with pytest.raises(ValueError, match=match):
+        export(pooling_model(), **arguments)
+    assert not contents(tmp_path)
+
+
+def test_invalid_arguments_of_check(path):
+    with pytest.raises(ValueError, match=r"^path: .*which is not there"):
+        check(pooling_model(), path.with_name("none.onnx"), INPUTS)
+    with pytest.raises(ValueError, match=r"^steps: expected None"):
+        check(pooling_model(steps=STEPS), path, INPUTS, steps=3)
+
+
+def test_variants_of_inputs():
+    inputs, arrays = model_inputs(pooling_model()), [*INPUTS.values()]
+    x, lengths = resize_histories(inputs, arrays, {STEPS: 3})
+    np.testing.assert_array_equal(x, INPUTS["x"][:, :3])
+    np.testing.assert_array_equal(lengths, [3, 2, 3])
+    x, lengths = resize_histories(inputs, arrays, {STEPS: 8})
+    np.testing.assert_array_equal(x[:, :6], INPUTS["x"])
+    assert x.shape == (3, 8, 2)
+    assert not x[:, 6:].any()
+    np.testing.assert_array_equal(lengths, INPUTS["lengths"])
+    (rows,) = take_rows([np.arange(3)], range(2, 6))
+    np.testing.assert_array_equal(rows, [2, 0, 1, 2])
+
+
+def test_histories_are_recognised_by_shape():
+    """And one history length does not hide another."""
+    shapes = {
+        "ids": ((None, 4), "int32"),
+        "vectors": ((None, 5, 2), "float32"),
+        "tags": ((None, 3), "int32"),
+        "any": ((None, None), "float32"),
+        "numbers": ((None, 4), "float32"),
+        "one": ((None, 1), "int32"),
+    }
+    specs = [
+        keras.InputSpec(shape=shape, dtype=dtype, name=name)
+        for name, (shape, dtype) in shapes.items()
+    ]
+    arrays = [np.ones([n or 4 for n in s.shape], s.dtype) for s in specs]
+    variants = list(zero_later_halves(Inputs(None, specs), arrays))
+    names = [["tags"], ["ids", "any"], ["vectors"]]
+    assert [changed for changed, _ in variants] == names
+    ids, vectors, tags, *_ = variants[1][1]
+    np.testing.assert_array_equal(ids, 4 * [[1, 1, 0, 0]])
+    assert vectors.all()
+    assert tags.all()
+    assert all(x.all() for x in arrays)
+    np.testing.assert_array_equal(variants[0][1][2], 4 * [[1, 1, 0]])
+
+
+def test_inputs_of_a_file_are_matched_by_name_or_position():
+    assert input_order(["serving_default_b:0", "a"], ["a", "b"]) == [1, 0]
+    assert input_order(["args_10", "args_9"], ["a", "b"]) == [1, 0]
+    assert input_order(["input", "input"], ["a", "b"]) == [0, 1]
+    with pytest.raises(ExportError, match="the file has the inputs"):
+        input_order(["a", "b", "c"], ["a", "b"])
+    names = ["output_10", "output_9"]
+    assert sort_naturally(names) == ["output_9", "output_10"]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "difference"),
+    [
+        ([1.0, 2.0], [1.0, 4.0], 0.5),
+        ([np.nan, 1.0], [np.nan, 1.0], 0.0),
+        ([np.nan, 1.0], [2.0, 1.0], np.inf),
+        ([np.inf, 1.0], [np.inf, 2.0], 0.5),
+        ([1.0, 2.0], [np.inf, 2.0], np.inf),
+        ([], [], 0.0),
+    ],
+)
+def test_largest_difference(found, expected, difference):
+    arrays = np.array(found), np.array(expected)
+    assert largest_difference(*([x] for x in arrays)) == difference
+    same = np.ones(1)
+    pairs = [[same, x, same] for x in arrays]
+    assert largest_difference(*pairs) == difference
