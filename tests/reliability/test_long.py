@@ -142,6 +142,7 @@ def test_training_neither_leaks_memory_nor_retraces(name):
     model.fit(
         batches(),
         steps_per_epoch=TRAINING_STEPS,
+        shuffle=False,
         verbose=0,
         callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=observe)],
     )
