@@ -1,4 +1,4 @@
-"""FarmHash's Fingerprint64 of one text, in integers of Python."""
+"""FarmHash's Fingerprint64 with Python integers."""
 
 K0, K1, K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
 BELOW = 2**64
@@ -25,7 +25,7 @@ def mix(u, v, mul):
 
 
 def weak(text, a, b):
-    """Of 32 bytes and two seeds."""
+    """Hash 32 bytes with two seeds."""
     w, x, y, z = (fetch(text, at) for at in (0, 8, 16, 24))
     a += w
     b = rotate(b + a + z, 21)
@@ -73,10 +73,10 @@ def fingerprint64(text):
             e + rotate(f + a, 18) + g,
             mul,
         )
-    return of_long(text)
+    return hash_long(text)
 
 
-def of_long(text):
+def hash_long(text):
     seed = 81
     x = seed * K2 + fetch(text, 0)
     y = seed * K1 + 113
