@@ -23,6 +23,12 @@ def pytest_addoption(parser):
         choices=("cpu", "gpu"),
         help="fail at once unless the backend computes on this device",
     )
+    parser.addoption(
+        "--once",
+        action="store_true",
+        help="also run the tests marked once, which do not depend on the "
+        "backend; without this option they run on torch only",
+    )
 
 
 def pytest_configure(config):
@@ -39,6 +45,14 @@ def pytest_configure(config):
             f"on {probes.device()}",
             returncode=4,
         )
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--once") or keras.backend.backend() == "torch":
+        return
+    once = [item for item in items if item.get_closest_marker("once")]
+    items[:] = [item for item in items if not item.get_closest_marker("once")]
+    config.hook.pytest_deselected(items=once)
 
 
 def pytest_report_header():

@@ -28,7 +28,7 @@ def run_all() -> dict[str, Result]:
     found = {}
     for key, name, options in RUNS:
         found[f"{key} one"] = problem.fit(problem.make(name, **options))
-    # The mean over the rows that count, whatever else fills a batch.
+    # The mean over rows of weight 1: rows of weight 0 only fill the batch.
     loss = keras.losses.BinaryCrossentropy(reduction="mean_with_sample_weight")
     plain = problem.BY_EXAMPLE["DIN"]
     model = problem.make("DIN", loss, **plain)
@@ -37,8 +37,8 @@ def run_all() -> dict[str, Result]:
     distribution.set_distribution(distribution.DataParallel())
     for key, name, options in RUNS:
         found[f"{key} several"] = on_all(problem.make(name, **options))
-    said = refusal(problem.make("DIN", **plain))
-    found["refused"] = {"error": np.array(said)}
+    error = error_of(problem.make("DIN", **plain))
+    found["indivisible"] = {"error": np.array(error)}
     model = problem.make("DIN", loss, **plain)
     found["uneven several"] = filled_up(model)
 
@@ -66,16 +66,16 @@ def on_all(model: Any) -> Result:
     return problem.fit(model)
 
 
-def refusal(model: Any) -> str:
+def error_of(model: Any) -> str:
     try:
         problem.fit(model, UNEVEN)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-    return "nothing"
+    return "no error"
 
 
 def filled_up(model: Any) -> Result:
-    """With one row more, whose weight is 0."""
+    """Train with one additional row of weight 0."""
     x, clicks = problem.inputs_of(model, UNEVEN)
 
     def fill(rows: Any) -> Any:

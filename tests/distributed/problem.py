@@ -1,4 +1,4 @@
-"""What is trained on one device and on several, and what is left of it."""
+"""Models trained on one and on several devices, and their results."""
 
 import sys
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from tests.arrays import to_numpy
 from tests.models import examples
 
 ROWS, BATCH, TRAINING_STEPS = 32, 16, 20
-# Whose numbers do not depend on what else is in their part of the batch.
+# Models whose results for an example do not depend on the others.
 BY_EXAMPLE: dict[str, dict[str, Any]] = {
     "DIN": {"att_activation": "sigmoid"},
     "DIEN-AGRU": {"att_activation": "sigmoid"},
     "DSIN": {},
     "BST": {},
 }
-# Whose numbers do: batch statistics, and a mean over all steps that count.
+# Models that use batch statistics or a mean over all valid steps.
 BY_BATCH: dict[str, dict[str, Any]] = {
     "DIN": {
         "att_activation": "dice",
@@ -32,9 +32,9 @@ Result = dict[str, Any]
 
 
 def make(name: str, loss: Any = "binary_crossentropy", **options: Any) -> Any:
-    """A model, compiled, with the same start everywhere."""
+    """Return a compiled model with the same initial weights everywhere."""
     model = examples.BY_NAME[name].make(**options)
-    if name == "DSIN":  # each device would draw its own
+    if name == "DSIN":  # devices draw different numbers
         for dropout in model.get_layer("bi_lstm").dropouts:
             dropout.rate = 0
     model.compile(keras.optimizers.SGD(2**-7, momentum=0.875), loss)
@@ -42,7 +42,7 @@ def make(name: str, loss: Any = "binary_crossentropy", **options: Any) -> Any:
 
 
 def samples(rows: int = ROWS) -> tuple[dict[str, Any], Any]:
-    """Histories of all lengths, and a part of a batch of empty ones alone."""
+    """Return histories of all lengths; the first eight rows are empty."""
     draw = np.random.default_rng(3)
     chosen = draw.integers(examples.BATCH, size=rows)
     chosen[:8] = examples.LENGTHS.argmin()
@@ -56,7 +56,7 @@ def inputs_of(model: Any, rows: int = ROWS) -> tuple[dict[str, Any], Any]:
 
 
 def fit(model: Any, rows: int = ROWS) -> Result:
-    """The mean loss of each epoch, and the weights after 20 steps."""
+    """Return the mean loss of each epoch and the weights after 20 steps."""
     return fit_to(model, *inputs_of(model, rows))
 
 
@@ -78,7 +78,7 @@ def weights_of(model: Any) -> Result:
 
 
 def main(run_all: Callable[[], dict[str, Result] | None]) -> None:
-    """Leave in a file what came of it, each array by its run and its name."""
+    """Save the results to a file; array names are `run:name`."""
     (file,) = sys.argv[1:]
     results = run_all()
     if results is not None:

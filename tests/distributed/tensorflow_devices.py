@@ -36,7 +36,7 @@ def run_all() -> dict[str, Result]:
         found[f"{name} several"] = problem.fit(model)
         found[f"{name} first"], found[f"{name} second"] = replicas(model)
 
-    # A last batch of one row: there is none for the second device.
+    # The last batch has one row, so none for the second device.
     with strategy.scope():
         model = problem.make("DIN", **problem.BY_EXAMPLE["DIN"])
     found["uneven several"] = problem.fit(model, 17)

@@ -1,4 +1,4 @@
-"""Several devices give the losses and the weights of one."""
+"""Training on several devices gives the losses and weights of one."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ BACKEND = keras.backend.backend()
 WHY_NOT = left_out(BACKEND, "fit", "float32")
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 LIMIT = tolerance("fit", "float32").limit
-# How many devices there are is settled before a backend is imported.
+# The number of devices is set before a backend is imported.
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
 
 
@@ -65,14 +65,14 @@ def differing(one, other):
 
 def only(*backends):
     return pytest.mark.skipif(
-        BACKEND not in backends, reason=f"of {' and '.join(backends)}"
+        BACKEND not in backends, reason=f"runs on {' and '.join(backends)} only"
     )
 
 
 @pytest.mark.parametrize("name", problem.BY_EXAMPLE)
-def test_the_losses_and_weights_of_one_device(results, name):
+def test_losses_and_weights_equal_those_of_one_device(results, name):
     one = results[f"{name} one"]
-    # Two at a time: PyTorch's are of steps, and of one batch and the other.
+    # Means of two: PyTorch's losses alternate between two batches.
     assert one["losses"][-2:].mean() < one["losses"][:2].mean()
     assert_equal(one, results[f"{name} several"])
 
@@ -84,7 +84,7 @@ def test_every_replica_ends_with_the_same_weights(results, name):
 
 
 @only("tensorflow", "torch")
-def test_statistics_are_each_replicas_own(results):
+def test_replicas_have_different_statistics(results):
     first, second = results["statistics first"], results["statistics second"]
     apart = differing(first, second)
     assert apart
@@ -94,12 +94,12 @@ def test_statistics_are_each_replicas_own(results):
 
 @only("jax")
 @pytest.mark.parametrize("name", problem.BY_BATCH)
-def test_statistics_are_of_the_whole_batch(results, name):
+def test_statistics_use_the_whole_batch(results, name):
     assert_equal(results[f"whole {name} one"], results[f"whole {name} several"])
 
 
 @only("jax")
-def test_split_tables_train_alike(results):
+def test_sharded_tables_train_equally(results):
     assert_equal(results["DIN one"], results["split several"])
     parts = {path: tuple(shape) for path, shape in results["parts"].items()}
     assert parts["sparse_seq_emb_hist_item/embeddings"] == (6, 5)  # of (12, 5)
@@ -108,20 +108,20 @@ def test_split_tables_train_alike(results):
 
 
 @only("jax")
-def test_a_batch_that_does_not_divide_is_refused(results):
-    assert "IndivisibleError" in str(results["refused"]["error"])
+def test_indivisible_batch_raises(results):
+    assert "IndivisibleError" in str(results["indivisible"]["error"])
 
 
 @only("jax")
-def test_rows_of_weight_0_fill_a_batch_up(results):
+def test_rows_of_weight_0_fill_a_batch(results):
     one, several = dict(results["uneven one"]), dict(results["uneven several"])
-    # Keras weighs each batch's loss by its rows, those of weight 0 among them.
+    # Keras weights a batch's loss by its rows, including those of weight 0.
     del one["losses"], several["losses"]
     assert_equal(one, several)
 
 
 @only("tensorflow")
-def test_a_replica_without_rows_spoils_nothing(results):
+def test_replica_without_rows_trains_equally(results):
     first, second = results["uneven first"], results["uneven second"]
     assert not differing(first, second)
     for value in results["uneven several"].values():

@@ -14,7 +14,7 @@ PART = problem.BATCH // 2
 
 
 def train(model: Any, net: Any, rank: int, rows: int, size: int) -> Result:
-    """A loop by hand over one's part of each batch, all ranks' mean loss."""
+    """Train on this rank's part of each batch and return the losses."""
     x, clicks = problem.inputs_of(model, rows)
     loss_of = keras.losses.BinaryCrossentropy()
     optimizer = keras.optimizers.SGD(2**-7, momentum=0.875)

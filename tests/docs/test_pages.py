@@ -1,112 +1,78 @@
-"""Every Python block of the README and the pages runs as it is shown.
+"""The code in README and docs runs; names, tables and pictures exist.
 
-Blocks of DeepCTR's side, which cannot run here, are `{code-block} python`.
+Code of DeepCTR, which is not installed, is in `{code-block} python` blocks.
 """
 
 import ast
+import inspect
 import pkgutil
 import re
-import textwrap
 from pathlib import Path
 
 import keras
 import pytest
 
-import kseq.layers.sequence
+import kseq.layers
 from kseq.agreement.record import load_record
 from kseq.agreement.run import record_module
 from kseq.agreement.tables import left_out
 from tests.golden.load import model
 
-
-def is_layer(value):
-    return isinstance(value, type) and issubclass(value, keras.Layer)
-
+once = pytest.mark.once
 
 ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 PAGES = {
-    str(page.relative_to(ROOT)): page
-    for page in (
-        *sorted(ROOT.glob("*.md")),
-        *sorted((ROOT / "docs").rglob("*.md")),
-    )
+    str(page.relative_to(ROOT)): page.read_text()
+    for page in sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 }
-# A notebook's {code-cell}s run where the pages are built.
-BLOCKS = [
-    pytest.param(block, id=f"{name}-{i}")
-    for name, page in PAGES.items()
+# {code-cell}s of the tutorials run when the documentation is built.
+BLOCKS = {
+    f"{name}-{i}": block
+    for name, text in PAGES.items()
     for i, block in enumerate(
-        re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)
+        re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
     )
-]
-
-# Blocks that are for some backends, and why.
-RUNS_ON = {
-    "docs/export.md-0": (
-        ("tensorflow", "torch"),
-        "it exports to nothing of its own",
-    ),
-    "docs/devices.md-1": (("jax",), "keras.distribution is JAX's"),
-    "docs/large_data.md-0": (("tensorflow",), "tf.data is TensorFlow's"),
 }
-
-
-def test_there_are_blocks():
-    pages = {block.id.rpartition("-")[0] for block in BLOCKS}
-    assert {"README.md", "docs/faq.md", "docs/first_model.md"} <= pages
-    assert len(BLOCKS) >= 30
-    assert RUNS_ON.keys() <= {block.id for block in BLOCKS}
-
-
-def indented_python(text):
-    """Indented blocks that are Python: they would not be run."""
-    prose = re.sub(r"^(```|---).*?^\1", "", text, flags=re.M | re.S)
-    for block in re.findall(r"^\n((?: {4}.*\n|\s*\n)+)", prose, re.M):
-        try:
-            tree = ast.parse(textwrap.dedent(block))
-        except SyntaxError:  # a command, a shell's answer
-            continue
-        if tree.body:
-            yield block
-
-
-@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
-def test_python_stands_in_fences(page):
-    assert not [*indented_python(page.read_text())]
-
-
-def test_python_without_a_fence_is_seen():
-    text = "So:\n\n    import kseq\n\n    kseq.gone()\n\nand\n\n    pip x\n"
-    (block,) = indented_python(f"{text}\n```python\n\n    1\n```\n")
-    assert "kseq.gone()" in block
+# Blocks that need a certain backend.
+BACKENDS = {
+    "docs/export.md-0": ("tensorflow", "torch"),
+    "docs/devices.md-1": ("jax",),
+    "docs/large_data.md-0": ("tensorflow",),
+}
+DEEPCTR_FILES = {"din.h5": "din", "dien.h5": "dien_augru"}
+LAYERS = {
+    layer.__module__.rpartition(".")[2]: layer
+    for layer in vars(kseq.layers).values()
+    if inspect.isclass(layer)
+}
 
 
 @pytest.fixture
-def one_device():
-    """What a block says of devices is forgotten after it."""
+def restored_distribution():
     yield
     keras.distribution.set_distribution(None)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_block_runs(block, tmp_path, monkeypatch, request, one_device):
-    of_block = request.node.callspec.id
-    backends, reason = RUNS_ON.get(of_block, (None, ""))
-    if backends and keras.backend.backend() not in backends:
+@pytest.mark.parametrize("name", BLOCKS)
+def test_block_runs(name, tmp_path, monkeypatch, restored_distribution):
+    backend = keras.backend.backend()
+    block = BLOCKS[name]
+    if backend not in BACKENDS.get(name, backend):
+        pytest.skip(f"runs on {' and '.join(BACKENDS[name])} only")
+    reason = left_out(backend, "fit", "float32")
+    if ".fit(" in block and reason:
         pytest.skip(reason)
-    monkeypatch.chdir(tmp_path)  # some write files
+    monkeypatch.chdir(tmp_path)
     if "from large_data import" in block:
         monkeypatch.syspath_prepend(ROOT / "examples")
-    for name, stands_for in (("din", "din.h5"), ("dien_augru", "dien.h5")):
-        if f'"{stands_for}"' in block:
-            Path(stands_for).write_bytes(model(name).files["weights"])
-    no_fit = left_out(keras.backend.backend(), "fit", "float32")
-    if ".fit(" in block and no_fit:
-        pytest.skip(no_fit)
+    for file, recorded in DEEPCTR_FILES.items():
+        if f'"{file}"' in block:
+            Path(file).write_bytes(model(recorded).files["weights"])
     if not block.startswith("# "):
-        exec(compile(block, "block", "exec"), {"__name__": "block"})
+        exec(compile(block, name, "exec"), {"__name__": "block"})
         return
-    # A file of cases: its first line is its name.
+    # A module of agreement cases: its first line is its file name.
     module = tmp_path / block.splitlines()[0].removeprefix("# ")
     module.write_text(block)
     record_module(module, tmp_path / "run.npz")
@@ -115,32 +81,66 @@ def test_block_runs(block, tmp_path, monkeypatch, request, one_device):
     assert not record.errors
 
 
-def names_of_kseq(text):
-    return sorted({*re.findall(r"`(kseq(?:\.\w+)+)", text)})
+@once
+def test_python_is_in_fenced_blocks():
+    assert any(name.startswith("README.md") for name in BLOCKS)
+    for name, text in PAGES.items():
+        prose = re.sub(r"^(```|---).*?^\1", "", text, flags=re.M | re.S)
+        assert not re.search(r"^ {4}(import|from) kseq", prose, re.M), name
 
 
-@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
-def test_what_a_page_names_is_there(page):
-    for name in names_of_kseq(page.read_text()):
+@once
+@pytest.mark.parametrize("page", PAGES)
+def test_names_on_a_page_exist(page):
+    for name in set(re.findall(r"`(kseq(?:\.\w+)+)", PAGES[page])):
         assert pkgutil.resolve_name(name) is not None
 
 
-def test_a_name_that_is_not_there_is_seen():
-    (name,) = names_of_kseq("see `kseq.layers.Nothing(1)`")
-    with pytest.raises(AttributeError):
-        pkgutil.resolve_name(name)
-
-
-@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
-def test_a_page_has_no_blanks(page):
-    text = page.read_text()
-    prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
-    assert not re.findall(r"\b[A-Z]+_[A-Z]+\b(?<!KERAS_BACKEND)", prose)
+@once
+@pytest.mark.parametrize("page", PAGES)
+def test_generated_tables_are_filled_in(page):
+    text = PAGES[page]
     for table in re.findall(r"agreement: begin -->(.*?)<!--", text, re.S):
         assert "| float64 | forward |" in table
     for table in re.findall(r"saved: begin -->(.*?)<!--", text, re.S):
-        shown = set(re.findall(r"^\| `(\w+)`", table, re.M))
-        layers = {
-            n for n, v in vars(kseq.layers.sequence).items() if is_layer(v)
+        rows = set(re.findall(r"^\| `(\w+)`", table, re.M))
+        assert rows >= {
+            layer.__name__
+            for layer in LAYERS.values()
+            if ".sequence." in layer.__module__
         }
-        assert layers <= shown
+
+
+@once
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer_page_lists_all_arguments_and_defaults(name):
+    text = PAGES[f"docs/layers/{name}.md"]
+    _, _, table = text.partition("| argument | default | |\n|---|---|---|\n")
+    listed = {}
+    for row in table.partition("\n\n")[0].splitlines():
+        names, values = row.replace("`", "").split("|")[1:3]
+        names = names.replace(" ", "").split(",")
+        if values.strip():
+            defaults = ast.literal_eval(f"[{values}]")
+        else:
+            defaults = [inspect.Parameter.empty] * len(names)
+        listed |= zip(names, defaults, strict=True)
+    _, *parameters = inspect.signature(LAYERS[name].__init__).parameters.items()
+    assert listed == {
+        argument: parameter.default
+        for argument, parameter in parameters
+        if parameter.kind != parameter.VAR_KEYWORD
+    }
+    index = PAGES["docs/layers/index.md"]
+    assert f"({name}.md)" in index
+    assert f"\n{name}\n" in index  # in the table of contents
+
+
+@once
+def test_layer_pages_show_all_pictures():
+    shown = re.findall(
+        r"\]\(\.\./figures/(\S+)\)",
+        "".join(text for name, text in PAGES.items() if "docs/layers" in name),
+    )
+    assert shown
+    assert set(shown) == {path.name for path in DOCS.glob("figures/*.svg")}

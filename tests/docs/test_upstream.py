@@ -1,6 +1,6 @@
-"""The faults upstream are listed, and what points at their scripts finds them.
+"""The list of faults in Keras and the backends matches its scripts.
 
-`python docs/upstream/check.py` says whether the faults are still there.
+`python docs/upstream/check.py` runs the scripts.
 """
 
 import re
@@ -8,36 +8,35 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "upstream"
-SCRIPTS = sorted(p.stem for p in FOLDER.glob("*.py") if p.stem != "check")
-
-ROW = r"^\| `(\w+)` \|.*\| ([^|]*) \|$"
-
-
-def rows():
-    """What the table says of each script's workaround."""
-    page = (FOLDER / "README.md").read_text(encoding="utf-8")
-    return dict(re.findall(ROW, page, re.MULTILINE))
-
-
-def test_the_table_has_all_scripts_and_no_others():
-    assert sorted(rows()) == SCRIPTS
-
-
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_is_short_and_says_its_backend(name):
-    lines = (FOLDER / f"{name}.py").read_text(encoding="utf-8").splitlines()
-    assert re.fullmatch(
-        r"# KERAS_BACKEND: (tensorflow|torch|jax|numpy|openvino)", lines[0]
+SCRIPTS = {p.stem: p for p in FOLDER.glob("*.py") if p.stem != "check"}
+WORKAROUNDS = dict(
+    re.findall(
+        r"^\| `(\w+)` \|.*\| ([^|]*) \|$",
+        (FOLDER / "README.md").read_text(encoding="utf-8"),
+        re.M,
     )
-    assert len(lines) <= 35
+)
+
+
+def test_table_lists_every_script():
+    assert WORKAROUNDS.keys() == SCRIPTS.keys()
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_the_workaround_names_its_script(name):
-    said = rows()[name]
-    files = [ROOT / f for f in re.findall(r"`([\w/]+\.py)`", said)]
-    assert files or said.startswith("none")
-    for path in files:
-        assert name in path.read_text(encoding="utf-8"), path
+def test_script_names_its_backend(name):
+    assert re.match(
+        r"# KERAS_BACKEND: (tensorflow|torch|jax|numpy|openvino)\n",
+        SCRIPTS[name].read_text(encoding="utf-8"),
+    )
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_workaround_refers_to_the_script(name):
+    files = re.findall(r"`([\w/]+\.py)`", WORKAROUNDS[name])
+    assert files or WORKAROUNDS[name].startswith("none")
+    for file in files:
+        assert name in (ROOT / file).read_text(encoding="utf-8"), file

@@ -1,8 +1,8 @@
-"""What is recorded: the calls of DeepCTR's layers, one table a layer.
+"""The calls of DeepCTR's layers that are recorded, one table for each layer.
 
-Every row is defined in DeepCTR: it holds at least one step, and at least
-two where Transformer's blinding takes the step itself away. The padded
-steps hold ordinary random numbers like all others.
+Every row has at least one valid step, and at least two where Transformer's
+blinding excludes the step itself: DeepCTR's result is undefined otherwise.
+Padded steps contain random numbers like all others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Features:
-    """Random numbers around zero; their gradient is recorded."""
+    """Standard normal inputs, whose gradient is recorded."""
 
     shape: tuple[int, ...]
 
@@ -25,7 +25,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Scores(Features):
-    """Random numbers in [0, 1), as attention scores are."""
+    """Uniform inputs in [0, 1), as attention scores."""
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         return rng.random(size=self.shape).astype("float32")
@@ -33,7 +33,7 @@ class Scores(Features):
 
 @dataclass(frozen=True)
 class Lengths:
-    """The true length of each row, shape (batch, 1)."""
+    """The lengths of the rows, shape (batch, 1)."""
 
     steps: tuple[int, ...]
     dtype: str = "int32"
@@ -44,10 +44,10 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Configuration:
-    """One call of a layer: its constructor's arguments and its inputs.
+    """One call of a layer: constructor arguments and inputs.
 
-    `counted` says which steps of the output count, where not all do: the others
-    have cotangent 0, since what DeepCTR gives there is padding too.
+    `output_mask` marks the valid steps of the output. The others have a
+    cotangent of 0, because DeepCTR returns padding there.
     """
 
     name: str
@@ -57,83 +57,77 @@ class Configuration:
     training: bool | None = None
     single_input: bool = False
     initial_weights: bool = False
-    counted: np.ndarray | None = None
+    output_mask: np.ndarray | None = None
 
 
-def mask(steps: tuple[int, ...], total: int) -> np.ndarray:
-    """The bool (batch, total) mask of rows that end after `steps`."""
-    return np.arange(total) < np.array(steps)[:, None]
+def mask(lengths, steps):
+    """Return the bool (batch, steps) mask of rows of these lengths."""
+    return np.arange(steps) < np.array(lengths)[:, None]
 
 
-def with_holes(total: int, *missing: tuple[int, ...]) -> np.ndarray:
-    """A bool mask, one row for each tuple of missing steps."""
-    steps = np.arange(total)
-    return np.array([~np.isin(steps, row) for row in missing])
+def holes(steps, *missing):
+    """Return a bool mask, one row for each tuple of missing steps."""
+    return np.array([~np.isin(np.arange(steps), row) for row in missing])
 
 
-def pooling_table() -> list[Configuration]:
-    batch, steps, dim = 4, 5, 3
-    values = Features((batch, steps, dim))
-    true_steps = (5, 3, 1, 4)
-    prefix = [mask(true_steps, steps)]
-    holes = [with_holes(steps, (), (0, 2), (0, 1, 2, 3), (4,))]
+def single(name, shape, training=None, initial_weights=False, **kwargs):
+    """Return a call with one tensor instead of a list."""
+    return Configuration(
+        name,
+        {"inputs": Features(shape)},
+        kwargs,
+        training=training,
+        single_input=True,
+        initial_weights=initial_weights,
+    )
 
-    def by_lengths(name: str, lengths: Lengths, **kwargs: Any) -> Configuration:
-        inputs = {"values": values, "lengths": lengths}
-        return Configuration(name, inputs, kwargs)
 
-    def by_mask(
-        name: str, masks: list[np.ndarray | None], mode: str
-    ) -> Configuration:
+# Pooling and attention: a batch of four rows of up to five steps.
+LENGTHS = (5, 3, 1, 4)
+BEYOND = Lengths((8, 3, 1, 6))
+FLOAT = Lengths(LENGTHS, "float32")
+KEYS = Features((4, 5, 3))
+QUERY = Features((4, 1, 3))
+PREFIX = mask(LENGTHS, 5)
+HOLES = holes(5, (), (0, 2), (0, 1, 2, 3), (4,))
+
+
+def pooling_table():
+    def by_lengths(name, lengths=Lengths(LENGTHS), **kwargs):
+        return Configuration(name, {"values": KEYS, "lengths": lengths}, kwargs)
+
+    def by_mask(name, key_mask, mode):
         return Configuration(
             name,
-            {"values": values},
+            {"values": KEYS},
             {"mode": mode, "supports_masking": True},
-            masks,
+            [key_mask],
             single_input=True,
         )
 
-    lengths = Lengths(true_steps)
+    modes = ("sum", "mean", "max")
     return [
-        by_lengths("default-lengths", lengths),
-        by_lengths("sum-lengths", lengths, mode="sum"),
-        by_lengths("mean-lengths", lengths, mode="mean"),
-        by_lengths("max-lengths", lengths, mode="max"),
-        by_lengths(
-            "mean-float-lengths", Lengths(true_steps, "float32"), mode="mean"
-        ),
-        by_lengths("sum-past-the-end", Lengths((8, 3, 1, 6)), mode="sum"),
-        by_lengths("max-past-the-end", Lengths((8, 3, 1, 6)), mode="max"),
-        by_mask("sum-mask", prefix, "sum"),
-        by_mask("mean-mask", prefix, "mean"),
-        by_mask("max-mask", prefix, "max"),
-        by_mask("sum-mask-holes", holes, "sum"),
-        by_mask("mean-mask-holes", holes, "mean"),
-        by_mask("max-mask-holes", holes, "max"),
+        by_lengths("default-lengths"),
+        *(by_lengths(f"{mode}-lengths", mode=mode) for mode in modes),
+        by_lengths("mean-float-lengths", FLOAT, mode="mean"),
+        by_lengths("sum-past-the-end", BEYOND, mode="sum"),
+        by_lengths("max-past-the-end", BEYOND, mode="max"),
+        *(by_mask(f"{mode}-mask", PREFIX, mode) for mode in modes),
+        *(by_mask(f"{mode}-mask-holes", HOLES, mode) for mode in modes),
     ]
 
 
-def weighted_table() -> list[Configuration]:
-    batch, steps, dim = 4, 5, 3
-    keys = Features((batch, steps, dim))
-    weights = Features((batch, steps, 1))
-    true_steps = (5, 3, 1, 4)
-    prefix = mask(true_steps, steps)
-    holes = with_holes(steps, (), (0, 2), (0, 1, 2, 3), (4,))
+def weighted_table():
+    weights = Features((4, 5, 1))
 
-    def by_lengths(
-        name: str, dtype: str = "int32", **kwargs: Any
-    ) -> Configuration:
-        lengths = Lengths(true_steps, dtype)
-        inputs = {"keys": keys, "lengths": lengths, "weights": weights}
+    def by_lengths(name, lengths=Lengths(LENGTHS), **kwargs):
+        inputs = {"keys": KEYS, "lengths": lengths, "weights": weights}
         return Configuration(name, inputs, kwargs)
 
-    def by_mask(
-        name: str, key_mask: np.ndarray, normalized: bool
-    ) -> Configuration:
+    def by_mask(name, key_mask, normalized):
         return Configuration(
             name,
-            {"keys": keys, "weights": weights},
+            {"keys": KEYS, "weights": weights},
             {"weight_normalization": normalized, "supports_masking": True},
             [key_mask, None],
         )
@@ -143,56 +137,45 @@ def weighted_table() -> list[Configuration]:
         by_lengths("normalized-lengths", weight_normalization=True),
         by_lengths("raw-lengths", weight_normalization=False),
         by_lengths(
-            "normalized-float-lengths", "float32", weight_normalization=True
+            "normalized-float-lengths", FLOAT, weight_normalization=True
         ),
-        by_mask("normalized-mask", prefix, True),
-        by_mask("raw-mask", prefix, False),
-        by_mask("normalized-mask-holes", holes, True),
-        by_mask("raw-mask-holes", holes, False),
+        by_mask("normalized-mask", PREFIX, True),
+        by_mask("raw-mask", PREFIX, False),
+        by_mask("normalized-mask-holes", HOLES, True),
+        by_mask("raw-mask-holes", HOLES, False),
     ]
 
 
 PRELU = {"layer_class": "PReLU"}
 
 
-def attention_table() -> list[Configuration]:
-    batch, steps, dim = 4, 5, 3
-    query = Features((batch, 1, dim))
-    keys = Features((batch, steps, dim))
-    true_steps = (5, 3, 1, 4)
-    full = (steps,) * batch
-    prefix = mask(true_steps, steps)
-    holes = with_holes(steps, (), (0, 2), (0, 1, 2, 3), (4,))
-
-    def by_lengths(
-        name: str,
-        lengths: Lengths = Lengths(true_steps),
-        training: bool | None = None,
-        **kwargs: Any,
-    ) -> Configuration:
-        inputs = {"query": query, "keys": keys, "lengths": lengths}
+def attention_table():
+    def by_lengths(name, lengths=Lengths(LENGTHS), training=None, **kwargs):
+        inputs = {"query": QUERY, "keys": KEYS, "lengths": lengths}
         return Configuration(name, inputs, kwargs, training=training)
 
-    def by_mask(
-        name: str,
-        key_mask: np.ndarray,
-        training: bool | None = None,
-        **kwargs: Any,
-    ) -> Configuration:
+    def by_mask(name, key_mask, training=None, **kwargs):
         return Configuration(
             name,
-            {"query": query, "keys": keys},
+            {"query": QUERY, "keys": KEYS},
             {**kwargs, "supports_masking": True},
             [None, key_mask],
             training,
         )
 
-    one: dict[str, Any] = {"att_hidden_units": [4]}
-    two: dict[str, Any] = {"att_hidden_units": [4, 3]}
-    three: dict[str, Any] = {"att_hidden_units": [4, 3, 2]}
-    dice: dict[str, Any] = {"att_activation": "dice"}
-    softmax: dict[str, Any] = {"weight_normalization": True}
-    score: dict[str, Any] = {"return_score": True}
+    one = {"att_hidden_units": [4]}
+    two = {"att_hidden_units": [4, 3]}
+    three = {"att_hidden_units": [4, 3, 2]}
+    relu = {"att_activation": "relu"}
+    tanh = {"att_activation": "tanh"}
+    prelu = {"att_activation": PRELU}
+    dice = {"att_activation": "dice"}
+    softmax = {"weight_normalization": True}
+    score = {"return_score": True}
+    # DeepCTR includes padded steps in batch statistics: rows in training are
+    # full.
+    full = Lengths((5,) * 4)
+    training = (full, True)
     return [
         by_lengths("sigmoid-lengths", **two),
         by_lengths("sigmoid-softmax-lengths", **two, **softmax),
@@ -200,120 +183,87 @@ def attention_table() -> list[Configuration]:
         by_lengths("sigmoid-softmax-score-lengths", **one, **softmax, **score),
         by_lengths("no-hidden-lengths", att_hidden_units=[]),
         by_lengths("three-hidden-lengths", **three),
-        by_lengths(
-            "relu-lengths", att_hidden_units=[6, 4], att_activation="relu"
-        ),
-        by_lengths(
-            "tanh-softmax-lengths", **three, **softmax, att_activation="tanh"
-        ),
-        by_lengths("prelu-lengths", **two, att_activation=PRELU),
-        by_lengths(
-            "float-lengths", Lengths(true_steps, "float32"), **one, **softmax
-        ),
-        by_lengths("past-the-end", Lengths((8, 3, 1, 6)), **one),
+        by_lengths("relu-lengths", att_hidden_units=[6, 4], **relu),
+        by_lengths("tanh-softmax-lengths", **three, **softmax, **tanh),
+        by_lengths("prelu-lengths", **two, **prelu),
+        by_lengths("float-lengths", FLOAT, **one, **softmax),
+        by_lengths("past-the-end", BEYOND, **one),
         by_lengths("dice-lengths", training=False, **two, **dice),
         by_lengths(
             "dice-softmax-lengths", training=False, **one, **dice, **softmax
         ),
-        # DeepCTR's batch statistics count padded steps, so that the rows
-        # are full wherever it trains.
-        by_lengths("dice-training", Lengths(full), True, **two, **dice),
+        by_lengths("dice-training", *training, **two, **dice),
         by_lengths(
-            "dice-softmax-training",
-            Lengths(full),
-            True,
-            **one,
-            **dice,
-            **softmax,
+            "dice-softmax-training", *training, **one, **dice, **softmax
         ),
-        by_lengths(
-            "dice-score-training",
-            Lengths(full),
-            True,
-            **one,
-            **dice,
-            **score,
-        ),
-        by_mask("sigmoid-mask", prefix, **one),
-        by_mask("sigmoid-softmax-mask-holes", holes, **one, **softmax),
-        by_mask("relu-mask-holes", holes, **one, att_activation="relu"),
-        by_mask("tanh-score-mask", prefix, **one, **score),
-        by_mask("softmax-score-mask-holes", holes, **one, **softmax, **score),
-        by_mask("prelu-softmax-mask", prefix, **one, att_activation=PRELU),
-        by_mask("dice-softmax-mask", prefix, False, **one, **dice, **softmax),
-        by_mask("dice-training-mask", mask(full, steps), True, **one, **dice),
+        by_lengths("dice-score-training", *training, **one, **dice, **score),
+        by_mask("sigmoid-mask", PREFIX, **one),
+        by_mask("sigmoid-softmax-mask-holes", HOLES, **one, **softmax),
+        by_mask("relu-mask-holes", HOLES, **one, **relu),
+        by_mask("tanh-score-mask", PREFIX, **one, **score),
+        by_mask("softmax-score-mask-holes", HOLES, **one, **softmax, **score),
+        by_mask("prelu-softmax-mask", PREFIX, **one, **prelu),
+        by_mask("dice-softmax-mask", PREFIX, False, **one, **dice, **softmax),
+        by_mask("dice-training-mask", mask((5,) * 4, 5), True, **one, **dice),
     ]
 
 
-def bilstm_table() -> list[Configuration]:
-    batch, steps, dim, units = 3, 4, 2, 3
-    prefix = mask((4, 2, 1), steps)
-    holes = with_holes(steps, (), (0, 2), (1, 3))
+def bilstm_table():
+    prefix = mask((4, 2, 1), 4)
 
-    def row(
-        name: str,
-        training: bool | None = None,
-        step_mask: np.ndarray | None = None,
-        input_dim: int = dim,
-        **kwargs: Any,
-    ) -> Configuration:
+    def row(name, training=None, step_mask=None, input_dim=2, **kwargs):
         return Configuration(
             name,
-            {"inputs": Features((batch, steps, input_dim))},
-            {"units": units, **kwargs},
+            {"inputs": Features((3, 4, input_dim))},
+            {"units": 3, **kwargs},
             None if step_mask is None else [step_mask],
             training,
             single_input=True,
-            counted=step_mask,
+            output_mask=step_mask,
         )
 
-    one: dict[str, Any] = {"layers": 1, "dropout_rate": 0.0}
-    two: dict[str, Any] = {"layers": 2, "dropout_rate": 0.0}
-    three: dict[str, Any] = {"layers": 3, "dropout_rate": 0.0}
+    one, two, three = (
+        {"layers": layers, "dropout_rate": 0.0} for layers in (1, 2, 3)
+    )
+    concat = {"merge_mode": "concat"}
     return [
         row("defaults", training=False),
-        row("fw", **one, merge_mode="fw"),
-        row("bw", **one, merge_mode="bw"),
-        row("concat", **one, merge_mode="concat"),
-        row("sum", **one, merge_mode="sum"),
-        row("ave", **one, merge_mode="ave"),
-        row("mul", **one, merge_mode="mul"),
+        *(
+            row(mode, **one, merge_mode=mode)
+            for mode in ("fw", "bw", "concat", "sum", "ave", "mul")
+        ),
         row("unmerged", **one, merge_mode=None),
-        row("two-layers-concat-training", True, **two, merge_mode="concat"),
+        row("two-layers-concat-training", True, **two, **concat),
         row("three-layers", **three),
         row("residual-last", **two, res_layers=1),
-        row("residual-all", input_dim=units, **two, res_layers=2),
+        row("residual-all", input_dim=3, **two, res_layers=2),
         row("dropout-off", False, layers=1, dropout_rate=0.5),
-        row("mask", step_mask=prefix, **one, merge_mode="concat"),
-        row("mask-holes", step_mask=holes, **one, merge_mode="concat"),
+        row("mask", step_mask=prefix, **one, **concat),
+        row("mask-holes", None, holes(4, (), (0, 2), (1, 3)), **one, **concat),
         row("two-layers-mask", step_mask=prefix, **two, merge_mode="sum"),
         row("residual-last-mask", step_mask=prefix, **two, res_layers=1),
     ]
 
 
-def transformer_table() -> list[Configuration]:
-    batch, steps, dim = 3, 4, 6
-    query_steps = (4, 1, 3)
-    key_steps = (3, 2, 4)
-    short_key_steps = (3, 1, 4)
-    query_mask = mask(query_steps, steps)
-    key_mask = mask(key_steps, steps)
-    short_key_mask = mask(short_key_steps, steps)
-    holes = with_holes(steps, (0, 2), (1,), ())
+def transformer_table():
+    dim, query_lengths, short = 6, (4, 1, 3), (3, 1, 4)
+    query_mask, key_mask = mask(query_lengths, 4), mask((3, 2, 4), 4)
+    short_mask = mask(short, 4)
+    mask_holes = holes(4, (0, 2), (1,), ())
 
     def by_lengths(
-        name: str,
-        keys: tuple[int, ...] = key_steps,
-        dtype: str = "int32",
-        training: bool | None = None,
-        width: int = dim,
-        **kwargs: Any,
-    ) -> Configuration:
-        values = Features((batch, steps, width))
+        name,
+        keys=(3, 2, 4),
+        dtype="int32",
+        training=None,
+        width=dim,
+        **kwargs,
+    ):
+        values = Features((3, 4, width))
         inputs = {
             "queries": values,
             "keys": values,
-            "query_lengths": Lengths(query_steps, dtype),
+            "query_lengths": Lengths(query_lengths, dtype),
             "key_lengths": Lengths(keys, dtype),
         }
         pooled = kwargs.get("output_type", "mean") is not None
@@ -322,103 +272,86 @@ def transformer_table() -> list[Configuration]:
             inputs,
             kwargs,
             training=training,
-            counted=None if pooled else query_mask,
+            output_mask=None if pooled else query_mask,
         )
 
-    def by_mask(
-        name: str, queries: np.ndarray, keys: np.ndarray, **kwargs: Any
-    ) -> Configuration:
-        inputs: dict[str, Features | Lengths] = {
+    def by_mask(name, queries, keys, **kwargs):
+        inputs = {
             "queries": Features((*queries.shape, dim)),
             "keys": Features((*keys.shape, dim)),
         }
+        pooled = kwargs.get("output_type", "mean") is not None
         return Configuration(
             name,
             inputs,
             {**kwargs, "supports_masking": True},
             [queries, keys],
-            counted=queries if kwargs.get("output_type", "") is None else None,
+            output_mask=None if pooled else queries,
         )
 
-    heads: dict[str, Any] = {"att_embedding_size": 3, "head_num": 2}
-    # Attention alone: without the weights that every case would repeat.
-    attention: dict[str, Any] = {
+    heads = {"att_embedding_size": 3, "head_num": 2}
+    # Attention alone, without the weights that every case would repeat.
+    base = {
         **heads,
         "use_positional_encoding": False,
         "use_res": False,
         "use_feed_forward": False,
         "output_type": None,
     }
-    seen: dict[str, Any] = {"blinding": False}
-    cos: dict[str, Any] = {"attention_type": "cos"}
-    ln: dict[str, Any] = {"attention_type": "ln"}
-    additive: dict[str, Any] = {"attention_type": "additive"}
-    short = short_key_steps
+    seen = {"blinding": False}
+    cos, ln, additive = (
+        {"attention_type": kind} for kind in ("cos", "ln", "additive")
+    )
+
+    def changed(name, **kwargs):
+        return by_lengths(name, **{**base, **kwargs})
+
     return [
         by_lengths("defaults", width=8),
-        by_lengths("scaled-dot", **attention),
-        by_lengths("cos", **attention, **cos),
-        by_lengths("ln", **attention, **ln),
-        by_lengths("additive", **attention, **additive),
-        by_lengths("scaled-dot-seen", short, **attention, **seen),
-        by_lengths("cos-seen", short, **attention, **seen, **cos),
-        by_lengths("ln-seen", short, **attention, **seen, **ln),
-        by_lengths("additive-seen", short, **attention, **seen, **additive),
-        by_lengths("float-lengths", dtype="float32", **attention),
-        by_lengths("mean", **{**attention, "output_type": "mean"}),
-        by_lengths("sum", **{**attention, "output_type": "sum"}),
+        by_lengths("scaled-dot", **base),
+        by_lengths("cos", **base, **cos),
+        by_lengths("ln", **base, **ln),
+        by_lengths("additive", **base, **additive),
+        by_lengths("scaled-dot-seen", short, **base, **seen),
+        by_lengths("cos-seen", short, **base, **seen, **cos),
+        by_lengths("ln-seen", short, **base, **seen, **ln),
+        by_lengths("additive-seen", short, **base, **seen, **additive),
+        by_lengths("float-lengths", dtype="float32", **base),
+        changed("mean", output_type="mean"),
+        changed("sum", output_type="sum"),
+        changed("position", use_positional_encoding=True),
+        changed("residual", use_res=True),
+        # Without the residual, DeepCTR ignores the feed-forward result.
+        changed("feed-forward-no-residual", use_feed_forward=True),
+        changed("layer-norm", use_layer_norm=True),
+        changed("one-head", att_embedding_size=6, head_num=1),
         by_lengths(
-            "position", **{**attention, "use_positional_encoding": True}
-        ),
-        by_lengths("residual", **{**attention, "use_res": True}),
-        # Without the residual, DeepCTR drops what the feed forward gives.
-        by_lengths(
-            "feed-forward-no-residual",
-            **{**attention, "use_feed_forward": True},
-        ),
-        by_lengths("layer-norm", **attention, use_layer_norm=True),
-        by_lengths(
-            "one-head",
-            **{**attention, "att_embedding_size": 6, "head_num": 1},
+            "dropout-off", training=False, **heads, dropout_rate=0.5, seed=7
         ),
         by_lengths(
-            "dropout-off",
-            training=False,
-            **heads,
-            dropout_rate=0.5,
-            seed=7,
-        ),
-        by_lengths(
-            "bst",
-            short,
+            *("bst", short),
             **heads,
             **seen,
             use_layer_norm=True,
             output_type=None,
         ),
-        by_mask("scaled-dot-mask", query_mask, key_mask, **attention),
-        by_mask("cos-mask-holes", query_mask, holes, **attention, **cos),
-        by_mask("ln-mask", query_mask, key_mask, **attention, **ln),
+        by_mask("scaled-dot-mask", query_mask, key_mask, **base),
+        by_mask("cos-mask-holes", query_mask, mask_holes, **base, **cos),
+        by_mask("ln-mask", query_mask, key_mask, **base, **ln),
         by_mask(
-            "additive-seen-mask-holes",
-            holes,
-            short_key_mask,
-            **attention,
+            *("additive-seen-mask-holes", mask_holes, short_mask),
+            **base,
             **seen,
             **additive,
         ),
         by_mask(
-            "dsin-mask",
-            query_mask,
-            key_mask,
+            *("dsin-mask", query_mask, key_mask),
             **heads,
             use_positional_encoding=False,
         ),
-        by_mask("fewer-queries-mask", query_mask[:, :3], key_mask, **attention),
+        by_mask("fewer-queries-mask", query_mask[:, :3], key_mask, **base),
         by_mask(
-            "fewer-keys-seen-mask",
-            query_mask,
-            short_key_mask[:, :3],
+            *("fewer-keys-seen-mask", query_mask, short_mask[:, :3]),
             **heads,
             **seen,
             use_feed_forward=False,
@@ -427,21 +360,13 @@ def transformer_table() -> list[Configuration]:
     ]
 
 
-def position_table() -> list[Configuration]:
-    inputs = {"inputs": Features((3, 4, 5))}
-
-    def row(
-        name: str, initial_weights: bool = False, **kwargs: Any
-    ) -> Configuration:
-        return Configuration(
-            name,
-            inputs,
-            kwargs,
-            single_input=True,
-            initial_weights=initial_weights,
+def position_table():
+    def row(name, initial_weights=False, **kwargs):
+        return single(
+            name, (3, 4, 5), initial_weights=initial_weights, **kwargs
         )
 
-    fixed: dict[str, Any] = {"pos_embedding_trainable": False}
+    fixed = {"pos_embedding_trainable": False}
     return [
         row("defaults"),
         row("fixed", **fixed),
@@ -453,13 +378,11 @@ def position_table() -> list[Configuration]:
     ]
 
 
-def bias_table() -> list[Configuration]:
-    def row(name: str, sessions: int, **kwargs: Any) -> Configuration:
-        values = Features((3, 4, 5))
+def bias_table():
+    def row(name, sessions, **kwargs):
+        inputs = {f"session_{i}": Features((3, 4, 5)) for i in range(sessions)}
         return Configuration(
-            name,
-            {f"session_{i}": values for i in range(sessions)},
-            {"sess_max_count": sessions, **kwargs},
+            name, inputs, {"sess_max_count": sessions, **kwargs}
         )
 
     return [
@@ -469,78 +392,54 @@ def bias_table() -> list[Configuration]:
     ]
 
 
-def gru_table() -> list[Configuration]:
-    batch, steps, dim, units = 4, 5, 3, 2
-    keys = Features((batch, steps, dim))
-    scores = Scores((batch, steps, 1))
-    true_steps = (5, 3, 1, 4)
-
-    def row(
-        name: str, gru_type: str, dtype: str = "int32", **kwargs: Any
-    ) -> Configuration:
-        inputs: dict[str, Features | Lengths] = {
-            "keys": keys,
-            "lengths": Lengths(true_steps, dtype),
-        }
+def gru_table():
+    def row(name, gru_type, lengths=Lengths(LENGTHS), **kwargs):
+        inputs = {"keys": KEYS, "lengths": lengths}
         if gru_type in ("AGRU", "AUGRU"):
-            inputs["scores"] = scores
+            inputs["scores"] = Scores((4, 5, 1))
         return Configuration(name, inputs, {"gru_type": gru_type, **kwargs})
 
-    last: dict[str, Any] = {"return_sequence": False}
-    narrow: dict[str, Any] = {"num_units": units}
+    last = {"return_sequence": False}
+    narrow = {"num_units": 2}
+
+    def rows(gru_type):
+        name = gru_type.lower()
+        return [
+            row(f"{name}-sequence", gru_type),
+            row(f"{name}-last", gru_type, **last),
+            row(f"{name}-sequence-units", gru_type, **narrow),
+            row(f"{name}-last-units", gru_type, **last, **narrow),
+        ]
+
     return [
-        row("gru-sequence", "GRU"),
-        row("gru-last", "GRU", **last),
-        row("gru-sequence-units", "GRU", **narrow),
-        row("gru-last-units", "GRU", **last, **narrow),
-        row("gru-float-lengths", "GRU", "float32", **narrow),
-        row("aigru-sequence", "AIGRU"),
-        row("aigru-last", "AIGRU", **last),
-        row("aigru-sequence-units", "AIGRU", **narrow),
-        row("aigru-last-units", "AIGRU", **last, **narrow),
-        row("agru-sequence", "AGRU"),
-        row("agru-last", "AGRU", **last),
-        row("agru-sequence-units", "AGRU", **narrow),
-        row("agru-last-units", "AGRU", **last, **narrow),
-        row("augru-sequence", "AUGRU"),
-        row("augru-last", "AUGRU", **last),
-        row("augru-sequence-units", "AUGRU", **narrow),
-        row("augru-last-units", "AUGRU", **last, **narrow),
+        *rows("GRU"),
+        row("gru-float-lengths", "GRU", FLOAT, **narrow),
+        *rows("AIGRU"),
+        *rows("AGRU"),
+        *rows("AUGRU"),
     ]
 
 
-def k_max_table() -> list[Configuration]:
-    def row(name: str, shape: tuple[int, ...], **kwargs: Any) -> Configuration:
-        return Configuration(
-            name, {"inputs": Features(shape)}, kwargs, single_input=True
-        )
-
+def k_max_table():
     return [
-        row("default-k", (4, 5, 3), axis=1),
-        row("steps", (4, 5, 3), k=2, axis=1),
-        row("features", (4, 5, 3), k=2, axis=2),
-        row("all-steps", (4, 5, 3), k=5, axis=1),
-        row("two-dimensions", (4, 5), k=3, axis=1),
-        row("four-dimensions", (2, 3, 4, 5), k=2, axis=2),
+        single("default-k", (4, 5, 3), axis=1),
+        single("steps", (4, 5, 3), k=2, axis=1),
+        single("features", (4, 5, 3), k=2, axis=2),
+        single("all-steps", (4, 5, 3), k=5, axis=1),
+        single("two-dimensions", (4, 5), k=3, axis=1),
+        single("four-dimensions", (2, 3, 4, 5), k=2, axis=2),
     ]
 
 
-def local_activation_table() -> list[Configuration]:
-    batch, steps, dim = 4, 5, 3
-    inputs = {
-        "query": Features((batch, 1, dim)),
-        "keys": Features((batch, steps, dim)),
-    }
+DROPOUT = {"dropout_rate": 0.5, "l2_reg": 0.01, "seed": 7}
+DICE = {"activation": "dice"}
 
-    def row(
-        name: str,
-        hidden_units: list[int],
-        training: bool | None = None,
-        **kwargs: Any,
-    ) -> Configuration:
+
+def local_activation_table():
+    def row(name, hidden_units, training=None, **kwargs):
         return Configuration(
             name,
-            inputs,
+            {"query": QUERY, "keys": KEYS},
             {"hidden_units": hidden_units, **kwargs},
             training=training,
         )
@@ -550,80 +449,50 @@ def local_activation_table() -> list[Configuration]:
         row("no-hidden", []),
         row("tanh-three-hidden", [4, 3, 2], activation="tanh"),
         row("prelu", [4], activation=PRELU),
-        row("dice", [4, 3], False, activation="dice"),
-        row("dice-training", [4], True, activation="dice"),
+        row("dice", [4, 3], False, **DICE),
+        row("dice-training", [4], True, **DICE),
         row("batch-norm", [4, 3], False, activation="relu", use_bn=True),
         row("batch-norm-training", [4], True, use_bn=True),
-        row("dice-batch-norm", [4], True, activation="dice", use_bn=True),
-        row("dropout-off", [4], False, dropout_rate=0.5, l2_reg=0.01, seed=7),
+        row("dice-batch-norm", [4], True, **DICE, use_bn=True),
+        row("dropout-off", [4], False, **DROPOUT),
     ]
 
 
-def dnn_table() -> list[Configuration]:
-    flat, sequence = (5, 3), (4, 5, 3)
+FLAT, SEQUENCE = (5, 3), (4, 5, 3)
 
-    def row(
-        name: str,
-        shape: tuple[int, ...],
-        hidden_units: list[int],
-        training: bool | None = None,
-        **kwargs: Any,
-    ) -> Configuration:
-        return Configuration(
-            name,
-            {"inputs": Features(shape)},
-            {"hidden_units": hidden_units, **kwargs},
-            training=training,
-            single_input=True,
-        )
+
+def dnn_table():
+    def row(name, shape, hidden_units, training=None, **kwargs):
+        kwargs = {"hidden_units": hidden_units, **kwargs}
+        return single(name, shape, training, **kwargs)
 
     return [
-        row("relu", flat, [4, 2]),
-        row("relu-sequence", sequence, [4, 2]),
-        row("tanh-three-layers", flat, [4, 3, 2], activation="tanh"),
-        row("output-sigmoid", flat, [4, 2], output_activation="sigmoid"),
-        row("output-dice", flat, [4, 2], True, output_activation="dice"),
-        row("prelu-sequence", sequence, [4], activation=PRELU),
-        row("dice", flat, [4, 2], False, activation="Dice"),
-        row("dice-training", sequence, [4, 2], True, activation="dice"),
-        row("batch-norm", flat, [4, 2], False, use_bn=True),
-        row("batch-norm-training", flat, [4, 2], True, use_bn=True),
-        row("batch-norm-sequence", sequence, [4], True, use_bn=True),
-        row("dice-batch-norm", flat, [4], True, activation="dice", use_bn=True),
-        row(
-            "dropout-off",
-            flat,
-            [4],
-            False,
-            dropout_rate=0.5,
-            l2_reg=0.01,
-            seed=7,
-        ),
+        row("relu", FLAT, [4, 2]),
+        row("relu-sequence", SEQUENCE, [4, 2]),
+        row("tanh-three-layers", FLAT, [4, 3, 2], activation="tanh"),
+        row("output-sigmoid", FLAT, [4, 2], output_activation="sigmoid"),
+        row("output-dice", FLAT, [4, 2], True, output_activation="dice"),
+        row("prelu-sequence", SEQUENCE, [4], activation=PRELU),
+        row("dice", FLAT, [4, 2], False, activation="Dice"),
+        row("dice-training", SEQUENCE, [4, 2], True, **DICE),
+        row("batch-norm", FLAT, [4, 2], False, use_bn=True),
+        row("batch-norm-training", FLAT, [4, 2], True, use_bn=True),
+        row("batch-norm-sequence", SEQUENCE, [4], True, use_bn=True),
+        row("dice-batch-norm", FLAT, [4], True, **DICE, use_bn=True),
+        row("dropout-off", FLAT, [4], False, **DROPOUT),
     ]
 
 
-def dice_table() -> list[Configuration]:
-    def row(
-        name: str, shape: tuple[int, ...], training: bool, **kwargs: Any
-    ) -> Configuration:
-        return Configuration(
-            name,
-            {"inputs": Features(shape)},
-            kwargs,
-            training=training,
-            single_input=True,
-        )
-
-    flat, sequence = (5, 3), (4, 5, 3)
+def dice_table():
     return [
-        row("flat", flat, False),
-        row("flat-training", flat, True),
-        row("sequence", sequence, False),
-        row("sequence-training", sequence, True),
-        row("epsilon", flat, False, epsilon=0.1),
-        row("epsilon-training", sequence, True, epsilon=0.1),
-        row("axis-one", sequence, False, axis=1),
-        row("axis-one-training", sequence, True, axis=1),
+        single("flat", FLAT, False),
+        single("flat-training", FLAT, True),
+        single("sequence", SEQUENCE, False),
+        single("sequence-training", SEQUENCE, True),
+        single("epsilon", FLAT, False, epsilon=0.1),
+        single("epsilon-training", SEQUENCE, True, epsilon=0.1),
+        single("axis-one", SEQUENCE, False, axis=1),
+        single("axis-one-training", SEQUENCE, True, axis=1),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Reads the numbers recorded from DeepCTR; README.md tells the format."""
+"""Load the recorded numbers of DeepCTR; README.md describes the format."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+Array = np.ndarray
 
 RECORDS = Path(__file__).parents[1] / "data" / "deepctr"
 MODELS = RECORDS.with_name("deepctr_models")
@@ -19,12 +18,11 @@ HASHES = RECORDS.with_name("deepctr_hashes.npz")
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One call of a DeepCTR layer and the numbers that came out.
+    """One call of a DeepCTR layer and its results.
 
-    `inputs` and `grad_inputs` are by role, in the order of the call. The
-    lists about weights are in DeepCTR's order; an entry of `grad_weights`
-    is None for a weight that is not trained. `weights_after` is None where
-    the call left the weights as they were.
+    `inputs` and `grad_inputs` are in the order of the call. Weights are in
+    DeepCTR's order; `grad_weights` has None for a weight that is not
+    trainable. `weights_after` is None if the call changed no weight.
     """
 
     name: str
@@ -33,9 +31,6 @@ class Case:
     single_input: bool
     masks: list[Array | None] | None
     training: bool | None
-    initial_weights: bool
-    weight_names: list[str]
-    trainable: list[bool]
     weights: list[Array]
     weights_after: list[Array] | None
     outputs: list[Array]
@@ -45,57 +40,41 @@ class Case:
 
 
 def cases(layer_name: str, folder: Path = RECORDS) -> list[Case]:
-    """The recorded cases of a layer, by the name of its DeepCTR class."""
+    """Return the recorded cases of a layer."""
     with np.load(folder / f"{layer_name}.npz") as file:
         arrays = dict(file)
     return [_case(row, arrays) for row in json.loads(str(arrays["cases"]))]
 
 
-def versions(layer_name: str, folder: Path = RECORDS) -> dict[str, str]:
-    """The versions of Python and of the packages that made the record."""
-    with np.load(folder / f"{layer_name}.npz") as file:
-        found: dict[str, str] = json.loads(str(file["versions"]))
-    return found
-
-
 def _case(row: dict[str, Any], arrays: dict[str, Array]) -> Case:
-    def optional(kind: str, count: int) -> list[Array | None]:
+    def load(kind: str, count: int) -> list[Array | None]:
         return [arrays.get(f"{row['name']}/{kind}/{i}") for i in range(count)]
 
-    def present(kind: str, count: int) -> list[Array]:
-        return [array for array in optional(kind, count) if array is not None]
-
-    roles: list[str] = row["inputs"]
-    weights = len(row["weights"])
-    masks = row["masks"]
-    gradients = zip(roles, optional("grad_input", len(roles)), strict=True)
+    names, weights = row["inputs"], len(row["weights"])
+    gradients = zip(names, load("grad_input", len(names)), strict=True)
+    after = load("weight_after", weights)
     return Case(
         name=row["name"],
         kwargs=row["kwargs"],
-        inputs=dict(zip(roles, present("input", len(roles)), strict=True)),
+        inputs=dict(zip(names, load("input", len(names)), strict=True)),
         single_input=row["single_input"],
-        masks=None if masks is None else optional("mask", len(masks)),
+        masks=row["masks"] and load("mask", len(row["masks"])),
         training=row["training"],
-        initial_weights=row["initial_weights"],
-        weight_names=row["weights"],
-        trainable=row["trainable"],
-        weights=present("weight", weights),
-        weights_after=present("weight_after", weights) or None,
-        outputs=present("output", row["outputs"]),
-        cotangents=present("cotangent", row["outputs"]),
-        grad_inputs={
-            role: array for role, array in gradients if array is not None
-        },
-        grad_weights=optional("grad_weight", weights),
+        weights=load("weight", weights),
+        weights_after=None if any(x is None for x in after) else after,
+        outputs=load("output", row["outputs"]),
+        cotangents=load("cotangent", row["outputs"]),
+        grad_inputs={n: x for n, x in gradients if x is not None},
+        grad_weights=load("grad_weight", weights),
     )
 
 
 @dataclass(frozen=True, eq=False)
 class ModelCase:
-    """A trained DeepCTR model: how it was made, its files, its predictions.
+    """A trained DeepCTR model: arguments, files and predictions.
 
-    `files` are what `save_weights` ("weights") and `save` ("model") wrote.
-    `unsaved` are the weights that DeepCTR's files lack, by their names.
+    `files` are the results of `save_weights` ("weights") and `save`
+    ("model"). `unsaved` are the weights that these files lack, by name.
     """
 
     name: str
@@ -117,7 +96,7 @@ def model(name: str, folder: Path = MODELS) -> ModelCase:
         arrays = dict(file)
     row = json.loads(str(arrays["configuration"]))
 
-    def named(kind: str, names: list[str]) -> dict[str, Array]:
+    def by_name(kind: str, names: list[str]) -> dict[str, Array]:
         return {name: arrays[f"{kind}/{i}"] for i, name in enumerate(names)}
 
     return ModelCase(
@@ -125,18 +104,18 @@ def model(name: str, folder: Path = MODELS) -> ModelCase:
         model=row["model"],
         columns=row["columns"],
         arguments=row["arguments"],
-        inputs=named("input", row["inputs"]),
+        inputs=by_name("input", row["inputs"]),
         predictions=arrays["predictions"],
         files={
             kind: arrays[f"file/{kind}"].tobytes()
             for kind in ("weights", "model")
         },
-        unsaved=named("unsaved", row["unsaved"]),
+        unsaved=by_name("unsaved", row["unsaved"]),
     )
 
 
 def make_columns(module: Any, rows: list[dict[str, Any]]) -> list[Any]:
-    """The feature columns of a module of DeepCTR's names."""
+    """Make feature columns of `deepctr` or `kseq` from recorded arguments."""
     columns = []
     for row in rows:
         options = {k: v for k, v in row.items() if k != "column"}
@@ -150,7 +129,7 @@ def make_columns(module: Any, rows: list[dict[str, Any]]) -> list[Any]:
 
 @dataclass(frozen=True, eq=False)
 class HashCase:
-    """Ids and their buckets in DeepCTR, a row for each number of buckets."""
+    """Ids and their hashes in DeepCTR, a row for each number of buckets."""
 
     ids: Array
     mask_zero: bool

@@ -1,4 +1,4 @@
-"""Runs DeepCTR 0.9.4 on a configuration and takes its numbers down."""
+"""Run a layer of DeepCTR 0.9.4 and collect its outputs and gradients."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import platform
 import zlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
-# oneDNN picks its kernels, and with them the rounding, by the kind of CPU.
+# oneDNN selects kernels, and so the rounding, by the kind of CPU.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -20,14 +19,14 @@ import tensorflow as tf  # noqa: TID251
 from configurations import Configuration
 from deepctr.layers import activation, core, sequence
 
-tf.get_logger().setLevel("ERROR")  # no lines on what is deprecated
+tf.get_logger().setLevel("ERROR")  # no deprecation warnings
 
-HOMES = {"Dice": activation, "DNN": core, "LocalActivationUnit": core}
+MODULES = {"Dice": activation, "DNN": core, "LocalActivationUnit": core}
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The numbers of one call; gradients only where they are defined."""
+    """The numbers of one call; gradients are by index, where defined."""
 
     configuration: Configuration
     inputs: list[np.ndarray]
@@ -50,21 +49,19 @@ def versions() -> dict[str, str]:
     }
 
 
-def record_layer(
-    layer_name: str, table: list[Configuration]
-) -> list[Recording]:
+def record_layer(layer_name: str, table: list[Configuration]):
     if layer_name == "DynamicGRU":
         return in_new_process(_record_in_graphs, table)
     return [_record_eagerly(layer_name, row) for row in table]
 
 
-def in_new_process(function: Any, *arguments: Any) -> Any:
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
+def in_new_process(function, *arguments):
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
         return pool.submit(function, *arguments).result()
 
 
-def _record_eagerly(layer_name: str, row: Configuration) -> Recording:
+def _record_eagerly(layer_name, row):
     tf.keras.backend.clear_session()  # weight names count layers from zero
     rng = _generator(layer_name, row)
     layer = _make(layer_name, row)
@@ -83,9 +80,7 @@ def _record_eagerly(layer_name: str, row: Configuration) -> Recording:
     with tf.GradientTape() as tape:
         tape.watch(watched)
         outputs = tf.nest.flatten(layer(arguments, **options))
-        cotangents = [
-            _draw_cotangent(rng, output, row.counted) for output in outputs
-        ]
+        cotangents = [_draw_cotangent(rng, y, row) for y in outputs]
         objective = _inner_product(outputs, cotangents)
     gradients = tape.gradient(
         objective,
@@ -93,7 +88,6 @@ def _record_eagerly(layer_name: str, row: Configuration) -> Recording:
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
     dense = [tf.convert_to_tensor(gradient).numpy() for gradient in gradients]
-    grad_features, grad_trained = dense[: len(watched)], dense[len(watched) :]
     return Recording(
         configuration=row,
         inputs=arrays,
@@ -103,19 +97,23 @@ def _record_eagerly(layer_name: str, row: Configuration) -> Recording:
         weights_after=layer.get_weights(),
         outputs=[output.numpy() for output in outputs],
         cotangents=cotangents,
-        grad_inputs=dict(zip(features, grad_features, strict=True)),
-        grad_weights=dict(zip(trained, grad_trained, strict=True)),
+        grad_inputs=dict(zip(features, dense[: len(watched)], strict=True)),
+        grad_weights=dict(zip(trained, dense[len(watched) :], strict=True)),
     )
 
 
-def _record_in_graphs(table: list[Configuration]) -> list[Recording]:
-    """Records DynamicGRU, whose loop TensorFlow 2 runs in a graph only."""
-    tf.compat.v1.disable_eager_execution()
-    tf.compat.v1.experimental.output_all_intermediates(True)
+def _record_in_graphs(table):
+    """Record DynamicGRU, whose loop runs in a graph only in TensorFlow 2."""
+    use_graphs()
     return [_record_in_graph(row) for row in table]
 
 
-def _record_in_graph(row: Configuration) -> Recording:
+def use_graphs():
+    tf.compat.v1.disable_eager_execution()
+    tf.compat.v1.experimental.output_all_intermediates(True)
+
+
+def _record_in_graph(row):
     rng = _generator("DynamicGRU", row)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         layer = _make("DynamicGRU", row, name="dynamic_gru")
@@ -126,13 +124,15 @@ def _record_in_graph(row: Configuration) -> Recording:
         # layer.weights is empty for AGRU and AUGRU.
         variables = tf.compat.v1.global_variables()
         weights = [_draw_weight(rng, variable) for variable in variables]
-        cotangent = _draw_cotangent(rng, output, row.counted)
+        cotangent = _draw_cotangent(rng, output, row)
         objective = _inner_product([output], [cotangent])
-        zero = tf.UnconnectedGradients.ZERO
-        watched = [tensors[i] for i in features]
         gradients = [
-            tf.gradients(objective, sources, unconnected_gradients=zero)
-            for sources in (watched, variables)
+            tf.gradients(
+                objective,
+                sources,
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )
+            for sources in ([tensors[i] for i in features], variables)
         ]
         for variable, weight in zip(variables, weights, strict=True):
             session.run(tf.compat.v1.assign(variable, weight))
@@ -154,44 +154,40 @@ def _record_in_graph(row: Configuration) -> Recording:
     )
 
 
-def _generator(layer_name: str, row: Configuration) -> np.random.Generator:
-    """A seed of its own, so that a new row leaves the others as they are."""
-    return np.random.default_rng(
-        zlib.crc32(f"{layer_name}/{row.name}".encode())
-    )
+def _generator(layer_name, row):
+    """Return a generator seeded by name: rows do not affect each other."""
+    seed = zlib.crc32(f"{layer_name}/{row.name}".encode())
+    return np.random.default_rng(seed)
 
 
-def _make(layer_name: str, row: Configuration, **options: Any) -> Any:
-    layer_class = getattr(HOMES.get(layer_name, sequence), layer_name)
-    kwargs = {name: _argument(value) for name, value in row.kwargs.items()}
+def _make(layer_name, row, **options):
+    layer_class = getattr(MODULES.get(layer_name, sequence), layer_name)
+    kwargs = {
+        name: getattr(tf.keras.layers, value["layer_class"])
+        if isinstance(value, dict)
+        else value
+        for name, value in row.kwargs.items()
+    }
     return layer_class(**kwargs, **options)
 
 
-def _argument(value: Any) -> Any:
-    if isinstance(value, dict):
-        return getattr(tf.keras.layers, value["layer_class"])
-    return value
+def _feature_positions(row):
+    return [i for i, name in enumerate(row.inputs) if "lengths" not in name]
 
 
-def _feature_positions(row: Configuration) -> list[int]:
-    return [i for i, role in enumerate(row.inputs) if "lengths" not in role]
-
-
-def _call_arguments(
-    row: Configuration, tensors: list[tf.Tensor]
-) -> tuple[Any, dict[str, Any]]:
-    options: dict[str, Any] = {}
+def _call_arguments(row, tensors):
+    options = {}
     if row.training is not None:
         options["training"] = row.training
     if row.masks is not None:
         options["mask"] = row.masks[0] if row.single_input else row.masks
-        # BiLSTM ignores `mask` and hands on what an Embedding has attached.
+        # BiLSTM ignores `mask` and uses the one that Embedding attaches.
         for tensor, mask in zip(tensors, row.masks, strict=True):
             tensor._keras_mask = mask
     return tensors[0] if row.single_input else tensors, options
 
 
-def _draw_weight(rng: np.random.Generator, variable: Any) -> np.ndarray:
+def _draw_weight(rng, variable):
     shape = tuple(variable.shape)
     if "moving_variance" in variable.name:
         return rng.uniform(0.5, 1.5, shape).astype("float32")
@@ -199,17 +195,13 @@ def _draw_weight(rng: np.random.Generator, variable: Any) -> np.ndarray:
     return (scale * rng.normal(size=shape)).astype("float32")
 
 
-def _draw_cotangent(
-    rng: np.random.Generator, output: tf.Tensor, counted: np.ndarray | None
-) -> np.ndarray:
-    drawn = rng.normal(size=tuple(output.shape)).astype("float32")
-    if counted is not None:
-        drawn[~counted] = 0.0
-    return drawn
+def _draw_cotangent(rng, output, row):
+    cotangent = rng.normal(size=tuple(output.shape)).astype("float32")
+    if row.output_mask is not None:
+        cotangent[~row.output_mask] = 0.0
+    return cotangent
 
 
-def _inner_product(
-    outputs: list[tf.Tensor], cotangents: list[np.ndarray]
-) -> tf.Tensor:
+def _inner_product(outputs, cotangents):
     pairs = zip(outputs, cotangents, strict=True)
     return tf.add_n([tf.reduce_sum(left * right) for left, right in pairs])

@@ -1,9 +1,11 @@
-"""What docstrings say is there, complete, and its examples run."""
+"""Public objects are documented, and the examples of all docstrings run."""
 
 import doctest
 import importlib
 import inspect
 import pkgutil
+import re
+from pathlib import Path
 
 import keras
 import pytest
@@ -13,51 +15,59 @@ import kseq.agreement
 import kseq.convert.deepctr
 import kseq.export
 import kseq.feature_column
+import kseq.hashing
 import kseq.layers
 import kseq.models
 import kseq.ops
 
-# Another backend's probe or loop cannot be imported, and __main__ would run.
-FOREIGN = (
+# Modules that only run on one backend, and a module that runs on import.
+NOT_IMPORTED = (
     "kseq.agreement.probes.",
     "kseq.ops.backends.",
     "kseq.agreement.__main__",
 )
+# Examples that need a certain backend.
+BACKENDS = {"kseq.export.compare.export": ("tensorflow", "torch")}
 
-SECTIONS = ("Args", "Returns", "Example")
-LAYER_SECTIONS = (
+BASIC = {"Args", "Returns", "Example"}
+SECTIONS = {
+    kseq.ops: BASIC,
+    kseq.feature_column: BASIC | {"Raises"},
+    kseq.layers: BASIC
+    | {"Call arguments", "Raises", "Differences from DeepCTR"},
+    kseq.models: BASIC | {"Raises", "Differences from DeepCTR", "Reference"},
+}
+SECTIONS_NOT_NEEDED = {
+    "kseq.feature_column.FeatureColumn": {"Args", "Returns", "Raises"},
+    "kseq.layers.BatchNormalization": {"Differences from DeepCTR"},
+    "kseq.layers.positional_encoding": {"Call arguments"},
+    "kseq.models.score_candidates": {"Differences from DeepCTR", "Reference"},
+}
+PACKAGES = (
     *SECTIONS,
-    "Call arguments",
-    "Raises",
-    "Differences from DeepCTR",
+    kseq.agreement,
+    kseq.convert.deepctr,
+    kseq.export,
+    kseq.hashing,
 )
-# DeepCTR takes Keras's layer here.
-WITHOUT_COUNTERPART = {"BatchNormalization"}
+API_PAGES = sorted((Path(__file__).parents[2] / "docs" / "api").glob("*.md"))
 
 
-def modules():
-    yield kseq
-    for found in pkgutil.walk_packages(kseq.__path__, "kseq."):
-        if not found.name.startswith(FOREIGN):
-            yield importlib.import_module(found.name)
-
-
-def examples(found):
+def find_examples():
     finder = doctest.DocTestFinder(exclude_empty=True)
-    return [test for test in finder.find(found) if test.examples]
+    names = [
+        module.name
+        for module in pkgutil.walk_packages(kseq.__path__, "kseq.")
+        if not module.name.startswith(NOT_IMPORTED)
+    ]
+    for name in ["kseq", *names]:
+        tests = finder.find(importlib.import_module(name))
+        yield from (test for test in tests if test.examples)
 
 
-def run(example):
-    """What went wrong, as doctest says it; "" where all is as written."""
-    said = []
-    doctest.DocTestRunner(verbose=False).run(example, out=said.append)
-    return "".join(said)
-
-
-def public(package):
-    """The functions and classes of its own that a package exports, by name."""
+def public_objects(package):
     return {
-        name: value
+        f"{package.__name__}.{name}": value
         for name, value in vars(package).items()
         if not name.startswith("_")
         and (inspect.isfunction(value) or inspect.isclass(value))
@@ -65,123 +75,60 @@ def public(package):
     }
 
 
-def missing_sections(documented, wanted):
-    lines = (inspect.getdoc(documented) or "").splitlines()
-    return [section for section in wanted if f"{section}:" not in lines]
-
-
-EXAMPLES = [example for module in modules() for example in examples(module)]
-OPS = public(kseq.ops)
-LAYERS = public(kseq.layers)
-MODELS = {n: v for n, v in public(kseq.models).items() if n.isupper()}
-COLUMNS = {
+PUBLIC = {
     name: value
-    for name, value in public(kseq.feature_column).items()
-    if not inspect.isabstract(value)  # made by nobody: no arguments
-}
-EXPORTED = {
-    f"{package.__name__}.{name}": value
-    for package in (
-        kseq.ops,
-        kseq.layers,
-        kseq.feature_column,
-        kseq.models,
-        kseq.convert.deepctr,
-        kseq.export,
-        kseq.agreement,
-    )
-    for name, value in public(package).items()
+    for package in PACKAGES
+    for name, value in public_objects(package).items()
 }
 
 
-# Examples that are for some backends, and why.
-RUNS_ON = {
-    "kseq.export.compare.export": (
-        ("tensorflow", "torch"),
-        "it exports to nothing of its own",
-    )
-}
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.name)
-def test_example_runs_on_this_backend(example):
-    backends, reason = RUNS_ON.get(example.name, (None, ""))
+@pytest.mark.parametrize("example", [*find_examples()], ids=lambda e: e.name)
+def test_example_runs(example):
+    backends = BACKENDS.get(example.name)
     if backends and keras.backend.backend() not in backends:
-        pytest.skip(reason)
-    failures = run(example)
-    assert not failures, failures
+        pytest.skip(f"runs on {' and '.join(backends)} only")
+    failures = []
+    doctest.DocTestRunner(verbose=False).run(example, out=failures.append)
+    assert not failures, "".join(failures)
 
 
-def test_examples_are_found_in_every_room():
-    assert RUNS_ON.keys() <= {example.name for example in EXAMPLES}
-    rooms = {".".join(e.name.split(".")[:2]) for e in EXAMPLES}
-    assert rooms >= {
-        "kseq.agreement",
-        "kseq.checks",
-        "kseq.convert",
-        "kseq.export",
-        "kseq.feature_column",
-        "kseq.layers",
-        "kseq.models",
-        "kseq.ops",
-    }
-
-
-def test_a_wrong_example_is_seen():
-    def wrong():
-        """
-        >>> 1 + 1
-        3
-        """
-
-    (example,) = examples(wrong)
-    assert "Expected:\n    3\nGot:\n    2" in run(example)
-
-
-@pytest.mark.parametrize("name", OPS)
-def test_op_has_all_sections(name):
-    assert not missing_sections(OPS[name], SECTIONS)
-
-
-@pytest.mark.parametrize("name", COLUMNS)
-def test_column_has_all_sections(name):
-    assert not missing_sections(COLUMNS[name], (*SECTIONS, "Raises"))
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_model_has_all_sections(name):
-    wanted = (*SECTIONS, "Raises", "Differences from DeepCTR", "Reference")
-    assert not missing_sections(MODELS[name], wanted)
-
-
-@pytest.mark.parametrize("name", LAYERS)
-def test_layer_has_all_sections(name):
-    wanted = [
-        section
-        for section in LAYER_SECTIONS
-        if (section != "Differences from DeepCTR")
-        or name not in WITHOUT_COUNTERPART
-    ]
-    if not inspect.isclass(LAYERS[name]):  # positional_encoding
-        wanted = [*SECTIONS, "Differences from DeepCTR"]
-    assert not missing_sections(LAYERS[name], wanted)
-
-
-@pytest.mark.parametrize("name", EXPORTED)
-def test_what_is_exported_has_a_docstring(name):
-    documented = EXPORTED[name]
-    # Not getdoc: a class would inherit Keras's.
+@pytest.mark.once
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_object_has_a_docstring(name):
+    documented = PUBLIC[name]
+    # getdoc would return the docstring of Keras's base class, and a dataclass
+    # without a docstring gets its signature as one.
     assert documented.__doc__
-    # dataclass makes one up: the signature.
     assert not documented.__doc__.startswith(f"{documented.__name__}(")
+    # docs/conf.py renders $...$ as a formula.
+    assert documented.__doc__.count("$") % 2 == 0
 
 
-def test_a_missing_section_is_seen():
-    def lacking():
-        """Does something.
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("name", "sections"),
+    [
+        pytest.param(name, SECTIONS[package], id=name)
+        for package in SECTIONS
+        for name in public_objects(package)
+    ],
+)
+def test_docstring_has_the_standard_sections(name, sections):
+    lines = inspect.getdoc(PUBLIC[name]).splitlines()
+    needed = sections - SECTIONS_NOT_NEEDED.get(name, set())
+    assert not {section for section in needed if f"{section}:" not in lines}
 
-        Args:
-            none: no.
-        """
 
-    assert missing_sections(lacking, SECTIONS) == ["Returns", "Example"]
+@pytest.mark.once
+def test_api_pages_list_every_public_object():
+    listed = [
+        f"{module}.{name}"
+        for page in API_PAGES
+        for module, names in re.findall(
+            r"currentmodule:: (\S+)\n.*?nosignatures:\n\n(.*?)\n```",
+            page.read_text(),
+            re.S,
+        )
+        for name in names.split()
+    ]
+    assert sorted(listed) == sorted(PUBLIC)

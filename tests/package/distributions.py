@@ -1,11 +1,10 @@
-"""Builds wheel and sdist, and checks what will be published.
+"""Build the wheel and sdist in dist/ and check them.
 
     python tests/package/distributions.py [--tag v1.2.3]
 
-They are built twice, the wheel from the sdist, and must be the same to a byte;
-`twine` must find nothing; the wheel holds the package and nothing else, and is
-small; where the repository's address is known, as in a release, no link of
-README is relative. What passed is left in dist/.
+Two builds must be identical and pass `twine check`. The wheel must be small and
+contain the package only. If the repository's address is known, as in a release,
+the README's links must be absolute.
 """
 
 import argparse
@@ -20,7 +19,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-MOST_BYTES = 200_000  # of the wheel
+MAX_BYTES = 200_000  # of the wheel
 
 
 def main() -> int:
@@ -37,12 +36,12 @@ def main() -> int:
         version = wheel.name.split("-")[1]
         if tag not in (None, f"v{version}"):
             return fail(f"--tag: expected v{version}; received {tag}")
-        if wheel.stat().st_size > MOST_BYTES:
+        if wheel.stat().st_size > MAX_BYTES:
             return fail(f"{wheel.name} has {wheel.stat().st_size} bytes")
-        if wrong := strange(wheel):
-            return fail(f"{wheel.name} lacks or should not have {wrong}")
-        if left := relative_links(build(Path(folder, "c"), "someone/kseq")):
-            return fail(f"of the metadata's links these are relative: {left}")
+        if files := unexpected_files(wheel):
+            return fail(f"{wheel.name}: missing or unexpected: {files}")
+        if links := relative_links(build(Path(folder, "c"), "someone/kseq")):
+            return fail(f"relative links in the metadata: {links}")
         dist = ROOT / "dist"
         shutil.rmtree(dist, ignore_errors=True)
         shutil.copytree(wheel.parent, dist)
@@ -52,8 +51,8 @@ def main() -> int:
 
 
 def build(out: Path, repository: str | None = None) -> list[Path]:
-    known = {"GITHUB_REPOSITORY": repository} if repository else {}
-    run("build", "--outdir", out, ROOT, **known)
+    address = {"GITHUB_REPOSITORY": repository} if repository else {}
+    run("build", "--outdir", out, ROOT, **address)
     return sorted(out.iterdir())
 
 
@@ -66,7 +65,7 @@ def run(module: str, *arguments: object, **environment: str) -> None:
 
 
 def relative_links(paths: list[Path]) -> set[str]:
-    """Targets in the published README that lead nowhere on an index."""
+    """Return the links in the README that do not work on a package index."""
     (wheel,) = (path for path in paths if path.suffix == ".whl")
     with zipfile.ZipFile(wheel) as file:
         (name,) = (n for n in file.namelist() if n.endswith("/METADATA"))
@@ -81,8 +80,8 @@ def hashes(paths: list[Path]) -> dict[str, str]:
     }
 
 
-def strange(wheel: Path) -> set[str]:
-    """The files that the wheel lacks, and those that it should not have."""
+def unexpected_files(wheel: Path) -> set[str]:
+    """Return files that are missing in the wheel or do not belong there."""
     with zipfile.ZipFile(wheel) as file:
         packed = {name for name in file.namelist() if ".dist-info/" not in name}
     sources = {

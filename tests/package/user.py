@@ -1,4 +1,4 @@
-"""A user's file: what mypy makes of kseq, as it is installed."""
+"""Code of a user, checked by mypy against the installed package."""
 
 from kseq.agreement.record import Record, load_record
 from kseq.feature_column import (
@@ -21,7 +21,7 @@ runs: str = record.run.backend
 make = DIN
 hashed = hash_ids(["a", "b"], 10)
 
-# Columns of all kinds, as a script has them, and added one by one.
+# Lists of different kinds of columns.
 columns = [
     column,
     VarLenSparseFeat(SparseFeat("hist_item", 100, 8), maxlen=4),

@@ -1,6 +1,6 @@
-"""The layers' mathematics in float64 NumPy, written from the papers.
+"""The layers in float64 NumPy, written from the papers.
 
-In the obvious form: no trick of kseq's own is used here. Every function takes
-complex arrays too, for the complex step (`kseq.agreement.reference`), so
-comparisons look at real parts only.
+The code is simple and uses no numerical tricks of kseq. All functions accept
+complex arrays for the complex step of `kseq.agreement.reference`; comparisons
+use real parts.
 """

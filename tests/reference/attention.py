@@ -38,7 +38,7 @@ def scores(query, keys, valid, weights, activation, hidden=2, training=False):
     """(batch, candidates, steps).
 
     `weights`: the scorer's kernel and bias, the hidden layers' kernels, then
-    their biases, then for each layer what its activation has.
+    their biases, then the weights of each layer's activation.
     """
     q = np.repeat(query[:, :, None], keys.shape[1], axis=2)
     k = np.repeat(keys[:, None], query.shape[1], axis=1)
@@ -75,7 +75,7 @@ def attention_weights(scores, valid, normalize):
 
 def attention_pooling(query, keys, valid, weights, normalize=False, **scorer):
     """(output, attention weights)."""
-    # An empty history's padding may hold anything.
+    # Padding may contain NaN.
     keys = select(valid[..., None], keys)
     s = scores(query, keys, valid, weights, **scorer)
     a = attention_weights(s, valid, normalize)

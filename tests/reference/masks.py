@@ -13,7 +13,7 @@ def select(valid, x, other=0.0):
 
 
 def softmax(scores, valid):
-    """Over the last axis and the valid entries; 0 where there is none."""
+    """Softmax over the valid entries of the last axis; 0 if there are none."""
     p = np.zeros_like(scores)
     for index in np.ndindex(scores.shape[:-1]):
         on = np.broadcast_to(valid, scores.shape)[index]

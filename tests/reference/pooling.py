@@ -29,7 +29,7 @@ def weighted(x, weights, valid, normalize):
 
 
 def k_max(x, k, axis, valid=None):
-    """The k largest along an axis; places without a valid step hold 0."""
+    """The k largest valid entries along an axis, filled up with 0."""
     rows = np.moveaxis(x, axis, -1)
     if valid is None:
         on = np.ones(rows.shape, bool)

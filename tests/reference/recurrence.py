@@ -1,4 +1,4 @@
-"""GRU and its kin (Zhou et al., 2019, equations 2-6), LSTM; one step a time."""
+"""GRU variants (Zhou et al., 2019, equations 2-6) and LSTM, step by step."""
 
 import numpy as np
 

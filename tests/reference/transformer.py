@@ -1,4 +1,4 @@
-"""Vaswani et al., 2017, and what DeepCTR adds to it, one head a time."""
+"""Vaswani et al., 2017, with DeepCTR's variants, head by head."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def layer_norm(x, gamma, beta, epsilon=1e-9):
 
 def unit(x):
     squares = (x * x).sum(axis=-1, keepdims=True)
-    # A padded key is 0, and has no direction; next to it there is little.
+    # Padded keys are 0: avoid dividing by 0.
     return x / np.sqrt(select(squares.real > 1e-12, squares, 1e-12))
 
 

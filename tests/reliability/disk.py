@@ -1,4 +1,4 @@
-"""A disk that is full, for real: the system refuses further bytes."""
+"""Simulate a full disk with the system's limit on file size."""
 
 import contextlib
 
@@ -10,13 +10,13 @@ except ImportError:  # Windows
     resource = None
 
 needs_limits = pytest.mark.skipif(
-    resource is None, reason="this system limits no process's files"
+    resource is None, reason="the system cannot limit file sizes"
 )
 
 
 @contextlib.contextmanager
 def full_after(size):
-    """In this block no file grows beyond `size` bytes."""
+    """Writing more than `size` bytes to a file fails in this block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -26,7 +26,7 @@ def full_after(size):
 
 
 def contents(folder):
-    """All files of a folder, by their paths within it."""
+    """Return the bytes of all files in a folder by relative path."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")

@@ -1,4 +1,4 @@
-"""A small saved model, and its file with something in it changed."""
+"""A small model and functions that change its `.keras` file."""
 
 import io
 import json
@@ -11,20 +11,19 @@ from kseq.agreement.numbers import seed_weights
 from kseq.layers.sequence import AttentionSequencePoolingLayer
 from tests.arrays import to_numpy
 
-draw = np.random.default_rng(0).normal
+rng = np.random.default_rng(0)
 INPUTS = [
-    draw(size=(2, 1, 3)).astype("float32"),
-    draw(size=(2, 5, 3)).astype("float32"),
+    rng.normal(size=(2, 1, 3)).astype("float32"),
+    rng.normal(size=(2, 5, 3)).astype("float32"),
     np.array([[5], [2]], "int32"),
 ]
 
 
 def make_model(seed=0, units=4, activation="dice"):
-    """DIN's attention and a layer of Keras."""
     query, keys = keras.Input((1, 3)), keras.Input((5, 3))
     lengths = keras.Input((1,), dtype="int32")
     pooled = AttentionSequencePoolingLayer(
-        (units, 2), activation, name="attend"
+        (units, 2), activation, name="attention"
     )([query, keys, lengths])
     y = keras.layers.Dense(2, name="dense")(pooled)
     model = keras.Model([query, keys, lengths], y)
@@ -37,23 +36,23 @@ def outputs(model):
 
 
 def read(path):
-    """The parts of a file, by name; the config as a table."""
+    """Return the members of a `.keras` file; the config is parsed."""
     with zipfile.ZipFile(path) as file:
-        parts = {name: file.read(name) for name in file.namelist()}
-    return {**parts, "config.json": json.loads(parts["config.json"])}
+        members = {name: file.read(name) for name in file.namelist()}
+    return {**members, "config.json": json.loads(members["config.json"])}
 
 
-def write(path, parts):
-    """The file of these parts: bytes, or what becomes JSON."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as file:
-        for name, part in parts.items():
-            content = part if isinstance(part, bytes) else json.dumps(part)
+def write(path, members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, content in members.items():
+            if not isinstance(content, bytes):
+                content = json.dumps(content)
             file.writestr(name, content)
-    path.write_bytes(made.getvalue())
+    path.write_bytes(buffer.getvalue())
 
 
-def layer(parts, name="attend"):
-    """A layer's part of the config, to be changed."""
-    layers = parts["config.json"]["config"]["layers"]
-    return next(x for x in layers if x["config"]["name"] == name)
+def layer_entry(members):
+    """Return the attention layer's entry in the config, to be modified."""
+    layers = members["config.json"]["config"]["layers"]
+    return next(x for x in layers if x["config"]["name"] == "attention")

@@ -1,7 +1,6 @@
-"""`.keras` files that are not whole, not of this version, not this model's.
+"""Damaged or incompatible `.keras` files raise an error when loaded.
 
-Keras reads them, and what it says is Keras's (docs/saving.md lists it). Here:
-that none of them loads as if nothing were wrong.
+docs/saving.md lists the errors, which are mostly Keras's.
 """
 
 import keras
@@ -10,7 +9,7 @@ import pytest
 
 from tests.reliability.disk import contents, full_after, needs_limits
 from tests.reliability.keras_files import (
-    layer,
+    layer_entry,
     make_model,
     outputs,
     read,
@@ -19,142 +18,98 @@ from tests.reliability.keras_files import (
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    """A model, and its file's bytes."""
-    path = tmp_path_factory.mktemp("saved") / "model.keras"
-    model = make_model()
-    model.save(path)
-    return model, path.read_bytes()
+def model():
+    return make_model()
 
 
 @pytest.fixture
-def path(saved, tmp_path):
-    (tmp_path / "model.keras").write_bytes(saved[1])
+def path(model, tmp_path):
+    model.save(tmp_path / "model.keras")
     return tmp_path / "model.keras"
 
 
-def refused(path, match, error=ValueError):
+def assert_load_fails(path, match, error=ValueError):
     with pytest.raises(error, match=match):
         keras.saving.load_model(path)
 
 
-@pytest.mark.parametrize("part", [0, 0.001, 0.05, 0.3, 0.9, 0.999])
-def test_cut_off(part, path):
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(part * len(whole))])
-    # Not the best of words, and Keras's.
-    refused(path, "ensure the file is an accessible `.keras` zip file")
+@pytest.mark.parametrize("fraction", [0, 0.3, 0.999])
+def test_truncated_file(fraction, path):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(fraction * len(content))])
+    assert_load_fails(path, "ensure the file is an accessible `.keras` zip")
 
 
-def test_any_byte_changed(path, saved):
-    """It does not load, or the model is the same."""
-    model, whole = saved
+def test_changed_byte_raises_or_changes_nothing(path, model):
+    content = path.read_bytes()
     rng = np.random.default_rng(0)
-    refusals = 0
-    for at in rng.integers(0, len(whole), 25):
-        changed = bytearray(whole)
-        changed[at] ^= int(rng.integers(1, 256))
+    errors = 0
+    for position in rng.integers(0, len(content), 25):
+        changed = bytearray(content)
+        changed[position] ^= int(rng.integers(1, 256))
         path.write_bytes(changed)
         try:
             loaded = keras.saving.load_model(path)
-        except Exception:  # of zipfile, h5py or Keras, as it falls out
-            refusals += 1
+        except Exception:  # from zipfile, h5py or Keras
+            errors += 1
         else:
             np.testing.assert_array_equal(outputs(loaded), outputs(model))
-    assert refusals > 20
+    assert errors > 20
 
 
-def test_an_archive_of_something_else(path):
-    write(path, {"photo.jpg": b"words"})
-    refused(path, r"no item named 'config\.json'", KeyError)
+@pytest.mark.parametrize("member", ["config.json", "model.weights.h5"])
+def test_missing_member(member, path):
+    members = read(path)
+    del members[member]
+    write(path, members)
+    assert_load_fails(path, member, (KeyError, ValueError))
 
 
-@pytest.mark.parametrize("part", ["config.json", "model.weights.h5"])
-def test_a_part_is_missing(part, path):
-    parts = read(path)
-    del parts[part]
-    write(path, parts)
-    refused(path, part, (KeyError, ValueError))
-
-
-def test_half_of_the_weights(path):
-    parts = read(path)
-    weights = parts["model.weights.h5"]
-    write(path, {**parts, "model.weights.h5": weights[: len(weights) // 2]})
-    refused(path, "truncated", OSError)
-
-
-def test_a_layer_of_a_newer_version(path):
-    parts = read(path)
-    layer(parts).update(class_name="Newer", registered_name="kseq>Newer")
-    write(path, parts)
-    refused(path, "Could not locate class 'Newer'", TypeError)
-
-
-def test_an_argument_of_a_newer_version(path):
-    parts = read(path)
-    layer(parts)["config"]["newer"] = 3
-    write(path, parts)
-    refused(path, "AttentionSequencePoolingLayer(.|\n)*'newer'", TypeError)
-
-
-def test_a_value_of_a_newer_version(path):
-    """kseq's own words come through."""
-    parts = read(path)
-    layer(parts)["config"]["att_activation"] = "newer"
-    write(path, parts)
-    refused(
-        path,
-        "att_activation: expected the name of .*; received 'newer'",
-        TypeError,
-    )
-
-
-def test_a_newer_keras_alone_is_no_reason(path, saved):
-    parts = read(path)
-    write(path, {**parts, "metadata.json": {"keras_version": "99.0.0"}})
-    loaded = keras.saving.load_model(path)
-    np.testing.assert_array_equal(outputs(loaded), outputs(saved[0]))
-
-
-def weights_of(model, folder):
-    model.save(folder / "other.keras")
-    return read(folder / "other.keras")["model.weights.h5"]
+@pytest.mark.parametrize(
+    ("entry", "config", "match"),
+    [
+        (
+            {"class_name": "Newer", "registered_name": "kseq>Newer"},
+            {},
+            "Could not locate class 'Newer'",
+        ),
+        ({}, {"newer": 3}, r"AttentionSequencePoolingLayer(.|\n)*'newer'"),
+        (
+            {},
+            {"att_activation": "newer"},
+            "att_activation: expected the name of .*; received 'newer'",
+        ),
+    ],
+    ids=["class", "argument", "value"],
+)
+def test_layer_of_a_newer_version(entry, config, match, path):
+    members = read(path)
+    layer_entry(members).update(entry)
+    layer_entry(members)["config"].update(config)
+    write(path, members)
+    assert_load_fails(path, match, TypeError)
 
 
 def test_weights_of_another_shape(path, tmp_path):
-    parts = read(path)
-    parts["model.weights.h5"] = weights_of(make_model(units=6), tmp_path)
-    write(path, parts)
-    refused(path, r"DNN name=dnn(.|\n)*shape of the target value (.|\n)*12, 6")
-
-
-def test_weights_of_another_model_of_the_same_shapes(path, tmp_path):
-    """They load, for nothing tells them apart; and all of them are its."""
-    other = make_model(seed=1)
-    parts = read(path)
-    parts["model.weights.h5"] = weights_of(other, tmp_path)
-    write(path, parts)
-    loaded = keras.saving.load_model(path)
-    np.testing.assert_array_equal(outputs(loaded), outputs(other))
-
-
-# The advice of docs/saving.md: over an old file a model is saved beside it.
+    make_model(units=6).save(tmp_path / "other.keras")
+    name = "model.weights.h5"
+    write(path, read(path) | {name: read(tmp_path / "other.keras")[name]})
+    assert_load_fails(path, r"shape of the target value (.|\n)*12, 6")
 
 
 @needs_limits
-@pytest.mark.parametrize("part", [0, 0.01, 0.5, 0.99])
-def test_saved_beside_the_old_file_stays(part, path, saved):
+def test_full_disk_keeps_the_old_file_when_saving_to_a_new_one(path, model):
+    """docs/saving.md recommends to save to a new file, then rename it."""
     before = contents(path.parent)
-    beside = path.with_name("new.keras")
+    new = path.with_name("new.keras")
     with (
-        full_after(int(part * len(saved[1]))),
+        full_after(path.stat().st_size // 2),
         pytest.raises(OSError, match="File too large"),
     ):
-        saved[0].save(beside)
-    beside.unlink()
+        model.save(new)
+    new.unlink()
     assert contents(path.parent) == before
-    saved[0].save(beside)
-    beside.replace(path)
+    model.save(new)
+    new.replace(path)
     loaded = keras.saving.load_model(path)
-    np.testing.assert_array_equal(outputs(loaded), outputs(saved[0]))
+    np.testing.assert_array_equal(outputs(loaded), outputs(model))

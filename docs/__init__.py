@@ -1,1 +1,0 @@
-"""The pages, and in `figures` what draws their figures."""

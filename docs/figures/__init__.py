@@ -1,1 +1,0 @@
-"""The pages' figures, and the script that makes them: `make.py`."""

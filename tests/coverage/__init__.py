@@ -1,1 +1,0 @@
-"""What of kseq the tests of all backends together ran."""
