@@ -10,7 +10,6 @@ from kseq.agreement import run as running
 from kseq.agreement.__main__ import main, parser
 from kseq.agreement.record import load_record
 from tests.agreement.records import make_record
-from tests.reliability.disk import contents, full_after, needs_limits
 
 pytestmark = pytest.mark.once
 
@@ -152,20 +151,6 @@ def test_compare_writes_reports_to_out(pair, tmp_path, capsys):
     assert main(["compare", str(tmp_path / "missing")]) == 2
 
 
-@pytest.mark.parametrize("terminal", [False, True])
-def test_a_log_is_120_columns_wide(tmp_path, capsys, monkeypatch, terminal):
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERM", "dumb")
-    for name in ("a" * 90, "b" * 90):
-        make_record(name).save(tmp_path / f"{name}.npz")
-    out = tmp_path / ("c" * 130)
-    assert main(["compare", str(tmp_path), "--out", str(out)]) == 0
-    *lines, last = capsys.readouterr().out.splitlines()
-    assert last == f"Report: {out / 'index.html'}"
-    assert max(map(len, lines)) == (80 if terminal else 120)
-
-
 def test_record_names_the_run_after_the_file(module, tmp_path):
     out = tmp_path / "folder" / "mine.npz"
     assert main(["record", str(module), "--out", str(out)]) == 0
@@ -202,14 +187,3 @@ def test_an_output_that_cannot_be_written_is_rejected_first(
     assert main([command, str(module), "--out", str(out)]) == 2
     assert_error(capsys, "out: expected a file to write", str(out))
     assert not module.with_name("computed").exists()
-
-
-@needs_limits
-def test_a_full_disk_leaves_the_old_reports(pair, capsys):
-    assert main(["compare", str(pair)]) == 0
-    capsys.readouterr()
-    before = contents(pair)
-    with full_after(100):
-        assert main(["compare", str(pair)]) == 2
-    assert_error(capsys, "--out: expected a file to write", "File too large")
-    assert contents(pair) == before

@@ -101,13 +101,10 @@ def test_a_reference_with_invalid_outputs_raises(kind, outputs, received):
     ("backend", "kind", "dtype", "reason"),
     [
         ("torch", "forward", "float64", None),
-        ("torch", "gradients", "float32", None),
-        ("torch", "forward", "bfloat16", None),
         ("torch", "fit", "bfloat16", "half precision"),
         ("jax", "forward_compiled", "float16", "half precision"),
         ("numpy", "forward", "float16", None),
         ("numpy", "forward", "float64", "computes float64"),
-        ("numpy", "forward", "bfloat16", "computes float64 and bfloat16"),
         ("numpy", "gradients", "float64", "no gradients"),
         ("openvino", "forward", "bfloat16", None),
         ("openvino", "fit", "float32", "no gradients"),

@@ -134,14 +134,7 @@ def test_a_fingerprint_depends_on_names_and_contents(tmp_path):
         assert fingerprint(sources) != expected
 
 
-def test_a_truncated_file_is_rejected(path):
-    content = path.read_bytes()
-    for size in range(0, len(content), 41):
-        path.write_bytes(content[:size])
-        assert_rejected(path)
-
-
-def test_a_changed_byte_is_detected_or_harmless(path):
+def test_a_damaged_file_is_rejected_unless_harmless(path):
     content, saved = path.read_bytes(), load_record(path)
     rng = np.random.default_rng(0)
     detected = 0
@@ -155,6 +148,9 @@ def test_a_changed_byte_is_detected_or_harmless(path):
         except ValueError:
             detected += 1
     assert detected > len(positions) / 2
+    for size in range(0, len(content), 41):
+        path.write_bytes(content[:size])
+        assert_rejected(path)
 
 
 def read_parts(path):
@@ -165,17 +161,6 @@ def read_parts(path):
 
 def write_parts(path, header, arrays):
     np.savez(path, header=np.array(json.dumps(header)), **arrays)
-
-
-def test_a_changed_size_is_rejected(path):
-    """NumPy alone would return the first numbers of the array."""
-    header, arrays = read_parts(path)
-    write_parts(path, header, {**arrays, REFERENCE: np.zeros(100_000)})
-    load_record(path)
-    content = path.read_bytes()
-    assert content.count(b"(100000,)") == 1
-    path.write_bytes(content.replace(b"(100000,)", b"( 10000,)"))
-    assert_rejected(path, "received .*damaged")
 
 
 @pytest.mark.parametrize("version", [FORMAT + 1, None, str(FORMAT), [2], True])
