@@ -25,21 +25,13 @@ def failures(*records, **options):
     return [(failure.kind, failure.where, failure.what) for failure in found]
 
 
-def change_value(r):
-    r.values[KEY] = r.values[KEY] + np.float32(4e-5)
-
-
-def change_dtype(r):
-    r.dtypes[KEY] = "float64"
-
-
-def change_shape(r):
-    r.values[KEY] = r.values[KEY][:1]
-
-
 def rename_key(r):
-    r.values = {OTHER_KEY: r.values[KEY]}
-    r.dtypes = {OTHER_KEY: "float32"}
+    r.values, r.dtypes = {OTHER_KEY: r.values[KEY]}, {OTHER_KEY: "float32"}
+
+
+def add_error(r):
+    rename_key(r)
+    r.fail("pool", "float32", "forward", RuntimeError("not here"))
 
 
 def remove_results(r):
@@ -48,74 +40,62 @@ def remove_results(r):
         r.leave_out("pool", "float32", kind, reason)
 
 
-def mark_unfinished(r):
-    r.run.finished = False
-
-
-def add_error(r):
-    rename_key(r)
-    r.fail("pool", "float32", "forward", RuntimeError("not on this backend"))
-
-
 def change_sources(r):
     r.run.fingerprint = "def"
 
 
-def change_reference(r):
-    r.references[KEY] = np.array([1.0, 3.0])
-
-
+DIFFER = "differ by 2.0e-05 of scale; limit 2e-06"
+SHAPES = "{'a': (2,), 'b': (1,), 'reference': (2,)}"
+SOURCES = (
+    "records computed from different sources (delete or recompute the old "
+    "ones): {'a': 'abc', 'b': 'def'}"
+)
+OTHER_IS_MISSING = ("missing key", OTHER_KEY, "a lacks this result")
 FAULTS = {
-    change_value: [
-        ("tolerance", KEY, "a and b differ by 2.0e-05 of scale; limit 2e-06"),
-        (
-            "tolerance",
-            KEY,
-            "b and reference differ by 2.0e-05 of scale; limit 2e-06",
-        ),
-    ],
-    change_dtype: [
-        ("dtype", KEY, "dtypes differ: {'a': 'float32', 'b': 'float64'}")
-    ],
-    change_shape: [
-        (
-            "shape",
-            KEY,
-            "shapes differ: {'a': (2,), 'b': (1,), 'reference': (2,)}",
-        )
-    ],
-    rename_key: [
-        ("missing key", OTHER_KEY, "a lacks this result"),
+    "value": (
+        lambda r: r.values.update({KEY: float32(1, 2) + 4e-5}),
+        ("tolerance", KEY, f"a and b {DIFFER}"),
+        ("tolerance", KEY, f"b and reference {DIFFER}"),
+    ),
+    "dtype": (
+        lambda r: r.dtypes.update({KEY: "float64"}),
+        ("dtype", KEY, "dtypes differ: {'a': 'float32', 'b': 'float64'}"),
+    ),
+    "shape": (
+        lambda r: r.values.update({KEY: float32(1)}),
+        ("shape", KEY, f"shapes differ: {SHAPES}"),
+    ),
+    "key": (
+        rename_key,
+        OTHER_IS_MISSING,
         ("missing key", KEY, "b lacks this result"),
-    ],
-    remove_results: [("empty record", "b", "no results: y: z")],
-    mark_unfinished: [("unfinished run", "b", "not every case was computed")],
-    add_error: [
-        (
-            "error",
-            "pool/float32/forward",
-            "b: RuntimeError: not on this backend",
-        ),
-        ("missing key", OTHER_KEY, "a lacks this result"),
-    ],
-    change_sources: [
-        (
-            "different sources",
-            "",
-            "records computed from different sources (delete or recompute the "
-            "old ones): {'a': 'abc', 'b': 'def'}",
-        )
-    ],
-    change_reference: [("reference", KEY, "b has a different reference")],
+    ),
+    "error": (
+        add_error,
+        ("error", "pool/float32/forward", "b: RuntimeError: not here"),
+        OTHER_IS_MISSING,
+    ),
+    "empty": (remove_results, ("empty record", "b", "no results: y: z")),
+    "unfinished": (
+        lambda r: setattr(r.run, "finished", False),
+        ("unfinished run", "b", "not every case was computed"),
+    ),
+    "sources": (change_sources, ("different sources", "", SOURCES)),
+    "reference": (
+        lambda r: r.references.update({KEY: float32(1, 3)}),
+        ("reference", KEY, "b has a different reference"),
+    ),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_a_fault_is_reported(fault):
+@pytest.mark.parametrize(
+    ("fault", "expected"), [(f, e) for f, *e in FAULTS.values()], ids=FAULTS
+)
+def test_a_fault_is_reported(fault, expected):
     assert compare_records([record("a"), record("b")]).agrees
     bad = record("b")
     fault(bad)
-    assert failures(record("a"), bad) == FAULTS[fault]
+    assert failures(record("a"), bad) == expected
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
