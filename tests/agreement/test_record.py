@@ -163,6 +163,17 @@ def write_parts(path, header, arrays):
     np.savez(path, header=np.array(json.dumps(header)), **arrays)
 
 
+def test_a_changed_size_is_rejected(path):
+    """NumPy alone would return the first numbers of the array."""
+    header, arrays = read_parts(path)
+    write_parts(path, header, {**arrays, REFERENCE: np.zeros(100_000)})
+    load_record(path)
+    content = path.read_bytes()
+    assert content.count(b"(100000,)") == 1
+    path.write_bytes(content.replace(b"(100000,)", b"( 10000,)"))
+    assert_rejected(path, "received .*damaged")
+
+
 @pytest.mark.parametrize("version", [FORMAT + 1, None, str(FORMAT), [2], True])
 def test_another_format_is_rejected(path, version):
     """Nothing else in the file is read."""
