@@ -1,4 +1,4 @@
-"""Puts the measured table into the pages that show it.
+"""Insert the measured table into the pages that show it.
 
 tox run -e tensorflow,torch,jax,numpy,openvino,agree
 python docs/put_agreement.py
@@ -11,21 +11,21 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / ".outputs" / "agreement.md"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "agreement.md")
-PLACE = re.compile(
+MARKERS = re.compile(
     r"(<!-- agreement: begin -->\n).*?(<!-- agreement: end -->)", re.S
 )
 
 
 def main() -> None:
     if not TABLE.is_file():
-        sys.exit(f"no {TABLE}: run the command above first")
+        sys.exit(f"{TABLE} does not exist: run the tox command first")
     table = TABLE.read_text()
     for page in PAGES:
-        text, places = PLACE.subn(
-            lambda found: f"{found[1]}\n{table}\n{found[2]}", page.read_text()
+        text, count = MARKERS.subn(
+            lambda match: f"{match[1]}\n{table}\n{match[2]}", page.read_text()
         )
-        if places != 1:
-            sys.exit(f"{page}: {places} places for the table, and not one")
+        if count != 1:
+            sys.exit(f"{page}: expected one pair of markers; found {count}")
         page.write_text(text)
 
 

@@ -1,8 +1,8 @@
-"""Do a layer's numbers agree between backends?
+"""Check that a layer computes the same numbers on every Keras backend.
 
-A run computes cases on one backend and leaves a record; `compare` reads the
-records of all runs and says where they differ. From a shell:
-``python -m kseq.agreement --help``.
+Each run computes a set of cases on one backend and saves the results to a
+record; `compare` reads the records and reports where they differ. Command
+line: ``python -m kseq.agreement --help``.
 """
 
 from kseq.agreement.cases import Case as Case

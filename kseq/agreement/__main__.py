@@ -1,4 +1,4 @@
-"""The command line: `python -m kseq.agreement run|record|compare`."""
+"""Command line: `python -m kseq.agreement run|record|compare`."""
 
 import argparse
 import sys
@@ -20,15 +20,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m kseq.agreement",
-        description="Do a layer's numbers agree between Keras's backends?",
-        epilog="Exit code: 0 they agree, 1 they do not, 2 anything else.",
+        description="Check that a layer agrees between Keras backends.",
+        epilog="Exit code: 0 if the runs agree, 1 if they do not, 2 on errors.",
     )
     commands = top.add_subparsers(required=True, metavar="command")
 
     run = commands.add_parser(
-        "run", help="compute a file's cases on each backend and compare"
+        "run", help="compute a file's cases on each backend and compare them"
     )
-    run.add_argument("module", type=Path, help="a Python file with @case")
+    run.add_argument(
+        "module", type=Path, help="a Python file that defines cases"
+    )
     run.add_argument(
         "--backends",
         type=names,
@@ -39,31 +41,37 @@ def parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         default=Path("agreement-report"),
-        help="folder for records and reports (default: %(default)s)",
+        help="directory for records and reports (default: %(default)s)",
     )
     run.set_defaults(run=run_command)
 
     record = commands.add_parser(
-        "record", help="compute a file's cases on KERAS_BACKEND"
+        "record", help="compute a file's cases on the current backend"
     )
-    record.add_argument("module", type=Path, help="a Python file with @case")
-    record.add_argument("--out", type=Path, required=True, help="a .npz file")
+    record.add_argument(
+        "module", type=Path, help="a Python file that defines cases"
+    )
+    record.add_argument(
+        "--out", type=Path, required=True, help="the .npz file to write"
+    )
     record.set_defaults(run=record_command)
 
-    comparing = commands.add_parser(
-        "compare", help="compare a folder's records"
+    comparison = commands.add_parser(
+        "compare", help="compare the records in a directory"
     )
-    comparing.add_argument("folder", type=Path, help="holds one .npz a run")
-    comparing.add_argument(
+    comparison.add_argument(
+        "folder", type=Path, help="directory with one .npz file per run"
+    )
+    comparison.add_argument(
         "--runs",
         type=names,
-        help="the runs to compare, such as tensorflow,torch,jax, which must be "
-        "there (default: all that are)",
+        help="required runs, such as tensorflow,torch,jax; others are ignored "
+        "(default: all runs found)",
     )
-    comparing.add_argument(
-        "--out", type=Path, help="folder for reports (default: the records')"
+    comparison.add_argument(
+        "--out", type=Path, help="directory for reports (default: folder)"
     )
-    comparing.set_defaults(run=compare_command)
+    comparison.set_defaults(run=compare_command)
     return top
 
 
@@ -75,13 +83,14 @@ def run_command(options: argparse.Namespace) -> int:
     check_parses("module", options.module)
     check_backends("--backends", options.backends)
     check_writable("--out", options.out / REPORTS[0])
-    # An older run's must not pass for this one's.
+    # A failed run must not leave an older report behind.
     delete_reports(options.out)
     failed = run_backends(options.module, options.backends, options.out)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
         return 2
-    return told(compare(options.out, options.backends), options.out)
+    comparison = compare(options.out, options.backends)
+    return report_and_exit_code(comparison, options.out)
 
 
 def record_command(options: argparse.Namespace) -> int:
@@ -90,19 +99,18 @@ def record_command(options: argparse.Namespace) -> int:
 
 
 def compare_command(options: argparse.Namespace) -> int:
-    return told(
-        compare(options.folder, options.runs), options.out or options.folder
-    )
+    comparison = compare(options.folder, options.runs)
+    return report_and_exit_code(comparison, options.out or options.folder)
 
 
-def told(comparison: Comparison, out: Path) -> int:
-    """Print and write a comparison; its exit code."""
-    # Imported here: a record can be made without rich.
+def report_and_exit_code(comparison: Comparison, out: Path) -> int:
+    """Print and save the reports; return 0 if the runs agree, else 1."""
+    # rich is optional: `record` works without it.
     from rich.console import Console
 
     from kseq.agreement.report import print_report, write_reports
 
-    # In a log nothing says how wide it is: not so narrow that tables wrap.
+    # rich assumes 80 columns when there is no terminal, and tables would wrap.
     console = Console(width=None if sys.stdout.isatty() else 120)
     print_report(comparison, console)
     with writing("--out", out):

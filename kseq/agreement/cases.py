@@ -1,4 +1,4 @@
-"""What is computed on every backend."""
+"""The cases that every backend computes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,24 +18,26 @@ from kseq.scripts import load_script
 
 @dataclass(frozen=True)
 class Case:
-    """A layer, or a function of tensors, and what it is called with.
+    """A layer, or a function of tensors, and the arguments to call it with.
 
     Args:
-        name: unique among the cases of a run; part of the keys of its record.
-        build: makes `(layer, inputs)` or `(layer, inputs, keyword arguments)`
-            anew. Inputs are one NumPy array or a list of them, and the same on
-            every backend; gradients are taken for those of floats.
-        reference: the same in NumPy, `reference(inputs, weights) -> outputs`,
-            or None. It is called with float64 arrays, and with complex ones to
+        name: a name that is unique within a run; part of the record's keys.
+        build: a function that returns a new `(layer, inputs)` or
+            `(layer, inputs, keyword arguments)`. Inputs are one NumPy array or
+            a list of arrays, the same on every backend. Gradients are computed
+            for floating-point inputs.
+        reference: a NumPy implementation, `reference(inputs, weights) ->
+            outputs`, or None. It receives float64 arrays, and complex ones to
             differentiate it (`kseq.agreement.reference`); `weights` is a list
-            in the layer's order. Outputs have the shapes of the layer's.
-        dtypes: the dtype policies to run under: float64, which shows that the
-            mathematics is the same, and float32.
-        kinds: what to compute, of "forward", "forward_compiled", "gradients",
-            "gradients_compiled" and "fit".
+            in the layer's order. Its outputs have the shapes of the layer's
+            outputs.
+        dtypes: the dtype policies to compute under. Float64 shows that the
+            mathematics is the same; float32 shows the effect of rounding.
+        kinds: the computations, from "forward", "forward_compiled",
+            "gradients", "gradients_compiled" and "fit".
 
     Raises:
-        ValueError: an argument is none of these.
+        ValueError: if an argument is invalid.
     """
 
     name: str
@@ -45,10 +47,11 @@ class Case:
     kinds: Sequence[str] = KINDS
 
     def __post_init__(self) -> None:
-        # Keys of a record are made of names, and in its file a "\0" ends them.
-        text = isinstance(self.name, str) and self.name.isprintable()
-        if not text or not self.name or "/" in self.name:
-            raise_invalid("name", 'a printable text without "/"', self.name)
+        # Record keys join names with "/", and a NUL would truncate a key in
+        # the .npz file.
+        printable = isinstance(self.name, str) and self.name.isprintable()
+        if not printable or not self.name or "/" in self.name:
+            raise_invalid("name", 'a printable string without "/"', self.name)
         check_instance("build", self.build, Callable, "a function")
         if self.reference is not None:
             expected = "a function or None"
@@ -56,7 +59,7 @@ class Case:
         for field, known in (("dtypes", DTYPES), ("kinds", KINDS)):
             name = f"{field} of case {self.name!r}"
             values = getattr(self, field)
-            for value in check_items(name, values, str, f"some of {known}"):
+            for value in check_items(name, values, str, f"values from {known}"):
                 check_one_of(name, value, known)
 
 
@@ -71,14 +74,16 @@ def case(**options: Any) -> Callable[[Callable[[], tuple[Any, ...]]], Case]: ...
 def case(
     build: Callable[[], tuple[Any, ...]] | None = None, **options: Any
 ) -> Any:
-    """Make a function that returns `(layer, inputs)` a case of its name.
+    """Turn a function that returns `(layer, inputs)` into a `Case`.
+
+    The case takes the name of the function.
 
     Args:
         build: the function.
-        **options: `reference`, `dtypes` or `kinds` of the `Case`.
+        **options: `reference`, `dtypes` or `kinds`, as for `Case`.
 
     Raises:
-        ValueError: as `Case`, or a name is given.
+        ValueError: if an argument is invalid, or `name` is given.
 
     Example:
 
@@ -92,7 +97,7 @@ def case(
     'average'
     """
     if "name" in options:
-        expected = "nothing, since the function's name is the case's"
+        expected = "no name, since the case is named after its function"
         raise_invalid("name", expected, options["name"])
     if build is None:
         return lambda function: Case(function.__name__, function, **options)
@@ -101,11 +106,11 @@ def case(
 
 
 def load_cases(module: str | Path) -> list[Case]:
-    """The cases of a Python file, in the order of their definition.
+    """Load the cases that a Python file defines, in order of definition.
 
     Raises:
-        ValueError: there is no such file, it holds no case, or two of one
-            name.
+        ValueError: if the file does not exist, defines no case, or defines two
+            cases with the same name.
     """
     path = check_path("module", module)
     loaded = load_script("module", path, "kseq_cases")
@@ -117,5 +122,5 @@ def load_cases(module: str | Path) -> list[Case]:
         )
     names = [case.name for case in cases]
     if len(set(names)) < len(names):
-        raise_invalid("module", "cases of different names", names)
+        raise_invalid("module", "cases with unique names", names)
     return cases

@@ -1,4 +1,4 @@
-"""Reads the records of all runs and finds where they differ."""
+"""Compare the records of several runs."""
 
 import itertools
 from collections import defaultdict
@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from kseq.agreement.record import Record, load_record, reference_key
+from kseq.agreement.record import (
+    Record,
+    Run,
+    computation_key,
+    load_record,
+    reference_key,
+)
 from kseq.agreement.tables import BITS, tolerance
 from kseq.checks import check_items, check_path, raise_invalid
 
@@ -18,7 +24,7 @@ REFERENCE = "reference"
 
 @dataclass(frozen=True)
 class Difference:
-    """Two runs' results for one array; the second may be the reference."""
+    """How much an array differs between two runs, or run and reference."""
 
     case: str
     dtype: str
@@ -26,20 +32,20 @@ class Difference:
     array: str
     runs: tuple[str, str]
     absolute: float
-    relative: float  # in units of the computation's largest value
+    relative: float  # to the computation's scale, see `_scales`
     ulps: float
     limit: float
-    farther: str | None  # which of the two is farther from the reference
+    farther: str | None  # the run that is farther from the reference
 
     @property
     def within(self) -> bool:
-        # Not `>`: a NaN must not pass.
+        # Written so that NaN is never within the limit.
         return bool(self.relative <= self.limit)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why records do not agree."""
+    """One reason why the runs do not agree."""
 
     kind: str
     where: str
@@ -48,9 +54,9 @@ class Failure:
 
 @dataclass
 class Comparison:
-    """All that a comparison found."""
+    """The result of a comparison."""
 
-    runs: list[Any]
+    runs: list[Run]
     differences: list[Difference] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -65,45 +71,50 @@ class Comparison:
 def compare(
     folder: str | Path, runs: Sequence[str] | None = None
 ) -> Comparison:
-    """Compare the records of a folder, each with each and with the reference.
+    """Compare the records in a directory with each other and the reference.
 
     Args:
-        folder: holds one `<run>.npz` for each run.
-        runs: names of the runs to compare, which must be there; None: all that
-            are there.
+        folder: a directory with one `<run>.npz` file per run.
+        runs: the names of the runs to compare, all of them required. By
+            default all runs in the directory are compared.
 
     Returns:
-        A comparison, which fails on: a run that is not there, or did not
-        finish; records made from different sources; a record without results; a
-        computation that raised an error; a key that one run has and another
-        lacks without a reason; a shape or dtype that differs; a value that is
-        not finite; a difference beyond its tolerance (`kseq.agreement.tables`).
+        A `Comparison`. Each of these is a failure: a missing, duplicate or
+        unfinished run; records computed from different sources; a record
+        without results; a computation that raised an error; a result that one
+        run lacks without a stated reason; different shapes, dtypes or
+        references; NaN or infinity; a difference that exceeds its tolerance
+        (`kseq.agreement.tables`).
 
     Raises:
-        ValueError: there is no such folder, it holds no record, one of its
-            files is none, or `runs` are no names.
+        ValueError: if the directory does not exist or has no records, one of
+            its files is not a record, or `runs` is not a sequence of names.
     """
     folder = check_path("folder", folder)
     if runs is not None:
-        runs = check_items("runs", runs, str, "a list of runs' names")
+        runs = check_items("runs", runs, str, "a sequence of run names")
     paths = sorted(folder.glob("*.npz"))
     if not paths:
-        raise_invalid("folder", "a folder with records (*.npz)", str(folder))
+        raise_invalid("folder", "a directory with records (*.npz)", str(folder))
     if runs is not None:
         paths = [path for path in paths if path.stem in runs]
     return compare_records([load_record(path) for path in paths], runs or ())
 
 
+# Infinite values fail anyway, and NumPy should not warn about them too.
+@np.errstate(invalid="ignore")
 def compare_records(
     records: Sequence[Record], runs: Sequence[str] = ()
 ) -> Comparison:
-    """As `compare`, of records at hand."""
+    """Compare records that are already loaded; see `compare`."""
     comparison = Comparison([record.run for record in records])
     _check_runs(comparison, records, runs)
     _check_keys(comparison, records)
     references = _merge_references(comparison, records)
+    scales = _scales(records)
     for key in sorted({key for record in records for key in record.values}):
-        _compare_key(comparison, key, records, references)
+        scale = scales[computation_key(key)]
+        _compare_key(comparison, key, records, references, scale)
     return comparison
 
 
@@ -115,7 +126,7 @@ def _check_runs(
         if name not in names:
             comparison.fail("missing run", name, "no record of this run")
     for name in {name for name in names if names.count(name) > 1}:
-        comparison.fail("double run", name, "two records of this run")
+        comparison.fail("duplicate run", name, "two records of this run")
     if len(names) < 2:
         comparison.fail("missing run", "", "fewer than two runs to compare")
     for record in records:
@@ -132,25 +143,24 @@ def _check_runs(
             comparison.fail(
                 "unfinished run", record.run.name, "not every case was computed"
             )
-    fingerprints = {record.run.fingerprint for record in records}
-    if len(fingerprints) > 1:
-        made = {r.run.name: r.run.fingerprint for r in records}
+    fingerprints = {r.run.name: r.run.fingerprint for r in records}
+    if len({*fingerprints.values()}) > 1:
         comparison.fail(
             "different sources",
             "",
-            "records of different sources (compute the old ones again, or "
-            f"delete them): {made}",
+            "records computed from different sources (delete or recompute the "
+            f"old ones): {fingerprints}",
         )
 
 
 def _check_keys(comparison: Comparison, records: Sequence[Record]) -> None:
-    """Whatever one run has, every other has too, or says why not."""
+    """Require every result of one run in all others, or a reason."""
     holders = defaultdict(set)
     for record in records:
         for key in record.values:
             holders[key].add(record.run.name)
     for key, names in sorted(holders.items()):
-        computation = key.rsplit("/", 1)[0]
+        computation = computation_key(key)
         for record in records:
             if (
                 record.run.name not in names
@@ -158,14 +168,14 @@ def _check_keys(comparison: Comparison, records: Sequence[Record]) -> None:
                 and computation not in record.errors
             ):
                 comparison.fail(
-                    "missing key", key, f"{record.run.name} has no such result"
+                    "missing key", key, f"{record.run.name} lacks this result"
                 )
 
 
 def _merge_references(
     comparison: Comparison, records: Sequence[Record]
 ) -> dict[str, Any]:
-    """The references, which every run must have made alike."""
+    """Merge the references, which must be the same in every run."""
     merged: dict[str, Any] = {}
     for record in records:
         for key, value in record.references.items():
@@ -176,7 +186,7 @@ def _merge_references(
                 comparison.fail(
                     "reference",
                     key,
-                    f"{record.run.name} made another reference",
+                    f"{record.run.name} has a different reference",
                 )
     return merged
 
@@ -186,24 +196,24 @@ def _compare_key(
     key: str,
     records: Sequence[Record],
     references: dict[str, Any],
+    scale: float,
 ) -> None:
-    held = {r.run.name: r for r in records if key in r.values}
-    for name, record in held.items():
+    holders = {r.run.name: r for r in records if key in r.values}
+    for name, record in holders.items():
         if not np.all(np.isfinite(record.values[key])):
             comparison.fail("not finite", key, f"{name} has NaN or infinity")
-    values = {name: r.values[key] for name, r in held.items()}
+    values = {name: r.values[key] for name, r in holders.items()}
     reference = references.get(reference_key(key))
     if reference is not None:
         values[REFERENCE] = reference
-    for kind, told in (
+    for kind, found in (
         ("shape", {n: v.shape for n, v in values.items()}),
-        ("dtype", {n: r.dtypes[key] for n, r in held.items()}),
+        ("dtype", {n: r.dtypes[key] for n, r in holders.items()}),
     ):
-        if len(set(told.values())) > 1:
-            comparison.fail(kind, key, f"{kind}s differ: {told}")
+        if len(set(found.values())) > 1:
+            comparison.fail(kind, key, f"{kind}s differ: {found}")
             return
-    dtype = next(iter(held.values())).dtypes[key]
-    scale = _scale(key, held)
+    dtype = next(iter(holders.values())).dtypes[key]
     for difference in _differences(key, values, scale, dtype):
         comparison.differences.append(difference)
         if not difference.within:
@@ -216,25 +226,24 @@ def _compare_key(
             )
 
 
-def _scale(key: str, held: dict[str, Record]) -> float:
-    """The largest value of the whole computation: all outputs, or gradients.
+def _scales(records: Sequence[Record]) -> dict[str, float]:
+    """The largest absolute value of each computation, over all its arrays.
 
-    Not of the array alone: a gradient that is 0 but for rounding, such as that
-    of a bias before a softmax, has no scale of its own.
+    A single array is not enough: a gradient that is zero except for rounding,
+    such as that of a bias before a softmax, has no scale.
     """
-    computation = key.rsplit("/", 1)[0] + "/"
-    largest = 0.0
-    for record in held.values():
-        for other, value in record.values.items():
-            if other.startswith(computation) and value.size:
-                largest = max(largest, float(np.max(np.abs(value))))
-    return largest
+    scales: dict[str, float] = defaultdict(float)
+    for record in records:
+        for key, value in record.values.items():
+            computation = computation_key(key)
+            scales[computation] = max(scales[computation], _largest(value))
+    return scales
 
 
 def _differences(
     key: str, values: dict[str, Any], scale: float, dtype: str
 ) -> Iterator[Difference]:
-    case, asked, kind, array = key.split("/", 3)
+    case, policy, kind, array = key.split("/", 3)
     wide = {name: value.astype("float64") for name, value in values.items()}
     reference = wide.get(REFERENCE)
     for first, second in itertools.combinations(wide, 2):
@@ -247,14 +256,14 @@ def _differences(
                 farther = max(errors, key=lambda n: errors[n])
         yield Difference(
             case=case,
-            dtype=asked,
+            dtype=policy,
             kind=kind,
             array=array,
             runs=(first, second),
             absolute=absolute,
             relative=absolute / scale if scale else absolute,
             ulps=_ulps(a, b, dtype),
-            limit=tolerance(kind, asked).limit,
+            limit=tolerance(kind, policy).limit,
             farther=farther,
         )
 
@@ -264,7 +273,7 @@ def _largest(x: Any) -> float:
 
 
 def _ulps(a: Any, b: Any, dtype: str) -> float:
-    """The largest difference in units in the last place of the larger."""
+    """The largest difference in units in the last place of the larger value."""
     if dtype not in BITS:
         return _largest(a - b)
     _, exponent = np.frexp(np.maximum(np.abs(a), np.abs(b)))

@@ -1,4 +1,4 @@
-"""The files of a comparison's reports."""
+"""The names of the report files."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ REPORTS = ("agreement.json", "agreement.md", "index.html")
 
 
 def delete_reports(folder: Path) -> None:
-    """Delete what an earlier comparison said."""
+    """Delete the reports of an earlier comparison."""
     for name in REPORTS:
         (folder / name).unlink(missing_ok=True)

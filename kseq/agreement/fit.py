@@ -1,4 +1,4 @@
-"""A short training, through Keras's own `fit`."""
+"""Train a layer for a few steps with Keras's own `fit`."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ FIT_STEPS = 20
 
 
 class Scale(keras.layers.Layer):
-    """Multiplies by a weight, so that a layer without weights can be fitted."""
+    """Multiply inputs by a weight, so that there is always one to train."""
 
     def build(self, input_shape: Any) -> None:
         self.scale = self.add_weight(
@@ -30,10 +30,10 @@ class Scale(keras.layers.Layer):
 
 
 class SquaredError(keras.losses.Loss):
-    """The squared error of a batch's mean row, and of nothing rounded.
+    """The squared error, averaged over the batch in the layer's own dtype.
 
-    Keras's own mean of losses has 32 bits on PyTorch, in its result and in its
-    gradient (docs/upstream/torch_loss_float64.py).
+    On PyTorch, Keras's own mean of losses and its gradient are computed in 32
+    bits (docs/upstream/torch_loss_float64.py).
     """
 
     def __init__(self, batch: int) -> None:
@@ -46,7 +46,7 @@ class SquaredError(keras.losses.Loss):
 
 
 class LastLoss(keras.metrics.Metric):
-    """A loss of the last batch: Keras's history shows a mean, see above."""
+    """The loss of the last batch; Keras's own is a mean, see `SquaredError`."""
 
     def __init__(self, loss: SquaredError, name: str) -> None:
         super().__init__(name=name)
@@ -65,12 +65,13 @@ class LastLoss(keras.metrics.Metric):
 def fit(
     layer: Any, inputs: Any, kwargs: dict[str, Any], dtype: str
 ) -> dict[str, Any]:
-    """Losses and final weights of 20 steps of training on one batch.
+    """Return the losses and final weights of 20 training steps on one batch.
 
-    Every input of floats is scaled by a weight, so that any layer has some.
+    Every floating-point input is scaled by a weight, so that a layer without
+    weights can be trained too.
     """
-    alone = not isinstance(inputs, list)
-    arrays = [inputs] if alone else inputs
+    single_input = not isinstance(inputs, list)
+    arrays = [inputs] if single_input else inputs
     tensors = {n: v for n, v in kwargs.items() if keras.ops.is_tensor(v)}
     options = {n: v for n, v in kwargs.items() if n not in tensors}
     arrays = [*arrays, *tensors.values()]
@@ -82,7 +83,9 @@ def fit(
         for s in symbols[: len(symbols) - len(tensors)]
     ]
     masks = dict(zip(tensors, symbols[len(features) :], strict=True))
-    outputs = layer(features[0] if alone else features, **masks, **options)
+    outputs = layer(
+        features[0] if single_input else features, **masks, **options
+    )
     outputs = flatten(outputs)
     model = keras.Model(symbols, outputs)
     seed_weights(model, seed=1)
@@ -90,12 +93,11 @@ def fit(
     loss = SquaredError(batch=len(arrays[0]))
     metrics = [LastLoss(loss, name) for name in losses]
     model.compile(
-        # Numbers that 32 bits hold: a rate of 0.01 is another one there.
+        # Exact in float32, unlike 0.01: every dtype gets the same rates.
         keras.optimizers.SGD(2**-7, momentum=0.875),
         loss=[loss for _ in outputs],
         metrics=metrics if len(metrics) == 1 else [[m] for m in metrics],
     )
-    # The first of each array keeps the batch at hand: one batch a step.
     data = [ops.convert_to_numpy(x) for x in arrays]
     targets = [
         np.asarray(c, dtype)
@@ -111,12 +113,12 @@ def fit(
         shuffle=False,
         verbose=0,
     )
-    # Keras puts the output's name before a metric's.
+    # Keras prefixes the name of a metric with that of its output.
     result: dict[str, Any] = {
         name: np.array(values)
         for name in losses
-        for told, values in history.history.items()
-        if told.endswith(name)
+        for key, values in history.history.items()
+        if key.endswith(name)
     }
     for i, weight in enumerate(model.weights):
         result[f"weight {i} {weight.name}"] = ops.convert_to_tensor(weight)

@@ -1,4 +1,4 @@
-"""Computes a case on the backend in use."""
+"""Compute a case on the current backend."""
 
 import contextlib
 import threading
@@ -26,23 +26,23 @@ from kseq.checks import (
 
 
 def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
-    """What a case gives on this backend.
+    """Compute a case on this backend.
 
     Args:
-        case: what to compute.
+        case: the case to compute.
         dtype: the dtype policy to compute it under.
-        kind: "forward", "forward_compiled": the outputs; "gradients",
-            "gradients_compiled": the gradients of `sum(outputs * c)`, `c` from
-            a fixed random generator, for inputs of floats and trainable
-            weights; "fit": losses and weights of 20 steps of training.
+        kind: "forward" or "forward_compiled" for the outputs; "gradients" or
+            "gradients_compiled" for the gradients of `sum(outputs * c)`, where
+            `c` is random with a fixed seed, with respect to floating-point
+            inputs and trainable weights; "fit" for the losses and weights of
+            20 training steps.
 
     Returns:
-        Tensors of the backend by name.
+        A dict of backend tensors by name.
 
     Raises:
-        ValueError: `case` is no case, `dtype` no dtype or `kind` no kind of
-            those that are compared, or `build` makes something else than a
-            `Case` says.
+        ValueError: if an argument is invalid, or `build` does not return what
+            `Case` requires.
     """
     _check(case, dtype, kind)
     with dtype_scope(dtype):
@@ -59,76 +59,84 @@ def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
                 cotangents_of(outputs, dtype), outputs, strict=True
             )
         ]
-        # Anew: the forward pass may have moved statistics.
+        # Built again, since the forward pass may have updated statistics.
         layer, inputs, kwargs = built(case, dtype)
-        of_inputs, of_weights = probes.gradients(
+        gradients = probes.gradients(
             layer, inputs, kwargs, cotangents, compiled
         )
-        return name_gradients(layer, of_inputs, of_weights)
+        return name_gradients(layer, *gradients)
 
 
 def reference_values(case: Case, dtype: str, kind: str) -> dict[str, Any]:
-    """What the case's float64 reference gives; empty where there is none.
+    """Compute the float64 reference of a case.
 
-    It is given what a dtype can hold of the case's numbers. Only the shapes
-    and the order of its weights are the backend's.
+    The reference receives the case's numbers, rounded to the dtype. Only the
+    shapes and the order of the weights come from the backend.
 
-    Args are `measure`'s.
+    Args:
+        case: the case to compute.
+        dtype: the dtype policy, as for `measure`.
+        kind: the computation, as for `measure`.
+
+    Returns:
+        A dict of arrays by name, which is empty if the case has no reference.
 
     Raises:
-        ValueError: as `measure`, or the reference gives something else than
-            real numbers in the shapes of the layer's outputs.
+        ValueError: if an argument is invalid, or the reference does not return
+            real arrays with the shapes of the layer's outputs.
     """
     _check(case, dtype, kind)
     if case.reference is None or kind == "fit":
         return {}
     with dtype_scope(dtype):
-        layer, arrays, kwargs = _anew(case, dtype)
+        layer, arrays, kwargs = _build_arrays(case, dtype)
         inputs = flatten(arrays)
         weights = [
             np.asarray(ops.convert_to_numpy(w.value)).astype("float64")
-            for w in weights_of(layer)
+            for w in _weights(layer)
         ]
-        called = _tensors(arrays, dtype), _tensors(kwargs, dtype)
-        expected = probes.forward(layer, *called, compiled=False)
-    given = flatten(case.reference(inputs, weights))
-    outputs = _outputs_like(expected, given, f"reference of case {case.name!r}")
+        arguments = _to_tensors(arrays, dtype), _to_tensors(kwargs, dtype)
+        outputs = probes.forward(layer, *arguments, compiled=False)
+    references = _check_reference(
+        f"reference of case {case.name!r}",
+        flatten(case.reference(inputs, weights)),
+        [tuple(x.shape) for x in outputs],
+    )
     if kind.startswith("forward"):
-        return name_outputs(outputs)
-    of_inputs, of_weights = complex_step_gradients(
-        case.reference, inputs, weights, cotangents_of(outputs, dtype)
+        return name_outputs(references)
+    input_gradients, weight_gradients = complex_step_gradients(
+        case.reference, inputs, weights, cotangents_of(references, dtype)
     )
-    trainable = [
-        gradient
-        for gradient, weight in zip(of_weights, weights_of(layer), strict=True)
-        if weight.trainable
-    ]
     return name_gradients(
-        layer, [g for g in of_inputs if g is not None], trainable
+        layer,
+        [g for g in input_gradients if g is not None],
+        [
+            g
+            for g, w in zip(weight_gradients, _weights(layer), strict=True)
+            if w.trainable
+        ],
     )
 
 
-def _outputs_like(
-    expected: list[Any], given: list[Any], name: str
+def _check_reference(
+    name: str, outputs: list[Any], shapes: list[tuple[int, ...]]
 ) -> list[Any]:
-    """What a reference gave as arrays, if they are what the layer gives.
+    """Validate the outputs of a reference and return them as arrays.
 
-    With None among them no one could read the record, and of other shapes the
-    gradients would be those of another function.
+    A record with None could not be loaded, and outputs of other shapes would
+    give the gradients of a different function.
     """
-    arrays = [np.asarray(x) for x in given]
-    shapes = [tuple(x.shape) for x in expected]
+    arrays = [np.asarray(x) for x in outputs]
     real = all(map(is_real, arrays))
     if not real or [array.shape for array in arrays] != shapes:
-        told = [
+        received = [
             Unquoted(f"{x.dtype} of shape {x.shape}")
             if hasattr(x, "dtype")
             else x
-            for x in given
+            for x in outputs
         ]
-        raise_invalid(
-            name, f"real numbers of the layer's output shapes {shapes}", told
-        )
+        expected = f"real arrays with the layer's output shapes {shapes}"
+        raise_invalid(name, expected, received)
     return arrays
 
 
@@ -138,18 +146,18 @@ def _check(case: Case, dtype: str, kind: str) -> None:
     check_one_of("kind", kind, KINDS)
 
 
-# Keras's floatx is the whole process's; a dtype policy is its thread's.
-_one_dtype_at_a_time = threading.RLock()
+# Keras's floatx is global to the process; its dtype policy, to the thread.
+_dtype_lock = threading.RLock()
 
 
 @contextlib.contextmanager
 def dtype_scope(dtype: str) -> Iterator[None]:
-    """Keras's defaults set to a dtype, and put back afterwards.
+    """Set Keras's default dtype in a `with` block, and restore it at the end.
 
-    Other threads wait for their turn. What reads `keras.config.floatx()` in a
-    thread without a scope of its own sees this one's.
+    Only one thread at a time can be in such a block, but the floatx that it
+    sets is visible in all threads.
     """
-    with _one_dtype_at_a_time, contextlib.ExitStack() as stack:
+    with _dtype_lock, contextlib.ExitStack() as stack:
         policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
         if dtype == "float64":
             stack.enter_context(probes.float64())
@@ -162,30 +170,30 @@ def dtype_scope(dtype: str) -> Iterator[None]:
             keras.config.set_dtype_policy(policy)
 
 
-def _anew(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
-    """The case's layer, built and with its weights, and its arrays.
+def _build_arrays(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
+    """Build a case: its layer with seeded weights, and its arguments.
 
-    Floats are in float64, rounded to what the dtype can hold.
+    Floating-point arrays are float64, rounded to the dtype.
     """
-    layer, inputs, kwargs = _made(case)
+    layer, inputs, kwargs = _call_build(case)
 
-    def held(x: Any) -> Any:
+    def rounded_array(x: Any) -> Any:
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
             return x
         return rounded(x.astype("float64"), dtype)
 
-    inputs = keras.tree.map_structure(held, inputs)
-    kwargs = {name: held(value) for name, value in kwargs.items()}
+    inputs = keras.tree.map_structure(rounded_array, inputs)
+    kwargs = {name: rounded_array(value) for name, value in kwargs.items()}
     if isinstance(layer, keras.Layer):
-        if not layer.built:  # a call builds any layer
-            layer(_tensors(inputs, dtype), **_tensors(kwargs, dtype))
+        if not layer.built:  # calling a layer builds it
+            layer(_to_tensors(inputs, dtype), **_to_tensors(kwargs, dtype))
         seed_weights(layer)
     return layer, inputs, kwargs
 
 
-def _made(case: Case) -> tuple[Any, Any, dict[str, Any]]:
-    """The layer, inputs and keyword arguments of a case, anew."""
-    match made := case.build():
+def _call_build(case: Case) -> tuple[Any, Any, dict[str, Any]]:
+    """Return a new layer, inputs and keyword arguments of a case."""
+    match result := case.build():
         case (layer, inputs) if callable(layer):
             return layer, inputs, {}
         case (layer, inputs, Mapping() as kwargs) if callable(layer):
@@ -193,18 +201,18 @@ def _made(case: Case) -> tuple[Any, Any, dict[str, Any]]:
     raise_invalid(
         f"build of case {case.name!r}",
         "(layer, inputs) or (layer, inputs, keyword arguments)",
-        describe_inputs(made),
+        describe_inputs(result),
     )
 
 
 def built(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
-    """As `_anew`, with tensors of the dtype for arrays."""
-    layer, inputs, kwargs = _anew(case, dtype)
-    return layer, _tensors(inputs, dtype), _tensors(kwargs, dtype)
+    """Build a case like `_build_arrays`, with tensors instead of arrays."""
+    layer, inputs, kwargs = _build_arrays(case, dtype)
+    return layer, _to_tensors(inputs, dtype), _to_tensors(kwargs, dtype)
 
 
-def _tensors(arrays: Any, dtype: str) -> Any:
-    """Tensors for arrays, those of floats in a dtype; the rest as it is."""
+def _to_tensors(arrays: Any, dtype: str) -> Any:
+    """Convert arrays to tensors, floating-point ones with the dtype."""
 
     def tensor(x: Any) -> Any:
         if not isinstance(x, np.ndarray):
@@ -216,8 +224,8 @@ def _tensors(arrays: Any, dtype: str) -> Any:
     return keras.tree.map_structure(tensor, arrays)
 
 
-def weights_of(layer: Any) -> list[Any]:
-    """A layer's weights; none of a function."""
+def _weights(layer: Any) -> list[Any]:
+    """Return the weights of a layer; a function has none."""
     return list(getattr(layer, "weights", []))
 
 
@@ -226,10 +234,10 @@ def name_outputs(outputs: list[Any]) -> dict[str, Any]:
 
 
 def name_gradients(
-    layer: Any, of_inputs: list[Any], of_weights: list[Any]
+    layer: Any, input_gradients: list[Any], weight_gradients: list[Any]
 ) -> dict[str, Any]:
-    named = {f"input {i}": g for i, g in enumerate(of_inputs)}
-    trainable = [w for w in weights_of(layer) if w.trainable]
-    for i, (w, g) in enumerate(zip(trainable, of_weights, strict=True)):
+    named = {f"input {i}": g for i, g in enumerate(input_gradients)}
+    trainable = [w for w in _weights(layer) if w.trainable]
+    for i, (w, g) in enumerate(zip(trainable, weight_gradients, strict=True)):
         named[f"weight {i} {w.name}"] = g
     return named

@@ -1,4 +1,4 @@
-"""The numbers that a case is given: the same on every backend."""
+"""Deterministic numbers that are the same on every backend."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from kseq.ops.dtypes import dtype_of
 
 
 def rounded(x: Any, dtype: str) -> Any:
-    """Float64 numbers rounded to the significant bits of a dtype.
+    """Round float64 numbers to the significant bits of a dtype.
 
-    What a case is given in a dtype is also what its float64 reference is
-    given: so a difference is of the computation, not of its inputs.
+    A layer and its float64 reference then receive exactly the same numbers,
+    and any difference comes from the computation.
     """
     mantissa, exponent = np.frexp(x)
     scale = 2.0 ** BITS[dtype]
@@ -22,16 +22,17 @@ def rounded(x: Any, dtype: str) -> Any:
 
 
 def seed_weights(layer: Any, seed: int = 0) -> None:
-    """Give a built layer weights that are the same on every backend.
+    """Set the weights of a built layer to the same values on every backend.
 
-    Keras's initializers draw other numbers on every backend.
+    Keras's initializers draw different numbers on each backend.
 
     Args:
         layer: a built layer or model.
-        seed: another seed, from 0 on, gives other weights.
+        seed: a nonnegative integer; each seed gives different weights.
 
     Raises:
-        ValueError: `layer` is no built layer, or `seed` no integer from 0 on.
+        ValueError: if `layer` is not a built layer, or `seed` is not a
+            nonnegative integer.
     """
     check_instance("layer", layer, keras.Layer, "a built Keras layer")
     if not layer.built:
@@ -39,16 +40,16 @@ def seed_weights(layer: Any, seed: int = 0) -> None:
     if check_int("seed", seed) < 0:
         raise_invalid("seed", "an integer of at least 0", seed)
     for i, weight in enumerate(layer.weights):
-        if dtype_of(weight) not in BITS:  # a counter, say
+        if dtype_of(weight) not in BITS:  # such as a counter
             continue
         draw = np.random.default_rng([seed, i]).normal(size=weight.shape)
-        # What is named a variance must be positive.
+        # A variance must be positive.
         value = np.exp(draw / 2) if "variance" in weight.name else draw / 2
         weight.assign(rounded(value, dtype_of(weight)))
 
 
 def cotangents_of(outputs: list[Any], dtype: str) -> list[Any]:
-    """What the outputs are weighed with to differentiate their sum."""
+    """Draw the weights of the outputs in the sum that is differentiated."""
     return [
         rounded(
             np.random.default_rng([7, i]).normal(size=tuple(o.shape)), dtype

@@ -1,4 +1,4 @@
-"""What one run computed, as one file that can be carried to another machine."""
+"""Save the results of one run to a portable .npz file."""
 
 import datetime
 import hashlib
@@ -15,12 +15,7 @@ import keras
 import numpy as np
 
 from kseq.agreement.tables import DTYPES, KINDS
-from kseq.checks import (
-    check_one_of,
-    check_path,
-    is_real,
-    raise_invalid,
-)
+from kseq.checks import check_one_of, check_path, is_real, raise_invalid
 from kseq.files import replacing
 from kseq.installed import versions
 
@@ -29,7 +24,7 @@ FORMAT = 3
 
 @dataclass
 class Run:
-    """Where and of what a record was made."""
+    """How, where and from which sources a record was computed."""
 
     name: str
     backend: str
@@ -45,10 +40,11 @@ class Run:
 class Record:
     """The results of one run.
 
-    `values` and `references` are keyed by `case/dtype/kind/array`, the latter
-    without "_compiled"; `dtypes` says what dtype a value had, which a file
-    cannot for bfloat16; `left_out` says why something was not asked for, and
-    `errors` why it could not be computed, keyed by `case/dtype/kind`.
+    The keys of `values`, `dtypes` and `references` are `case/dtype/kind/array`,
+    where the kinds of references lack "_compiled". `dtypes` has the dtypes of
+    the tensors, since a file stores bfloat16 as float32. The keys of
+    `left_out`, the reasons for skipped computations, and of `errors` are
+    `case/dtype/kind`.
     """
 
     run: Run
@@ -61,7 +57,7 @@ class Record:
     def add(
         self, case: str, dtype: str, kind: str, values: Mapping[str, Any]
     ) -> None:
-        """Keep what a case gave: tensors of the backend by name."""
+        """Add the results of a case: tensors of the backend by name."""
         for name, value in values.items():
             key = f"{case}/{dtype}/{kind}/{name}"
             if key in self.values:
@@ -73,13 +69,13 @@ class Record:
     def add_references(
         self, case: str, dtype: str, kind: str, references: Mapping[str, Any]
     ) -> None:
-        """Keep what the float64 reference gives."""
+        """Add the results of the float64 reference."""
         for name, value in references.items():
             key = reference_key(f"{case}/{dtype}/{kind}/{name}")
             self.references[key] = _real(key, np.asarray(value))
 
     def references_of(self, case: str, dtype: str, kind: str) -> dict[str, Any]:
-        """What the float64 reference gives, by name."""
+        """Return the results of the float64 reference by name."""
         start = reference_key(f"{case}/{dtype}/{kind}/")
         return {
             key.removeprefix(start): value
@@ -88,18 +84,18 @@ class Record:
         }
 
     def leave_out(self, case: str, dtype: str, kind: str, why: str) -> None:
-        """Say why something is not in this record."""
+        """Add the reason why a computation was skipped."""
         self.left_out[f"{case}/{dtype}/{kind}"] = why
 
     def fail(self, case: str, dtype: str, kind: str, error: Exception) -> None:
-        """Keep why something could not be computed."""
+        """Add the error that a computation raised."""
         text = str(error).strip().splitlines() or [""]
         self.errors[f"{case}/{dtype}/{kind}"] = (
             f"{type(error).__name__}: {text[0]}"
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the record; a failure leaves an older file whole."""
+        """Write the record; on failure an existing file is left unchanged."""
         header = {
             "format": FORMAT,
             "run": asdict(self.run),
@@ -110,16 +106,18 @@ class Record:
         }
         arrays = {f"value/{k}": v for k, v in self.values.items()}
         arrays |= {f"reference/{k}": v for k, v in self.references.items()}
-        # Not into the file: where the disk is full, NumPy 2.1 leaves an archive
-        # open that complains when it is collected.
-        made = io.BytesIO()
-        np.savez_compressed(made, header=np.array(json.dumps(header)), **arrays)
+        # Not directly into the file: when the disk is full, NumPy 2.1 leaves an
+        # archive open, which fails again when it is garbage-collected.
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer, header=np.array(json.dumps(header)), **arrays
+        )
         with replacing(Path(path)) as file:
-            file.write(made.getvalue())
+            file.write(buffer.getvalue())
 
 
 def new_record(name: str, device: str, fingerprint: str) -> Record:
-    """An empty record of this process."""
+    """Create an empty record that describes this process."""
     return Record(
         Run(
             name=name,
@@ -136,40 +134,40 @@ def new_record(name: str, device: str, fingerprint: str) -> Record:
 
 
 def load_record(path: str | Path) -> Record:
-    """Read a record.
+    """Load a record from a file.
 
     Raises:
-        ValueError: the file is no record, is damaged, or was written by
+        ValueError: if the file is not a record, is damaged, or was written by
             another version of kseq.
     """
     path = check_path("path", path)
     try:
         header, arrays = _read(path)
-        written = header["format"]
-        if written == FORMAT:
+        version = header["format"]
+        if version == FORMAT:
             return _record_of(header, arrays)
-    # What is raised depends on where a file is damaged, and whose it is.
+    # A damaged or foreign file can raise nearly anything.
     except Exception as e:
         raise_invalid(str(path), "a record written by kseq.agreement", repr(e))
     raise_invalid(
         str(path),
-        f"a record of format {FORMAT} (this one is of another version of kseq: "
-        "compute it again)",
-        written,
+        f"a record of format {FORMAT} (this one was written by another version "
+        "of kseq; compute it again)",
+        version,
     )
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The header and the arrays of a file that is whole.
+    """Read the header and the arrays of an undamaged file.
 
-    No code is run from it: a pickled array is refused.
+    Pickled arrays raise an error, so no code from the file is executed.
     """
-    # Opened here: of a damaged file np.load leaves its handle open.
+    # Opened here because np.load does not close a damaged file.
     with (
         open(path, "rb") as opened,
         np.load(opened, allow_pickle=False) as file,
     ):
-        # Before an array of a damaged size is asked for.
+        # First, so that no array with a damaged size is allocated.
         if damaged := file.zip.testzip():
             raise zipfile.BadZipFile(f"damaged: {damaged}")
         header = json.loads(str(file["header"]))
@@ -178,7 +176,7 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _record_of(header: dict[str, Any], arrays: dict[str, Any]) -> Record:
-    """The record that a file of this format holds, if it is one."""
+    """Build a record from a file's contents, and validate all of it."""
     record = Record(
         Run(**header["run"]),
         dtypes=header["dtypes"],
@@ -189,45 +187,58 @@ def _record_of(header: dict[str, Any], arrays: dict[str, Any]) -> Record:
         group, case, dtype, kind, name = key.split("/", 4)
         check_one_of("dtype", dtype, DTYPES)
         check_one_of("kind", kind, KINDS)
-        held = {"value": record.values, "reference": record.references}[group]
-        held[f"{case}/{dtype}/{kind}/{name}"] = _real(key, array)
-    # A damaged file may lack some without a word.
-    told_of = [{*record.dtypes}, {*header["references"]}]
-    if [{*record.values}, {*record.references}] != told_of:
-        raise_invalid("arrays", "all that the header tells of", [*arrays])
+        groups = {"value": record.values, "reference": record.references}
+        groups[group][f"{case}/{dtype}/{kind}/{name}"] = _real(key, array)
+    # A damaged archive can lack arrays without an error.
+    listed = [{*record.dtypes}, {*header["references"]}]
+    if [{*record.values}, {*record.references}] != listed:
+        raise_invalid("arrays", "all arrays that the header lists", [*arrays])
     run = asdict(record.run)
     finished = run.pop("finished")
-    told = (record.dtypes, record.left_out, record.errors, run.pop("versions"))
-    texts = [*run.values(), *(text for each in told for text in each.values())]
+    fields = (
+        run.pop("versions"),
+        record.dtypes,
+        record.left_out,
+        record.errors,
+    )
+    texts = [*run.values(), *(v for each in fields for v in each.values())]
     if not isinstance(finished, bool) or {*map(type, texts)} - {str}:
-        raise_invalid("header", "texts", header)
+        raise_invalid("header", "strings in every field", header)
     return record
 
 
 def _real(key: str, array: Any) -> Any:
-    """Refuse what cannot be compared, when it is kept and when it is read."""
+    """Require an array that can be compared, on saving and on loading."""
     if not is_real(array):
         raise_invalid(key, "an array of real numbers", array.dtype.name)
     return array
 
 
 def to_numpy(value: Any) -> Any:
-    """A tensor as an array that a file can hold: bfloat16 as float32."""
+    """Convert a tensor to an array that a file can store.
+
+    Bfloat16 becomes float32.
+    """
     array = np.asarray(keras.ops.convert_to_numpy(value))
     return array.astype("float32") if array.dtype.kind == "V" else array
 
 
+def computation_key(key: str) -> str:
+    """Return the `case/dtype/kind` of a key; array names may contain "/"."""
+    return "/".join(key.split("/", 3)[:3])
+
+
 def reference_key(key: str) -> str:
-    """The reference's key for a value's: it knows no compiler."""
+    """Return the key of the reference for the key of a value."""
     case, dtype, kind, name = key.split("/", 3)
     return f"{case}/{dtype}/{kind.removesuffix('_compiled')}/{name}"
 
 
 def fingerprint(sources: Mapping[str, Path]) -> str:
-    """A hash of the sources that a record was made from, by their names.
+    """Hash the names and contents of the sources of a record.
 
-    Records of different sources must not be compared: a stale one could hide a
-    fault, or invent one.
+    Records computed from different sources must not be compared: an outdated
+    one could hide a fault or show one that is already fixed.
     """
     digest = hashlib.sha256()
     for name, path in sorted(sources.items()):

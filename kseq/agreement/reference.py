@@ -1,11 +1,11 @@
-"""Gradients of a NumPy function, exact to rounding.
+"""Gradients of NumPy functions by the complex-step method.
 
-A complex step: for a function made of analytic operations,
+For a function composed of analytic operations,
 
-    df/dx = Im f(x + ih) / h + O(h^2),
+    df/dx = Im f(x + ih) / h + O(h^2).
 
-and since nothing is subtracted, h can be so small (1e-30) that the error term
-is far below rounding. So a float64 reference needs only its forward half.
+Nothing is subtracted, so h can be so small (1e-30) that the error term is far
+below rounding, and a float64 reference only has to implement the forward pass.
 Squire and Trapp, SIAM Review 40 (1998) 110.
 """
 
@@ -22,7 +22,7 @@ STEP = 1e-30
 
 
 def flatten(outputs: Any) -> Arrays:
-    """One output or a structure of them as a list."""
+    """Flatten one output or a structure of outputs into a list."""
     return list(keras.tree.flatten(outputs))
 
 
@@ -32,17 +32,17 @@ def complex_step_gradients(
     weights: Sequence[Any],
     cotangents: Sequence[Any],
 ) -> tuple[Arrays, Arrays]:
-    """Gradients of `sum(outputs * cotangents)`.
+    """Compute the gradients of `sum(outputs * cotangents)`.
 
     Args:
-        reference: `reference(inputs, weights) -> outputs`, of operations that
-            take complex numbers; comparisons on the real part only.
-        inputs: arrays; the gradient of one that is not of floats is None.
-        weights: arrays of floats.
-        cotangents: one array an output.
+        reference: `reference(inputs, weights) -> outputs`, composed of
+            operations that accept complex numbers and compare real parts only.
+        inputs: arrays; the gradient of an integer or bool array is None.
+        weights: floating-point arrays.
+        cotangents: one array per output.
 
     Returns:
-        `(of inputs, of weights)`.
+        `(input gradients, weight gradients)`.
     """
     inputs, weights = list(inputs), list(weights)
 
@@ -53,20 +53,20 @@ def complex_step_gradients(
             for output, cotangent in zip(outputs, cotangents, strict=True)
         )
 
-    def gradient(arrays: Arrays, i: int) -> Any:
+    def differentiate(arrays: Arrays, i: int) -> Any:
         original = arrays[i]
         if original.dtype.kind != "f":
             return None
-        found = np.zeros(original.shape)
+        gradient = np.zeros(original.shape)
         arrays[i] = original.astype(complex)
         for index in np.ndindex(original.shape):
             arrays[i][index] += 1j * STEP
-            found[index] = loss().imag / STEP
+            gradient[index] = loss().imag / STEP
             arrays[i][index] = original[index]
         arrays[i] = original
-        return found
+        return gradient
 
     return (
-        [gradient(inputs, i) for i in range(len(inputs))],
-        [gradient(weights, i) for i in range(len(weights))],
+        [differentiate(inputs, i) for i in range(len(inputs))],
+        [differentiate(weights, i) for i in range(len(weights))],
     )

@@ -1,4 +1,4 @@
-"""A comparison for people (terminal, HTML, Markdown) and programs (JSON)."""
+"""Report a comparison on the terminal and as HTML, Markdown and JSON."""
 
 import html
 import json
@@ -6,19 +6,14 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kseq.agreement.compare import (
-    REFERENCE,
-    Comparison,
-    Difference,
-    Failure,
-)
+from kseq.agreement.compare import REFERENCE, Comparison, Difference, Failure
 from kseq.agreement.files import REPORTS
+from kseq.agreement.record import Run
 from kseq.agreement.tables import DTYPES, KINDS, TOLERANCES, tolerance
 from kseq.files import replace_text
 
@@ -26,28 +21,22 @@ Rows = dict[tuple[str, str], list[Difference]]
 
 
 def worst(differences: Iterable[Difference]) -> Difference | None:
-    """The difference that uses up most of its tolerance."""
-    return max(differences, key=used, default=None)
+    """Return the difference with the largest share of its tolerance."""
+    return max(differences, key=tolerance_share, default=None)
 
 
-def used(difference: Difference) -> float:
-    """How much of its tolerance a difference takes; NaN is beyond all."""
+def tolerance_share(difference: Difference) -> float:
+    """Return a difference in units of its tolerance; NaN becomes infinity."""
     ratio = difference.relative / difference.limit
     return math.inf if math.isnan(ratio) else ratio
 
 
 def by_dtype_and_kind(comparison: Comparison) -> Rows:
-    rows: Rows = {}
-    for dtype in DTYPES:
-        for kind in KINDS:
-            found = [
-                d
-                for d in comparison.differences
-                if d.dtype == dtype and d.kind == kind
-            ]
-            if found:
-                rows[dtype, kind] = found
-    return rows
+    """Group the differences, in the order of the tables."""
+    rows: Rows = {(dtype, kind): [] for dtype in DTYPES for kind in KINDS}
+    for difference in comparison.differences:
+        rows[difference.dtype, difference.kind].append(difference)
+    return {key: found for key, found in rows.items() if found}
 
 
 def between_runs(differences: Iterable[Difference]) -> list[Difference]:
@@ -59,9 +48,9 @@ def to_reference(differences: Iterable[Difference]) -> list[Difference]:
 
 
 def print_report(comparison: Comparison, console: Console) -> None:
-    """A table of the worst differences, and every failure."""
+    """Print the runs, the largest differences and the failures."""
     runs = Table(title="Runs")
-    for column in ("run", "backend", "device", "made", "keras"):
+    for column in ("run", "backend", "device", "created", "keras"):
         runs.add_column(column)
     for run in comparison.runs:
         runs.add_row(
@@ -112,12 +101,12 @@ def print_report(comparison: Comparison, console: Console) -> None:
 
 
 def _plain(*cells: str) -> list[Text]:
-    """As they are: rich would take "[mean]" in a name for a style."""
+    """Disable markup: rich would read "[mean]" in a name as a style."""
     return [Text(cell) for cell in cells]
 
 
 def grouped(failures: Iterable[Failure]) -> Iterator[tuple[Failure, str]]:
-    """The first failure of each kind and computation, and how many follow."""
+    """Yield the first failure of each kind and computation, and a count."""
     groups: dict[tuple[str, str], list[Failure]] = {}
     for failure in failures:
         case, dtype, kind, *_ = (*failure.where.split("/"), "", "", "")
@@ -136,7 +125,7 @@ def number(difference: Difference | None) -> str:
 
 
 def to_json(comparison: Comparison) -> str:
-    """All runs, differences, failures and tolerances."""
+    """Return all runs, differences, failures and tolerances."""
     return json.dumps(
         {
             "agrees": comparison.agrees,
@@ -156,13 +145,10 @@ def to_json(comparison: Comparison) -> str:
 
 
 def to_markdown(comparison: Comparison) -> str:
-    """The table of the worst differences, one column a run."""
+    """Return a table of the largest differences, with one column per run."""
     names = [run.name for run in comparison.runs]
     head = ["dtype", "computation", *names, "worst pair", "limit"]
-    lines = [
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * len(head),
-    ]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for (dtype, kind), found in by_dtype_and_kind(comparison).items():
         cells = [dtype, kind.replace("_", ", ")]
         cells += [
@@ -192,7 +178,7 @@ th:first-child, td:first-child { text-align: left }
 
 
 def to_html(comparison: Comparison) -> str:
-    """One page that needs no other file: a heat map for each dtype."""
+    """Return a self-contained page with a heat map for each dtype."""
     verdict = (
         "<p class=ok>The runs agree.</p>"
         if comparison.agrees
@@ -209,17 +195,17 @@ def to_html(comparison: Comparison) -> str:
 <title>kseq agreement</title><style>{STYLE}</style>
 <h1>Agreement between runs</h1>
 {verdict}{_failures(comparison)}{_runs(comparison)}
-<p>Each cell is the largest difference of a case, over forward, gradients and
-fit, in units of the computation's largest value. Its colour is how much of the
-tolerance it takes: green a thousandth or less, yellow all, red more. Point at a
-cell to see where it is.</p>
+<p>Each cell shows the largest difference of a case, over forward, gradients and
+fit, in units of the computation's largest value. Its colour shows the share of
+the tolerance: green for a thousandth or less, yellow for all of it, red for
+more. Hover over a cell for details.</p>
 {"".join(sections)}
 </html>
 """
 
 
 def heat_map(comparison: Comparison, dtype: str) -> str:
-    """Cases by pairs of runs, coloured by the tolerance that they use."""
+    """Return a table of cases by pairs of runs, coloured by tolerance share."""
     found = [d for d in comparison.differences if d.dtype == dtype]
     pairs = sorted({d.runs for d in found}, key=lambda p: (REFERENCE in p, p))
     cells: dict[tuple[str, tuple[str, str]], list[Difference]] = {}
@@ -254,13 +240,13 @@ def _cell(difference: Difference | None) -> str:
     if difference.farther:
         where += f"; farther from the reference: {difference.farther}"
     return (
-        f'<td style="background:{colour(used(difference))}" '
+        f'<td style="background:{colour(tolerance_share(difference))}" '
         f'title="{html.escape(where)}">{difference.relative:.1e}</td>'
     )
 
 
 def colour(ratio: float) -> str:
-    """From green (a thousandth of the tolerance) over yellow to red (all)."""
+    """Return green at 0.001 of the tolerance, yellow at 1 and red above."""
     if not ratio <= 1:
         return "#f28b82"
     heat = 1 + math.log10(max(ratio, 1e-3)) / 3
@@ -287,23 +273,23 @@ def _runs(comparison: Comparison) -> str:
     )
     return (
         "<div class=scroll><table class=text><tr><th>run</th><th>backend</th>"
-        "<th>device</th><th>made</th><th>versions</th></tr>"
+        "<th>device</th><th>created</th><th>versions</th></tr>"
         f"{rows}</table></div>"
     )
 
 
-def _backend(run: Any) -> str:
+def _backend(run: Run) -> str:
     packages = (run.backend, f"{run.backend}-cpu")
     known = [run.versions[p] for p in packages if p in run.versions]
     return " ".join((run.backend, *known[:1]))
 
 
-def _versions(run: Any) -> str:
+def _versions(run: Run) -> str:
     return ", ".join(f"{name} {v}" for name, v in run.versions.items())
 
 
 def write_reports(comparison: Comparison, folder: Path) -> None:
-    """`agreement.json`, `.md` and `index.html`, each written whole."""
-    makers = (to_json, to_markdown, to_html)
-    for name, make in zip(REPORTS, makers, strict=True):
-        replace_text(folder / name, make(comparison))
+    """Write `agreement.json`, `agreement.md` and `index.html` atomically."""
+    formats = (to_json, to_markdown, to_html)
+    for name, convert in zip(REPORTS, formats, strict=True):
+        replace_text(folder / name, convert(comparison))

@@ -1,4 +1,4 @@
-"""Computes cases into a record, in this process or in one for each backend."""
+"""Compute cases and save a record, here or in one process per backend."""
 
 import importlib.util
 import os
@@ -25,7 +25,7 @@ def installed(backend: str) -> bool:
 
 
 def check_backends(name: str, backends: Sequence[str]) -> None:
-    """Refuse backends of which no two can be compared here."""
+    """Require two or more different backends that are installed."""
     for backend in backends:
         check_one_of(name, backend, BACKENDS)
     if len(set(backends)) < max(2, len(backends)):
@@ -36,8 +36,11 @@ def check_backends(name: str, backends: Sequence[str]) -> None:
 
 
 def sources(folder: Path, files: Iterable[Path]) -> dict[str, Path]:
-    """The files that decide what a record holds, by the names they have
-    wherever they lie: those of kseq, and some within a folder."""
+    """Return the sources of a record: all of kseq, and files in a folder.
+
+    The keys are paths relative to kseq and to the folder, so that they are
+    the same on every machine.
+    """
     package = Path(kseq.__file__).parent
     own = {
         f"kseq/{path.relative_to(package).as_posix()}": path
@@ -47,24 +50,24 @@ def sources(folder: Path, files: Iterable[Path]) -> dict[str, Path]:
 
 
 def loaded_from(folder: Path) -> list[Path]:
-    """The Python files within a folder that this process has loaded.
+    """Return the Python files in a folder that this process has loaded.
 
-    Not what is installed there, in an environment within the folder, nor kseq:
-    each backend loads other parts of these.
+    Installed packages, in an environment within the folder, and kseq are
+    excluded: which of their modules are loaded depends on the backend.
     """
     installed = Path(sys.prefix).resolve()
     package = Path(kseq.__file__).resolve().parent
     names = {getattr(m, "__file__", None) for m in [*sys.modules.values()]}
     paths = {Path(name) for name in names if name}
-    # Some modules of PyTorch are made of no file, and name one all the same.
-    found = {
+    # Some modules of PyTorch name a relative file that does not exist.
+    files = {
         path.resolve()
         for path in paths
         if path.suffix == ".py" and path.is_absolute()
     }
     return [
         path
-        for path in found
+        for path in files
         if path.is_relative_to(folder.resolve())
         and not path.is_relative_to(package)
         and not path.is_relative_to(installed)
@@ -75,14 +78,14 @@ def loaded_from(folder: Path) -> list[Path]:
 def record_case(
     record: Record, case: Case, dtype: str, kind: str
 ) -> dict[str, Any] | None:
-    """Compute one kind of one case into a record, or note why not.
+    """Compute one kind of a case and add it, or the reason to skip it.
 
     Returns:
-        What was computed, by name; None where it is left out.
+        A dict of backend tensors by name, or None if the kind is skipped.
     """
-    why = left_out(record.run.backend, kind, dtype)
-    if why is not None:
-        record.leave_out(case.name, dtype, kind, why)
+    reason = left_out(record.run.backend, kind, dtype)
+    if reason is not None:
+        record.leave_out(case.name, dtype, kind, reason)
         return None
     values = measure(case, dtype, kind)
     record.add(case.name, dtype, kind, values)
@@ -94,19 +97,19 @@ def record_case(
 
 
 def record_module(module: Path, out: Path) -> None:
-    """Compute a module's cases on this process's backend into `out`."""
+    """Compute the cases of a module on this backend and write the record."""
     check_writable("out", out)
     cases = load_cases(module)
     folder = module.resolve().parent
-    # What the module imports from beside it decides as well.
-    made_from = sources(folder, {module.resolve(), *loaded_from(folder)})
-    record = new_record(out.stem, probes.device(), fingerprint(made_from))
+    # Including what the module imports from its own folder.
+    files = sources(folder, {module.resolve(), *loaded_from(folder)})
+    record = new_record(out.stem, probes.device(), fingerprint(files))
     for case in cases:
         for dtype in case.dtypes:
             for kind in case.kinds:
                 try:
                     record_case(record, case, dtype, kind)
-                except Exception as error:  # whatever a layer may raise
+                except Exception as error:  # a layer can raise anything
                     record.fail(case.name, dtype, kind, error)
     record.run.finished = True
     with writing("out", out):
@@ -116,17 +119,17 @@ def record_module(module: Path, out: Path) -> None:
 def run_backends(
     module: Path, backends: Sequence[str], folder: Path
 ) -> list[str]:
-    """Record a module's cases on each backend, in a process of its own.
+    """Record the cases of a module on each backend, in separate processes.
 
     Returns:
-        The backends whose process failed.
+        A list of the backends whose process failed.
     """
     failed = []
     for backend in backends:
         out = folder / f"{backend}.npz"
-        out.unlink(missing_ok=True)  # an old one must not pass for this run's
+        out.unlink(missing_ok=True)  # if this run fails, there is no record
         print(f"{module} on {backend} ...", flush=True)
-        done = subprocess.run(
+        process = subprocess.run(
             [
                 *(sys.executable, "-m", "kseq.agreement", "record"),
                 *(str(module), "--out", str(out)),
@@ -134,6 +137,6 @@ def run_backends(
             env={**os.environ, "KERAS_BACKEND": backend},
             check=False,
         )
-        if done.returncode:
+        if process.returncode:
             failed.append(backend)
     return failed

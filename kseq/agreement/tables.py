@@ -1,6 +1,6 @@
-"""What is computed, what is left out, and how close results must be.
+"""Tables of computations, exclusions and tolerances.
 
-These tables are the only place where the checks know an exception.
+Every exception that the comparison makes is listed here, with its reason.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ KINDS = (
     "fit",
 )
 DTYPES = ("float64", "float32", "bfloat16", "float16")
-# Significant bits of each.
+# Significant bits of each dtype.
 BITS = {"float64": 53, "float32": 24, "bfloat16": 8, "float16": 11}
 HALF_KINDS = ("forward",)
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What a backend is not asked for, and why."""
+    """Computations that are skipped on a backend, and why."""
 
     backend: str
     kinds: tuple[str, ...]
@@ -28,7 +28,7 @@ class LeftOut:
     reason: str
 
 
-# docs/upstream/numpy_float64.py shows one of the reasons.
+# docs/upstream/numpy_float64.py reproduces one of the reasons.
 LEFT_OUT = (
     LeftOut(
         "numpy",
@@ -59,9 +59,9 @@ LEFT_OUT = (
 
 
 def left_out(backend: str, kind: str, dtype: str) -> str | None:
-    """Why a backend is not asked for this, or None where it is."""
+    """Return why a backend skips a computation, or None if it does not."""
     if dtype in ("bfloat16", "float16") and kind not in HALF_KINDS:
-        return "half precision is compared forward"
+        return "half precision is compared in the forward pass only"
     for entry in LEFT_OUT:
         if (
             entry.backend == backend
@@ -74,15 +74,15 @@ def left_out(backend: str, kind: str, dtype: str) -> str | None:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The largest difference allowed, in units of an array's largest value."""
+    """The largest allowed difference, relative to a computation's scale."""
 
     limit: float
     reason: str
 
 
-_ROUNDING = "sums of some tens of terms in another order"
-_STEPS = "20 steps of training carry rounding on"
-_HALF = "a few roundings of {bits} significant bits"
+_ROUNDING = "sums of some tens of terms in a different order"
+_STEPS = "20 training steps accumulate rounding"
+_HALF = "a few roundings to {bits} significant bits"
 
 TOLERANCES = {
     ("float64", "forward"): Tolerance(1e-12, _ROUNDING),
@@ -97,5 +97,5 @@ TOLERANCES = {
 
 
 def tolerance(kind: str, dtype: str) -> Tolerance:
-    """How close results must be, compiled or not, on any device."""
+    """Return the tolerance, which is the same compiled and on any device."""
     return TOLERANCES[dtype, kind.removesuffix("_compiled")]

@@ -1,4 +1,4 @@
-"""Every case, on this backend, against its float64 reference."""
+"""Compare every case with its float64 reference on this backend."""
 
 import keras
 import numpy as np
@@ -26,7 +26,7 @@ def test_case(case, dtype, kind, record):
     for name, array in arrays.items():
         assert np.all(np.isfinite(array)), name
     expected = record.references_of(case.name, dtype, kind)
-    # Training has no reference: `agree` compares it between backends.
+    # Training has no reference; `agree` compares it between backends.
     assert bool(expected) == (kind != "fit")
     if not expected:
         return

@@ -1,10 +1,11 @@
-"""Records of any arrays, and comparisons that find what differs."""
+"""Records of random arrays, and comparisons with one changed number."""
 
 import copy
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -13,6 +14,8 @@ from kseq.agreement.compare import compare_records
 from kseq.agreement.record import load_record, new_record, to_numpy
 from kseq.agreement.tables import tolerance
 from tests.fuzz.examples import examples
+
+pytestmark = pytest.mark.once
 
 SHAPES = arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 DTYPES = st.sampled_from(["float64", "float32", "float16", "int32", "bool"])
@@ -29,7 +32,7 @@ KEYS = st.tuples(
 )
 
 
-def record_of(results, name="first"):
+def make_record(results, name="first"):
     record = new_record(name, "cpu", "fingerprint")
     for (case, dtype, kind), values in results.items():
         record.add(case, dtype, kind, values)
@@ -43,8 +46,8 @@ def record_of(results, name="first"):
     references=st.dictionaries(KEYS, st.dictionaries(NAMES, ANY), max_size=2),
     reason=st.text(),
 )
-def test_a_record_is_read_as_it_was_written(results, references, reason):
-    record = record_of(results)
+def test_a_record_is_loaded_as_it_was_saved(results, references, reason):
+    record = make_record(results)
     for key, values in references.items():
         record.add_references(*key, values)
         record.leave_out(*key, reason)
@@ -56,9 +59,9 @@ def test_a_record_is_read_as_it_was_written(results, references, reason):
     for name in ("run", "dtypes", "left_out", "errors"):
         assert getattr(loaded, name) == getattr(record, name)
     for name in ("values", "references"):
-        found, kept = getattr(loaded, name), getattr(record, name)
-        assert found.keys() == kept.keys()
-        for key, value in kept.items():
+        found, expected = getattr(loaded, name), getattr(record, name)
+        assert found.keys() == expected.keys()
+        for key, value in expected.items():
             assert found[key].dtype == value.dtype
             np.testing.assert_array_equal(found[key], value)
 
@@ -77,14 +80,14 @@ FINITE = arrays.arrays(
     ),
     data=st.data(),
 )
-def test_a_comparison_finds_the_changed_number_and_no_other(results, data):
-    first = record_of(results)
+def test_a_comparison_reports_only_the_changed_number(results, data):
+    first = make_record(results)
     second = copy.deepcopy(first)
     second.run.name = "second"
     assert compare_records([first, second]).agrees
     key = data.draw(st.sampled_from(sorted(first.values)))
     value = second.values[key]
-    at = data.draw(st.integers(0, value.size - 1))
+    index = data.draw(st.integers(0, value.size - 1))
     _, dtype, kind, _ = key.split("/", 3)
     computation = key.rsplit("/", 1)[0]
     scale = max(
@@ -93,9 +96,9 @@ def test_a_comparison_finds_the_changed_number_and_no_other(results, data):
         if k.startswith(computation + "/")
     )
     change = 3 * tolerance(kind, dtype).limit * max(scale, 1e-3)
-    # In 32 bits 1e-12 of a number is nothing.
-    value.flat[at] += np.maximum(
-        change, 4 * np.spacing(np.abs(value.flat[at]))
+    # At least 4 ulps, because 1e-12 is lost in float32.
+    value.flat[index] += np.maximum(
+        change, 4 * np.spacing(np.abs(value.flat[index]))
     ) * data.draw(st.sampled_from((-1, 1)))
     comparison = compare_records([first, second])
     assert [(f.kind, f.where) for f in comparison.failures] == [

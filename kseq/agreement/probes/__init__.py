@@ -1,42 +1,29 @@
-"""The only place in `kseq.agreement` that knows a backend.
+"""Backend-specific computations, chosen by the current Keras backend.
 
-Each module here offers the same five functions:
-
-- `float64()`: a context in which the backend computes in 64 bits;
-- `device()`: "cpu" or "gpu", where it computes by default;
-- `devices()`: all that it sees, by their makers' names;
-- `forward(layer, inputs, kwargs, compiled)`: the flat outputs;
-- `gradients(layer, inputs, kwargs, cotangents, compiled)`: of
-  `sum(outputs * cotangents)`, for the inputs of floats and the trainable
-  weights, zeros where an input plays no part.
-
-`layer` is a built layer, or a function of tensors, which has no weights.
+Each module of this package implements the five functions below. `layer` is a
+built layer, or a function of tensors, which has no weights.
 """
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from importlib import import_module
+from typing import Any
 
 import keras
 
-match keras.backend.backend():
-    case "tensorflow":
-        from kseq.agreement.probes.tensorflow import device as device
-        from kseq.agreement.probes.tensorflow import devices as devices
-        from kseq.agreement.probes.tensorflow import float64 as float64
-        from kseq.agreement.probes.tensorflow import forward as forward
-        from kseq.agreement.probes.tensorflow import gradients as gradients
-    case "torch":
-        from kseq.agreement.probes.torch import device as device
-        from kseq.agreement.probes.torch import devices as devices
-        from kseq.agreement.probes.torch import float64 as float64
-        from kseq.agreement.probes.torch import forward as forward
-        from kseq.agreement.probes.torch import gradients as gradients
-    case "jax":
-        from kseq.agreement.probes.jax import device as device
-        from kseq.agreement.probes.jax import devices as devices
-        from kseq.agreement.probes.jax import float64 as float64
-        from kseq.agreement.probes.jax import forward as forward
-        from kseq.agreement.probes.jax import gradients as gradients
-    case _:
-        from kseq.agreement.probes.inference import device as device
-        from kseq.agreement.probes.inference import devices as devices
-        from kseq.agreement.probes.inference import float64 as float64
-        from kseq.agreement.probes.inference import forward as forward
-        from kseq.agreement.probes.inference import gradients as gradients
+_backend = keras.backend.backend()
+_trains = _backend in ("tensorflow", "torch", "jax")
+_module = import_module(f"{__name__}.{_backend if _trains else 'inference'}")
+
+# A context in which the backend computes in 64 bits.
+float64: Callable[[], AbstractContextManager[None]] = _module.float64
+# The default device, "cpu" or "gpu".
+device: Callable[[], str] = _module.device
+# The names of all visible devices.
+devices: Callable[[], list[str]] = _module.devices
+# `forward(layer, inputs, kwargs, compiled)` returns a flat list of outputs.
+forward: Callable[..., list[Any]] = _module.forward
+# `gradients(layer, inputs, kwargs, cotangents, compiled)` returns the gradients
+# of `sum(outputs * cotangents)` with respect to floating-point inputs and
+# trainable weights; they are zero where the sum does not depend on one.
+gradients: Callable[..., tuple[list[Any], list[Any]]] = _module.gradients

@@ -1,4 +1,4 @@
-"""NumPy and OpenVINO, which can only predict."""
+"""NumPy and OpenVINO: the forward pass only."""
 
 import contextlib
 from typing import Any, NoReturn

@@ -1,4 +1,4 @@
-"""JAX: eager, and compiled by XLA."""
+"""JAX: eager, or compiled by XLA."""
 
 import contextlib
 from typing import Any
@@ -18,7 +18,7 @@ def device() -> str:
 
 
 def devices() -> list[str]:
-    return [found.device_kind for found in jax.devices()]
+    return [device.device_kind for device in jax.devices()]
 
 
 def forward(
@@ -40,13 +40,13 @@ def gradients(
     call = _pure(layer, kwargs)
     trainable, others = _state(layer)
     flat = keras.tree.flatten(inputs)
-    at = [
+    positions = [
         i for i, x in enumerate(flat) if keras.backend.is_float_dtype(x.dtype)
     ]
 
     def loss(features: list[Any], trainable: list[Any]) -> Any:
         filled = list(flat)
-        for i, feature in zip(at, features, strict=True):
+        for i, feature in zip(positions, features, strict=True):
             filled[i] = feature
         packed = keras.tree.pack_sequence_as(inputs, filled)
         outputs, _ = call(trainable, others, packed)
@@ -58,8 +58,9 @@ def gradients(
     gradient = jax.grad(loss, argnums=(0, 1))
     if compiled:
         gradient = jax.jit(gradient)
-    of_inputs, of_weights = gradient([flat[i] for i in at], trainable)
-    return list(of_inputs), list(of_weights)
+    features = [flat[i] for i in positions]
+    input_gradients, weight_gradients = gradient(features, trainable)
+    return list(input_gradients), list(weight_gradients)
 
 
 def _state(layer: Any) -> tuple[list[Any], list[Any]]:
@@ -70,7 +71,7 @@ def _state(layer: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _pure(layer: Any, kwargs: dict[str, Any]) -> Any:
-    """The layer as a function of its variables: `(outputs, others)`."""
+    """Return a pure function of variables and inputs: `(outputs, others)`."""
     if not isinstance(layer, keras.Layer):
         return lambda _, others, inputs: (layer(inputs, **kwargs), others)
 

@@ -1,4 +1,4 @@
-"""TensorFlow: eager, and compiled by XLA."""
+"""TensorFlow: eager, or compiled by XLA."""
 
 import contextlib
 from typing import Any
@@ -19,10 +19,10 @@ def device() -> str:
 
 def devices() -> list[str]:
     return [
-        tf.config.experimental.get_device_details(found).get(
-            "device_name", found.device_type.lower()
+        tf.config.experimental.get_device_details(device).get(
+            "device_name", device.device_type.lower()
         )
-        for found in tf.config.list_physical_devices()
+        for device in tf.config.list_physical_devices()
     ]
 
 
@@ -44,7 +44,7 @@ def gradients(
 ) -> tuple[list[Any], list[Any]]:
     weights = [w.value for w in getattr(layer, "weights", []) if w.trainable]
 
-    def found(inputs: Any) -> Any:
+    def gradient(inputs: Any) -> Any:
         features = [
             x for x in keras.tree.flatten(inputs) if x.dtype.is_floating
         ]
@@ -63,8 +63,10 @@ def gradients(
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
 
-    of_inputs, of_weights = _maybe_compiled(found, compiled)(inputs)
-    return list(of_inputs), list(of_weights)
+    input_gradients, weight_gradients = _maybe_compiled(gradient, compiled)(
+        inputs
+    )
+    return list(input_gradients), list(weight_gradients)
 
 
 def _maybe_compiled(function: Any, compiled: bool) -> Any:

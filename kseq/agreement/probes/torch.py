@@ -1,4 +1,4 @@
-"""PyTorch: eager, and captured by torch.compile."""
+"""PyTorch: eager, or captured by torch.compile."""
 
 import contextlib
 from typing import Any
@@ -42,23 +42,24 @@ def gradients(
         x.requires_grad_(True)
     weights = [w.value for w in getattr(layer, "weights", []) if w.trainable]
     outputs = flatten(_maybe_compiled(layer, compiled)(inputs, **kwargs))
-    # PyTorch refuses an output that depends on none of them, such as a mask.
-    moving = [i for i, output in enumerate(outputs) if output.requires_grad]
-    found = torch.autograd.grad(
-        [outputs[i] for i in moving],
+    # PyTorch raises an error for a constant output, such as a mask.
+    differentiable = [
+        i for i, output in enumerate(outputs) if output.requires_grad
+    ]
+    gradients = torch.autograd.grad(
+        [outputs[i] for i in differentiable],
         [*features, *weights],
-        [cotangents[i] for i in moving],
+        [cotangents[i] for i in differentiable],
         allow_unused=True,
         materialize_grads=True,
     )
-    return list(found[: len(features)]), list(found[len(features) :])
+    return list(gradients[: len(features)]), list(gradients[len(features) :])
 
 
 def _maybe_compiled(function: Any, compiled: bool) -> Any:
     if not compiled:
         return function
-    # Its cache is the process's: cases would use up its limit.
+    # Its cache is global to the process, and many cases would exceed its limit.
     torch.compiler.reset()
-    # Differentiated ahead of time, but not by inductor: that needs a C++
-    # compiler, and seconds for each graph.
+    # Not inductor, which needs a C++ compiler and seconds for each graph.
     return torch.compile(function, backend="aot_eager")
