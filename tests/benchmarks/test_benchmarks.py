@@ -15,12 +15,6 @@ pytestmark = pytest.mark.once
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
-def test_quartiles():
-    found = measure.quartiles([4.0, 1.0, 2.0, 3.0, 5.0])
-    assert found == {"low": 2, "median": 3, "high": 4, "rounds": 5}
-    assert measure.quartiles([7.0])["high"] == 7
-
-
 def test_ratio_compares_with_kseq_on_the_same_framework(tmp_path):
     rows = [
         {"workload": "BiLSTM", "contender": name, "train": {"median": ms}}

@@ -1,0 +1,194 @@
+"""The MovieLens example: its samples, sessions and metrics, and a small run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+from movielens import data, metrics  # noqa: E402
+from movielens.data import Catalogue, Movie, Rating  # noqa: E402
+from movielens.sessions import split_sessions  # noqa: E402
+
+from kseq.agreement.tables import left_out  # noqa: E402
+
+pytestmark = pytest.mark.once
+
+GENRES = [("Drama",), ("Comedy", "Romance"), ("Horror",), ()]
+MOVIES = {
+    str(10 * i): Movie(f"Movie {i} (19{50 + i})", genres)
+    for i, genres in enumerate(3 * GENRES, 1)
+}
+CATALOGUE = Catalogue.from_movies(MOVIES)
+RNG = np.random.default_rng(0)
+# The times are few, so that many ratings share one.
+RATINGS = [
+    Rating(
+        f"u{user}", str(movie), float(RNG.integers(1, 6)), int(time + 10 * user)
+    )
+    for user in range(12)
+    for movie, time in zip(
+        RNG.choice(list(MOVIES), 15), RNG.integers(1000, 1040, 15), strict=True
+    )
+]
+
+
+def write_recbole(folder):
+    rows = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
+    rows += ["\t".join(map(str, rating)) for rating in RATINGS]
+    (folder / "ml-100k.inter").write_text("\n".join(rows) + "\n")
+    rows = ["item_id:token\tmovie_title:token_seq\tyear:token\tclass:token_seq"]
+    for name, (title, genres) in MOVIES.items():
+        title, year = title.removesuffix(")").split(" (")
+        rows.append(f"{name}\t{title}\t{year}\t{' '.join(genres)}")
+    (folder / "ml-100k.item").write_text("\n".join(rows) + "\n")
+
+
+def write_grouplens(folder):
+    rows = [f"{r.user}\t{r.movie}\t{r.stars:g}\t{r.time}\n" for r in RATINGS]
+    (folder / "u.data").write_text("".join(rows))
+    rows = []
+    for name, movie in MOVIES.items():
+        flags = [str(int(g in movie.genres)) for g in data.GROUPLENS_GENRES]
+        rows.append("|".join([name, movie.title, "date", "", "url", *flags]))
+    (folder / "u.item").write_text("\n".join(rows), encoding="latin-1")
+
+
+@pytest.mark.parametrize("write", [write_recbole, write_grouplens])
+def test_both_formats_are_read(tmp_path, write):
+    write(tmp_path)
+    assert data.read(tmp_path) == (RATINGS, MOVIES)
+
+
+def test_history_has_exactly_the_earlier_likes():
+    samples = data.build_samples(RATINGS, CATALOGUE, steps=200)
+    users = sorted({r.user for r in RATINGS})
+    for i, length in enumerate(samples.length):
+        earlier = sorted(
+            CATALOGUE.index[r.movie]
+            for r in RATINGS
+            if r.stars >= data.LIKED_FROM
+            and r.user == users[samples.user[i] - 1]
+            and r.time < samples.time[i]
+        )
+        assert sorted(samples.history[i, :length]) == earlier
+        assert not samples.history[i, length:].any()
+    likes = samples.history > 0
+    assert (samples.negatives != samples.history)[likes].all()
+    assert not samples.negatives[~likes].any()
+    # Of a long history the last steps are kept.
+    cut = data.build_samples(RATINGS, CATALOGUE, steps=3)
+    row = samples.length.argmax()
+    end = samples.length[row]
+    assert (cut.history[row] == samples.history[row, end - 3 : end]).all()
+
+
+def test_split_is_by_time():
+    samples = data.build_samples(RATINGS, CATALOGUE, steps=5)
+    train, valid = data.split_by_time(samples)
+    assert len(train) + len(valid) == len(samples)
+    assert train.time.max() < valid.time.min()
+    pairs = data.pairs_to_plot(samples, users=3, seed=0)
+    first, second = pairs[0::2], pairs[1::2]
+    np.testing.assert_array_equal(first.user, second.user)
+    np.testing.assert_array_equal(first.history, second.history)
+    assert (first.liked != second.liked).all()
+
+
+@pytest.mark.parametrize(
+    ("times", "sessions", "count"),
+    [
+        ([], [[0, 0, 0], [0, 0, 0]], 0),
+        # A pause of exactly the gap does not start a session.
+        ([0, 10], [[1, 2, 0], [0, 0, 0]], 1),
+        ([0, 11, 12], [[1, 0, 0], [2, 3, 0]], 2),
+        # The last sessions, and the last steps of each.
+        ([0, 20, 40, 41, 42, 43], [[2, 0, 0], [4, 5, 6]], 2),
+        ([0, 1, 2, 3, 30], [[2, 3, 4], [5, 0, 0]], 2),
+    ],
+)
+def test_split_sessions(times, sessions, count):
+    length, padding = len(times), (8 - len(times)) * [0]
+    other = [[7] * 8, [0] * 8]  # a second row must not change the first
+    result, counts = split_sessions(
+        np.array([[*range(1, length + 1), *padding], other[0]]),
+        np.array([[*times, *padding], other[1]]),
+        np.array([length, 8]),
+        gap=10,
+        sessions=2,
+        steps=3,
+    )
+    assert (result[0].tolist(), counts[0]) == (sessions, count)
+    assert (result[1].tolist(), counts[1]) == ([[7, 7, 7], [0, 0, 0]], 1)
+
+
+def test_metrics():
+    liked = np.array([1, 0, 1, 0, 1])
+    scores = np.array([0.9, 0.5, 0.5, 0.1, 0.3])
+    # Of six pairs: 0.9 wins both, 0.5 ties one and wins one, 0.3 wins one.
+    assert metrics.auc(liked, scores) == pytest.approx(4.5 / 6)
+    assert metrics.auc(liked, -liked) == 0
+    with pytest.raises(ValueError, match="liked: expected both"):
+        metrics.auc(np.ones(3), np.ones(3))
+    loss = metrics.log_loss(np.array([1, 0]), np.array([0.5, 0.75]))
+    assert loss == pytest.approx(np.log(8) / 2)
+
+
+def run_example(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, EXAMPLES / "movielens_models.py", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, **environment},
+    )
+
+
+BACKEND = keras.backend.backend()
+NO_FIT = left_out(BACKEND, "fit", "float32")
+
+
+@pytest.mark.skipif(NO_FIT is not None, reason=str(NO_FIT))
+def test_run_writes_a_report(tmp_path):
+    write_recbole(tmp_path)
+    out = tmp_path / "reports" / "demo"
+    models = ("din", "dien", "dsin", "bst")
+    done = run_example(
+        *("--model", ",".join(models), "--backends", BACKEND),
+        *("--epochs", "1", "--data", tmp_path, "--out", out),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((out / "report.json").read_text())
+    for model in (*models, "mean"):
+        (epoch,) = report["training"][model][BACKEND]
+        assert 0 <= epoch["auc"] <= 1
+        assert np.isfinite([epoch["train_loss"], epoch["valid_loss"]]).all()
+        assert report["loading"][model][BACKEND] <= 1e-5
+    page = (out / "index.html").read_text(encoding="utf-8")
+    plots = {path.name for path in out.glob("*.png")}
+    assert plots >= {"auc.png", "loss.png", "attention-1.png"}
+    assert all(f'src="{name}"' in page for name in plots)
+
+
+def test_failing_worker_keeps_the_earlier_report(tmp_path):
+    write_grouplens(tmp_path)
+    out = tmp_path / "demo"
+    out.mkdir()
+    (out / "report.json").write_text("{}")
+    broken = tmp_path / "broken" / "keras.py"
+    broken.parent.mkdir()
+    broken.write_text("raise ImportError('broken on purpose')")
+    done = run_example(
+        *("--backends", "torch", "--data", tmp_path, "--out", out),
+        PYTHONPATH=str(broken.parent),
+    )
+    assert done.returncode == 1
+    assert "broken on purpose" in done.stderr
+    assert [p.name for p in out.iterdir()] == ["report.json"]

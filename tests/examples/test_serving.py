@@ -1,0 +1,178 @@
+"""The ranking service: the ranking, the HTTP answers and the exported model."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from kseq.export.compare import TOLERANCE
+from kseq.feature_column import SparseFeat, VarLenSparseFeat
+from kseq.models import DIN
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+
+from serving.ranker import Items, Ranker, UnknownItems
+
+pytestmark = pytest.mark.once
+
+STEPS = 4
+ITEMS = Items(
+    ids=["", *"abcdefgh"],
+    titles=["", *"ABCDEFGH"],
+    features={"item": list(range(9)), "kind": [0, 1, 2, 3, 1, 2, 3, 1, 2]},
+    steps=STEPS,
+)
+
+
+def needs(*modules):
+    missing = [m for m in modules if importlib.util.find_spec(m) is None]
+    return pytest.mark.skipif(
+        bool(missing), reason=f"{missing}: installed by tox run -e serving"
+    )
+
+
+SCORED = {}  # the last inputs of the scorer
+
+
+def score(features):
+    SCORED.update(features)
+    return features["item"] / 10.0
+
+
+RANKER = Ranker(ITEMS, score)
+
+
+def test_candidates_get_their_features_and_are_ranked():
+    ranking = RANKER.rank(["a", "d"], ["c", "g", "b"])
+    assert ranking.items == ["g", "c", "b"]
+    np.testing.assert_allclose(ranking.scores, [0.7, 0.3, 0.2])
+    assert {k: x.tolist() for k, x in SCORED.items()} == {
+        "item": [[3], [7], [2]],
+        "kind": [[3], [1], [2]],
+        "hist_item": 3 * [[1, 4, 0, 0]],
+        "hist_kind": 3 * [[1, 1, 0, 0]],
+    }
+    dtypes = {x.dtype for x in SCORED.values()}
+    assert dtypes == {np.dtype("int32")}
+
+
+@pytest.mark.parametrize(
+    ("history", "expected", "steps", "unknown"),
+    [
+        ("abcdef", [3, 4, 5, 6], 4, []),  # the last steps
+        ("", [0, 0, 0, 0], 0, []),
+        (["a", "new", "b", ""], [1, 2, 0, 0], 2, ["new", ""]),
+    ],
+)
+def test_history(history, expected, steps, unknown):
+    ranking = RANKER.rank(list(history), ["h"])
+    assert SCORED["hist_item"].tolist() == [expected]
+    assert ranking.steps == steps
+    assert ranking.unknown == unknown
+
+
+@pytest.mark.parametrize("candidate", ["new", "", "A"])
+def test_unknown_candidate_raises(candidate):
+    with pytest.raises(UnknownItems, match=f"unknown candidates: {candidate}"):
+        RANKER.rank(["a"], ["b", candidate])
+
+
+WEB = ("fastapi", "httpx2")
+
+
+@pytest.fixture
+def client():
+    from fastapi.testclient import TestClient
+    from serving.app import make_app
+
+    with TestClient(make_app(RANKER)) as client:
+        yield client
+
+
+@needs(*WEB)
+def test_server_answers_with_the_best(client):
+    body = {"history": ["a", "new"], "candidates": [*"bcd"], "top": 2}
+    response = client.post("/rank", json=body)
+    assert response.status_code == 200
+    answer = response.json()
+    assert [best["item"] for best in answer["ranking"]] == ["d", "c"]
+    assert answer["ranking"][0]["score"] == pytest.approx(0.4)
+    assert (answer["steps"], answer["unknown"]) == (1, ["new"])
+    health = client.get("/health").json()
+    assert health == {"items": 8, "steps": STEPS}
+
+
+@needs(*WEB)
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"candidates": ["b", "x"]}, "unknown candidates: x"),
+        ({"candidates": []}, "at least 1 item"),
+        ({"candidates": 1001 * ["b"]}, "at most 1000 items"),
+        ({"history": None}, "valid list"),
+        ({"histroy": ["a"]}, "Extra inputs are not permitted"),
+    ],
+)
+def test_invalid_request_is_rejected(client, changed, message):
+    body = {"history": ["a"], "candidates": ["b"]} | changed
+    response = client.post("/rank", json=body)
+    assert response.status_code == 422
+    assert message in response.text
+
+
+def small_din():
+    columns = []
+    for name, size in (("item", 9), ("kind", 4)):
+        history = SparseFeat(f"hist_{name}", size, 4, embedding_name=name)
+        columns += [
+            SparseFeat(name, size, 4),
+            VarLenSparseFeat(history, STEPS),
+        ]
+    model = DIN(columns, ["item", "kind"], att_hidden_size=(8,))
+    for table in model.weights:
+        if table.path.endswith("embeddings"):
+            table.assign(table * 1e4)  # scores of initial weights are all alike
+    return model
+
+
+exports = needs("onnxscript", "onnxruntime", "uvicorn", *WEB)
+on_torch = pytest.mark.skipif(
+    keras.backend.backend() != "torch",
+    reason="only PyTorch's ONNX export takes any number of rows",
+)
+
+
+@exports
+@on_torch
+def test_server_ranks_as_the_model_does(tmp_path):
+    import httpx2
+    from serving.client import measure_clients, rank, server
+    from serving.export import export
+
+    model = small_din()
+    report = export(model, ITEMS, tmp_path)
+    assert report.any_batch_size
+
+    expected = Ranker(ITEMS, model.predict_on_batch)
+    bodies = [
+        {"history": history, "candidates": candidates}
+        for history in ([], ["a"], list("hgfedcba"))
+        for candidates in (["c"], list("bdfh"))
+    ]
+    with server(tmp_path) as address:
+        with httpx2.Client(base_url=address) as client:
+            for body in bodies:
+                answer = rank(client, body)["ranking"]
+                ranking = expected.rank(**body)
+                assert [best["item"] for best in answer] == ranking.items
+                scores = [best["score"] for best in answer]
+                np.testing.assert_allclose(
+                    scores, ranking.scores, atol=TOLERANCE
+                )
+                assert len(scores) == 1 or np.ptp(scores) > 100 * TOLERANCE
+        seconds, rate = measure_clients(address, bodies, clients=2)
+    assert len(seconds) == len(bodies)
+    assert rate > 0
