@@ -11,8 +11,8 @@ from movielens.sessions import split_sessions
 MOVIE_DIM = 16
 GENRES_DIM = 8
 # Features of the candidate and of the history. A movie's genres are one
-# feature: 1682 movies in 19 genres have 216 different sets. There is no user id:
-# six of seven validation samples are of users without training samples.
+# feature: 1682 movies in 19 genres have 216 different sets. There is no user
+# id: six of seven validation samples are of users without training samples.
 CANDIDATE = ("movie", "genres")
 SESSIONS = 5
 SESSION_STEPS = 20
