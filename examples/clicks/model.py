@@ -39,7 +39,7 @@ class InterestModel(keras.Model):
         )
         # Dice has moving statistics, which a training loop must update.
         self.attention = AttentionSequencePoolingLayer(
-            (16,), "dice", supports_masking=True, name="attention"
+            (16,), "dice", name="attention"
         )
         self.dnn = DNN((units,), "silu", name="dnn")
         self.click = keras.layers.Dense(1, "sigmoid", name="click")
@@ -47,7 +47,7 @@ class InterestModel(keras.Model):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         item = self.embedding(inputs["item"])
         history = self.embedding(inputs["history"])
-        interest = self.attention([item, history], training=training)
+        interest = self.attention(item, history, training=training)
         features = keras.ops.concatenate([interest, item], axis=-1)
         return self.click(self.dnn(features[:, 0], training=training))
 

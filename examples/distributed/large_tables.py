@@ -61,7 +61,7 @@ class Model(keras.Model):
         keys = ops.reshape(vectors["history"], (-1, STEPS, DIM))
         query = ops.expand_dims(vectors["item"], 1)
         valid = ops.not_equal(history, 0)
-        interest = self.attention([query, keys], mask=[None, valid])
+        interest = self.attention(query, keys, keys_mask=valid)
         return self.click(interest[:, 0])
 
 

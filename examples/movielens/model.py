@@ -67,7 +67,9 @@ def mean_pooling(feature_columns: list[FeatureColumn]) -> keras.Model:
             name=f"{column.name}_embedding",
         )
         history = table(inputs[f"hist_{column.name}"])
-        mean = SequencePoolingLayer("mean")([history, inputs["hist_length"]])
+        mean = SequencePoolingLayer("mean")(
+            history, lengths=inputs["hist_length"]
+        )
         vectors += [table(inputs[column.name]), mean]
     x = keras.layers.Flatten()(keras.layers.Concatenate()(vectors))
     x = DNN(HIDDEN_UNITS, ACTIVATION, name="dnn")(x)
@@ -82,6 +84,6 @@ def attention_weights(
     attention = din.get_layer("attention_sequence_pooling_layer")
     query, keys, valid = keras.Model(din.inputs, attention.input)(inputs)
     _, weights = attention(
-        [query, keys], mask=[None, valid], return_attention_scores=True
+        query, keys, keys_mask=valid, return_attention_scores=True
     )
     return keras.ops.convert_to_numpy(weights)[:, 0]
