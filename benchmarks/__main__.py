@@ -1,135 +1,82 @@
-"""Times kseq and its peers, and writes the page: `tox run -e bench`."""
+"""Measure kseq beside other implementations and write the page of results.
+
+Without options `python -m benchmarks` measures everything (15 minutes) and
+rewrites benchmarks/results; with a selection it writes to .outputs/benchmarks.
+"""
 
 import argparse
 import os
 import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from rich.console import Console
-
-from benchmarks import growth, lineup, measure, report, works
-from benchmarks.lineup import FRAMEWORKS
-from benchmarks.machine import about
-from benchmarks.results import NAME, Results, repeats
+from benchmarks import growth, measure, page, workloads
+from benchmarks.contenders import CONTENDERS, FRAMEWORKS
+from benchmarks.results import FILE, Results, about
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
-PARTS = ROOT / ".outputs" / "benchmarks"
-QUICK_WORKS = ["DIN T=100 E=16", "AUGRU H=16", "pooling sum"]
-QUICK = [
-    *("kseq-graph", "deepctr"),
-    *("kseq-torch", "deepctr-torch"),
-    *("kseq-jax", "naive-jax"),
-]
-# Fresh processes are dear: where memory matters.
-MEMORY = (
-    "DIN T=100 E=64",
-    "DIN T=100 E=64 K=100",
-    "Transformer T=4000",
-)
+# Each peak is measured in a fresh process, so only some workloads are.
+MEMORY = ("DIN T=100 E=64", "DIN T=100 E=64 K=100", "Transformer T=4000")
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = _options(arguments)
-    console = Console(log_path=False)
+    options.out.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     if not options.page:
-        measure.stay_on(options.core)
+        # The workers inherit it.
+        os.sched_setaffinity(0, [options.core])
         if options.growth:
-            _growth(options, console)
+            points = [*growth.measure(options.frameworks)]
+            growth.save(options.out, about(options.core), points)
         else:
-            _times(options, console)
-    if (options.out / NAME).is_file():
-        report.write(Results.load(options.out), options.out)
+            _measure_times(options)
+    if (options.out / FILE).is_file():
+        page.write(Results.load(options.out), options.out)
     minutes = (time.monotonic() - start) / 60
-    console.print(f"{options.out}: {minutes:.1f} minutes")
+    print(f"{options.out}: {minutes:.1f} minutes")
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__
+        prog="python -m benchmarks", description=__doc__.splitlines()[0]
     )
     add = parser.add_argument
-    add("--quick", action="store_true", help="a minute or two: a few of each")
     add("--growth", action="store_true", help="time and memory against size")
-    add(
-        "--kinds",
-        nargs="+",
-        default=growth.KINDS,
-        choices=growth.KINDS,
-        help="of growth",
-    )
-    add("--again", action="store_true", help="another run beside the first")
-    add("--page", action="store_true", help="measure nothing, write the page")
-    add("--works", nargs="+", default=[], help="names, or words in them")
-    add("--frameworks", nargs="+", default=[], choices=FRAMEWORKS)
-    add("--contenders", nargs="+", default=[], help=" ".join(lineup.LINEUP))
-    add("--rounds", type=int, help="at most, of calls (default: 15)")
+    add("--page", action="store_true", help="only write the page again")
+    add("--workloads", nargs="+", default=[], help="names, or parts of names")
+    add("--frameworks", nargs="+", default=[*FRAMEWORKS], choices=FRAMEWORKS)
+    add("--rounds", type=int, default=15, help="at most")
     add(
         "--seconds",
         type=float,
         default=10,
-        help="for the rounds of a work on one framework",
+        help="for the rounds of a workload on one framework",
     )
-    add("--no-memory", action="store_true", help="no processes for memory")
     add("--core", type=int, default=min(os.sched_getaffinity(0)))
-    add(
-        "--out",
-        type=Path,
-        help="folder (benchmarks/results; of a part .outputs/benchmarks)",
-    )
+    add("--out", type=Path, help="folder of the results")
     options = parser.parse_args(arguments)
-    part = options.works or options.frameworks or options.contenders
     if options.out is None:
-        options.out = PARTS if part or options.quick else RESULTS
-    if options.quick:
-        options.works = options.works or QUICK_WORKS
-        options.contenders = options.contenders or QUICK
-        options.rounds = options.rounds or 7
-        options.no_memory = True
-    options.rounds = options.rounds or 15
+        partial = options.workloads or len(options.frameworks) < len(FRAMEWORKS)
+        folder = ".outputs/benchmarks" if partial else "benchmarks/results"
+        options.out = ROOT / folder
     return options
 
 
-def _times(options: argparse.Namespace, console: Console) -> None:
-    contenders = lineup.choose(options.frameworks, options.contenders)
-    names = works.choose(options.works)
+def _measure_times(options: argparse.Namespace) -> None:
+    names = workloads.choose(options.workloads)
+    contenders = [
+        c for c in CONTENDERS.values() if c.framework in options.frameworks
+    ]
     results = Results(about(options.core))
-    old = repeats(options.out)
-    name = f"again-{len(old) + 1}.json" if options.again else NAME
-    if not options.again:  # they were made again after another run
-        for repeat in old:
-            (options.out / repeat).unlink()
-    rows = measure.times(names, contenders, options.rounds, options.seconds)
-    start = time.monotonic()
-    results.times.extend(_watched(rows, console, "work"))
-    results.save(options.out, name)
-    if not options.no_memory:
-        rows = measure.peaks(results.times, MEMORY)
-        results.peaks.extend(_watched(rows, console, "work", "memory of "))
-    results.about["minutes"] = round((time.monotonic() - start) / 60, 1)
-    results.save(options.out, name)
-    report.show(results, console)
-
-
-def _growth(options: argparse.Namespace, console: Console) -> None:
-    rows = growth.measure(growth.contenders(options.frameworks), options.kinds)
-    points = list(_watched(rows, console, "kind", "growth of "))
-    growth.save(options.out, about(options.core), points)
-
-
-def _watched(
-    rows: Iterable[dict[str, Any]], console: Console, key: str, before: str = ""
-) -> Iterator[dict[str, Any]]:
-    """The rows; the terminal gets a line for each new value of the key."""
-    last = None
-    for row in rows:
-        if row[key] != last:
-            last = row[key]
-            console.log(f"{before}{last}")
-        yield row
+    for row in measure.times(
+        names, contenders, options.rounds, options.seconds
+    ):
+        results.times.append(row)
+        print(f"{row['workload']}, {row['contender']}", flush=True)
+    results.peaks.extend(measure.peaks(results.times, MEMORY))
+    results.save(options.out)
+    for name in names:
+        print(f"\n{name}\n\n{page.times_table(results, name)}")
 
 
 if __name__ == "__main__":

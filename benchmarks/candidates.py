@@ -1,8 +1,8 @@
-"""What scoring the candidates of one user costs, and reading the history once.
+"""Measure how long scoring the candidates of one user takes.
 
-Prints the CPU time of a prediction, in milliseconds, on one core of a backend:
-of whole models, which read the history again for each candidate, and of their
-parts alone.
+Prints the CPU milliseconds of a prediction, on one core of a backend: of whole
+models, which process the history again for each candidate, and of the parts
+that could process it once.
 
     for b in tensorflow torch jax; do
         KERAS_BACKEND=$b python benchmarks/candidates.py; done
@@ -28,11 +28,11 @@ DRAW = np.random.default_rng(0)
 
 def columns():
     names = ["item", "cate"]
-    found = [SparseFeat(name, SIZE, DIM) for name in names]
+    result = [SparseFeat(name, SIZE, DIM) for name in names]
     for name in names:
         ids = SparseFeat(f"hist_{name}", SIZE, DIM, embedding_name=name)
-        found.append(VarLenSparseFeat(ids, STEPS, length_name="seq_length"))
-    return found, names
+        result.append(VarLenSparseFeat(ids, STEPS, length_name="seq_length"))
+    return result, names
 
 
 def ids(*shape):
@@ -43,36 +43,36 @@ USER = {"hist_item": ids(STEPS), "hist_cate": ids(STEPS), "seq_length": STEPS}
 
 
 def scoring(model, count):
-    """A call that scores so many candidates for one user."""
+    """Return a function that scores `count` candidates for one user."""
     candidates = {"item": ids(count), "cate": ids(count)}
     return lambda: score_candidates(model, USER, candidates)
 
 
-def attending(rows, candidates):
-    """A call of DIN's attention, each row of candidates to a history."""
+def attention(rows, candidates):
+    """Return a function that runs DIN's attention on `rows` histories."""
     width = 2 * DIM
     query = keras.Input((candidates, width))
     keys = keras.Input((STEPS, width))
     lengths = keras.Input((), dtype="int32")
-    attend = AttentionSequencePoolingLayer((80, 40), "dice")
-    return predicting([query, keys, lengths], attend, rows)
+    layer = AttentionSequencePoolingLayer((80, 40), "dice")
+    return prediction([query, keys, lengths], layer, rows)
 
 
-def reading(rows):
-    """A call of DIEN's first GRU."""
+def first_gru(rows):
+    """Return a function that runs DIEN's first GRU on `rows` histories."""
     inputs = [keras.Input((STEPS, 2 * DIM)), keras.Input((), dtype="int32")]
-    return predicting(inputs, DynamicGRU(2 * DIM), rows)
+    return prediction(inputs, DynamicGRU(2 * DIM), rows)
 
 
-def predicting(inputs, layer, rows):
+def prediction(inputs, layer, rows):
     model = keras.Model(inputs, layer(inputs))
-    given = [
+    batch = [
         np.full(rows, STEPS)
         if len(x.shape) == 1
         else DRAW.normal(size=(rows, *x.shape[1:])).astype("float32")
         for x in inputs
     ]
-    return lambda: model.predict_on_batch(given)
+    return lambda: model.predict_on_batch(batch)
 
 
 def milliseconds(call, calls=30):
@@ -81,7 +81,7 @@ def milliseconds(call, calls=30):
         call()
         return 1000 * (time.process_time() - start)
 
-    for _ in range(3):  # the first one compiles
+    for _ in range(3):  # the first call compiles
         once()
     return statistics.median(once() for _ in range(calls))
 
@@ -92,11 +92,11 @@ def main():
     rows = {
         "DIN, one candidate": scoring(din, 1),
         "DIN, all candidates": scoring(din, CANDIDATES),
-        "  attention alone": attending(CANDIDATES, 1),
-        "  attention alone, all to one history": attending(1, CANDIDATES),
+        "  attention alone": attention(CANDIDATES, 1),
+        "  attention alone, one history": attention(1, CANDIDATES),
         "DIEN (AUGRU), all candidates": scoring(dien, CANDIDATES),
-        "  its first GRU alone": reading(CANDIDATES),
-        "  its first GRU alone, one history": reading(1),
+        "  its first GRU alone": first_gru(CANDIDATES),
+        "  its first GRU alone, one history": first_gru(1),
     }
     for name, call in rows.items():
         print(f"{keras.backend.backend()}: {name}: {milliseconds(call):.1f}")

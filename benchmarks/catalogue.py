@@ -1,8 +1,8 @@
-"""What ranking many candidates costs: memory, and one more of them.
+"""Measure how long ranking a whole catalogue takes, and how much memory.
 
-Prints the CPU time of `score_candidates`, in milliseconds, on one core of a
-backend, and how far it drives the process's peak of memory. Batches of as many
-as there are candidates are never filled up.
+Prints the CPU milliseconds of `score_candidates`, on one core of a backend, and
+by how much it raises the peak memory of the process. A batch of exactly as many
+rows as there are candidates is never padded.
 
     for b in tensorflow torch jax; do
         KERAS_BACKEND=$b python benchmarks/catalogue.py; done
@@ -38,27 +38,27 @@ def main():
         score_candidates(model, user, {"item": items}, **batch_size)
         return 1000 * (time.process_time() - start)
 
-    def say(what, number):
-        print(f"{keras.backend.backend()}: {what}: {number:.1f}", flush=True)
+    def report(name, number):
+        print(f"{keras.backend.backend()}: {name}: {number:.1f}", flush=True)
 
     milliseconds(1)
     before = megabytes()
     for size in (512, 1024, CATALOGUE):
         milliseconds(CATALOGUE, batch_size=size)
-        say(f"{CATALOGUE} in batches of {size}, MB", megabytes() - before)
-        took = [milliseconds(CATALOGUE, batch_size=size) for _ in range(5)]
-        say(f"{CATALOGUE} in batches of {size}", statistics.median(took))
-    say("101, the first call", milliseconds(101))
-    say("102, the first call", milliseconds(102))
-    say(
+        report(f"{CATALOGUE} in batches of {size}, MB", megabytes() - before)
+        times = [milliseconds(CATALOGUE, batch_size=size) for _ in range(5)]
+        report(f"{CATALOGUE} in batches of {size}", statistics.median(times))
+    report("101, the first call", milliseconds(101))
+    report("102, the first call", milliseconds(102))
+    report(
         "103 in a batch of 103, the first call",
         milliseconds(103, batch_size=103),
     )
     for size in (1024, 513):
-        took = [milliseconds(513, batch_size=size) for _ in range(15)]
-        say(f"513 in a batch of at most {size}", statistics.median(took))
-    took = [milliseconds(1024, batch_size=1024) for _ in range(15)]
-    say("1024 in a batch", statistics.median(took))
+        times = [milliseconds(513, batch_size=size) for _ in range(15)]
+        report(f"513 in a batch of at most {size}", statistics.median(times))
+    times = [milliseconds(1024, batch_size=1024) for _ in range(15)]
+    report("1024 in a batch", statistics.median(times))
 
 
 def megabytes():

@@ -1,32 +1,26 @@
-"""Pictures of the results, wide enough for a page of text."""
+"""Plots of the results."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from benchmarks.lineup import FRAMEWORKS, LINEUP
+from benchmarks.contenders import CONTENDERS, FRAMEWORKS
 from benchmarks.results import Results
-from benchmarks.text import digits
-from benchmarks.works import WORKS
+from benchmarks.workloads import WORKLOADS
 
 COLOURS = {"tensorflow": "#e07b00", "torch": "#c2185b", "jax": "#1565c0"}
-KINDS = {
+TITLES = {
     "din": "DIN",
     "augru": "AUGRU",
     "bilstm": "BiLSTM",
     "transformer": "Transformer",
     "pooling": "pooling",
     "weighted": "pooling",
-    "k_max": "k-max",
-    "positions": "positions",
-    "bias": "bias",
 }
-PEERS = 0.35  # opacity of those that are not kseq
+PEER_OPACITY = 0.35
 STYLE = {
     "font.size": 8.5,
     "axes.titlesize": 9.5,
@@ -35,98 +29,102 @@ STYLE = {
     "axes.axisbelow": True,
     "grid.color": "#dddddd",
 }
+# A bar: its dark part, its end, and the quartiles, where there are any.
+Bar = tuple[float, float, tuple[float, float] | None]
+
+
+def digits(value: float) -> str:
+    """About three significant digits, without an exponent."""
+    if value >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def draw(results: Results, folder: Path) -> dict[str, str]:
-    """Writes the pictures: their files by title."""
-    works: dict[str, list[str]] = {}
-    for work in results.works():
-        works.setdefault(KINDS[WORKS[work].kind], []).append(work)
+    """Write the plots; return their files by title."""
+    by_title: dict[str, list[str]] = {}
+    for name in results.workloads():
+        title = TITLES[WORKLOADS[name].kind]
+        by_title.setdefault(title, []).append(name)
     figures = {
-        kind: _bars(
-            {work: _times(results, work) for work in names},
+        title: _figure(
+            {name: _times(results, name) for name in names},
             "CPU ms of one call: forward (dark), forward + backward",
         )
-        for kind, names in works.items()
+        for title, names in by_title.items()
     }
-    figures["first call"] = _bars(
-        {
-            work: _first(results, work)
-            for work in ("BiLSTM", "AUGRU H=16", "Transformer T=1000")
-            if work in results.works()
-        },
-        "seconds of the first calls: forward (dark), and forward + backward",
+    first = ("BiLSTM", "AUGRU H=16", "Transformer T=1000")
+    figures["first call"] = _figure(
+        {name: _first_calls(results, name) for name in first},
+        "seconds of the first calls: forward (dark), forward + backward",
     )
-    figures["memory"] = _bars(
-        {
-            work: _peaks(results, work)
-            for work in dict.fromkeys(row["work"] for row in results.peaks)
-        },
-        "MB that the first step of training adds at most",
+    figures["memory"] = _figure(
+        {name: _peaks(results, name) for name in results.workloads()},
+        "MB that the first training step adds at most",
     )
     files = {}
     for title, figure in figures.items():
         if figure is not None:
             files[title] = f"{title.lower().replace(' ', '-')}.png"
-            save(figure, folder / files[title])
+            # Without the version the same plot is the same bytes.
+            figure.savefig(
+                folder / files[title], dpi=120, metadata={"Software": None}
+            )
     return files
 
 
-def save(figure: Figure, path: Path) -> None:
-    # Imported here, as in text.py.
-    from kseq.files import replacing_path
-
-    # No date in the file: the same picture is the same bytes.
-    with replacing_path(path) as place:
-        figure.savefig(place, dpi=120, metadata={"Software": None})
-
-
-def _times(results: Results, work: str) -> Iterable[tuple[str, Any]]:
-    for name, row in results.of(work).items():
-        if "train" in row:
-            yield name, (row["forward"], row["train"])
+def _times(results: Results, workload: str) -> dict[str, Bar]:
+    return {
+        name: (
+            row["forward"]["median"],
+            row["train"]["median"],
+            (row["train"]["low"], row["train"]["high"]),
+        )
+        for name, row in results.times_of(workload).items()
+        if "train" in row
+    }
 
 
-def _first(results: Results, work: str) -> Iterable[tuple[str, Any]]:
-    for name, row in results.of(work).items():
-        if "first" in row:
-            forward = row["first"]["forward"]
-            both = forward + row["first"]["train"]
-            yield name, ({"median": forward}, {"median": both})
+def _first_calls(results: Results, workload: str) -> dict[str, Bar]:
+    return {
+        name: (row["first"]["forward"], sum(row["first"].values()), None)
+        for name, row in results.times_of(workload).items()
+        if "first" in row
+    }
 
 
-def _peaks(results: Results, work: str) -> Iterable[tuple[str, Any]]:
-    for name, row in results.peaks_of(work).items():
-        if "mb" in row:
-            yield name, ({"median": 0}, {"median": row["mb"]})
+def _peaks(results: Results, workload: str) -> dict[str, Bar]:
+    return {
+        name: (0, row["mb"], None)
+        for name, row in results.peaks_of(workload).items()
+        if "mb" in row
+    }
 
 
-def _bars(panels: dict[str, Any], title: str) -> Figure | None:
-    """A panel for each work, two beside one another; a bar a contender."""
-    filled = {work: list(bars) for work, bars in panels.items()}
-    filled = {work: bars for work, bars in filled.items() if bars}
-    if not filled:
+def _figure(panels: dict[str, dict[str, Bar]], title: str) -> Figure | None:
+    """One panel for each workload, in two columns; one bar a contender."""
+    panels = {name: bars for name, bars in panels.items() if bars}
+    if not panels:
         return None
-    columns = min(2, len(filled))
-    rows = -(-len(filled) // columns)
-    tallest = max(map(len, filled.values()))
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    height = rows * (0.19 * max(map(len, panels.values())) + 0.65) + 0.6
     with mpl.rc_context(STYLE):
-        height = rows * (0.19 * tallest + 0.65) + 0.6
         figure = Figure((8.6, height), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for ax, (work, bars) in zip(axes, filled.items(), strict=False):
-            _panel(ax, work, bars)
-        for ax in axes[len(filled) :]:
+        for ax, (name, bars) in zip(axes, panels.items(), strict=False):
+            _panel(ax, name, bars)
+        for ax in axes[len(panels) :]:
             ax.set_axis_off()
         figure.suptitle(title, fontsize=9.5)
         used = {
-            LINEUP[name].framework for b in filled.values() for name, _ in b
+            CONTENDERS[n].framework for bars in panels.values() for n in bars
         }
         figure.legend(
             handles=[
-                Patch(color=COLOURS[f], label=name)
-                for f, name in FRAMEWORKS.items()
-                if f in used
+                Patch(color=COLOURS[framework], label=label)
+                for framework, label in FRAMEWORKS.items()
+                if framework in used
             ],
             loc="outside lower center",
             ncols=3,
@@ -135,41 +133,35 @@ def _bars(panels: dict[str, Any], title: str) -> Figure | None:
     return figure
 
 
-def _panel(ax: Axes, work: str, bars: list[tuple[str, Any]]) -> None:
-    ax.set_title(work, loc="left", fontweight="bold")
-    largest = max(outer["median"] for _, (_, outer) in bars)
-    # A bar that dwarfs the others is cut.
-    others = sorted(outer["median"] for _, (_, outer) in bars)[:-1]
-    limit = largest
-    if others and largest > 3 * others[-1]:
+def _panel(ax: Axes, title: str, bars: dict[str, Bar]) -> None:
+    ax.set_title(title, loc="left", fontweight="bold")
+    # A bar more than three times as long as the others is cut.
+    *others, limit = sorted(end for _, end, _ in bars.values())
+    if others and limit > 3 * others[-1]:
         limit = 1.3 * others[-1]
-    for y, (name, (inner, outer)) in enumerate(bars):
-        contender = LINEUP[name]
-        colour = COLOURS[contender.framework]
-        opacity = 1 if contender.is_ours else PEERS
-        median = outer["median"]
-        ax.barh(y, min(median, limit), color=colour, alpha=0.6 * opacity)
-        ax.barh(y, min(inner["median"], limit), color=colour, alpha=opacity)
-        end = min(median, limit)
-        if "low" in outer:
-            whisker = [min(outer["low"], limit), min(outer["high"], limit)]
+    for y, (name, (dark, end, quartiles)) in enumerate(bars.items()):
+        _bar(ax, y, name, min(dark, limit), min(end, limit))
+        label_x = min(max(dark, end), limit)
+        if quartiles:
+            whisker = [min(x, limit) for x in quartiles]
             ax.plot(whisker, [y, y], color="#444444", linewidth=1)
-            end = max(end, whisker[1])
-        cut = "→ " if median > limit else ""
-        ax.text(
-            end + 0.012 * limit,
-            y,
-            f"{cut}{digits(median)}",
-            va="center",
-            size=8,
-        )
-    ax.set_yticks(range(len(bars)), [LINEUP[name].label for name, _ in bars])
-    for label, (name, _) in zip(ax.get_yticklabels(), bars, strict=True):
-        contender = LINEUP[name]
-        label.set_color(COLOURS[contender.framework])
+            label_x = max(label_x, whisker[1])
+        text = f"{'→ ' if end > limit else ''}{digits(end)}"
+        ax.text(label_x + 0.012 * limit, y, text, va="center", size=8)
+    ax.set_yticks(range(len(bars)), [CONTENDERS[name].label for name in bars])
+    for label, name in zip(ax.get_yticklabels(), bars, strict=True):
+        label.set_color(COLOURS[CONTENDERS[name].framework])
         label.set_fontsize(8)
-        label.set_fontweight("bold" if contender.is_ours else "normal")
+        if CONTENDERS[name].is_kseq:
+            label.set_fontweight("bold")
     ax.invert_yaxis()
     ax.set_xlim(0, 1.14 * limit)
     ax.grid(axis="x")
     ax.tick_params(left=False)
+
+
+def _bar(ax: Axes, y: int, name: str, dark: float, end: float) -> None:
+    colour = COLOURS[CONTENDERS[name].framework]
+    opacity = 1 if CONTENDERS[name].is_kseq else PEER_OPACITY
+    ax.barh(y, end, color=colour, alpha=0.6 * opacity)
+    ax.barh(y, dark, color=colour, alpha=opacity)

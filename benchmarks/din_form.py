@@ -1,7 +1,7 @@
-"""When DIN's scorer folds the candidate into its kernel, and when not.
+"""Compare the two forms of DIN's scorer: "fold" and "split".
 
-Prints, for each form of `kseq.ops.din_hidden`, the CPU milliseconds of forward
-and backward of the layer, on one core of one backend, by turns.
+For each size, trains the layer with either form of `kseq.ops.din_hidden` and
+prints the CPU milliseconds of a step. The forms take turns on one core.
 
     for b in tensorflow torch jax; do
         KERAS_BACKEND=$b python benchmarks/din_form.py; done
@@ -25,7 +25,7 @@ SIZES = ((20, 64), (50, 64), (100, 64), (20, 16), (100, 16))
 
 
 def trainer(form, steps, dim):
-    """A function that trains a layer of this form by one step."""
+    """Return a function that runs one training step with this form."""
     local_activation_unit.din_form = lambda shape: form
     query, keys = keras.Input((1, dim)), keras.Input((steps, dim))
     lengths = keras.Input((1,), dtype="int32")
@@ -41,7 +41,7 @@ def trainer(form, steps, dim):
     target = np.zeros((BATCH, 1, dim), "float32")
 
     def train():
-        # PyTorch asks at each call.
+        # PyTorch chooses the form in each call, not while tracing.
         local_activation_unit.din_form = lambda shape: form
         model.train_on_batch(batch, target)
 
@@ -58,11 +58,11 @@ def main():
                 start = time.process_time()
                 train()
                 times[form].append(time.process_time() - start)
-        found = ", ".join(
+        medians = ", ".join(
             f"{form} {1000 * statistics.median(t):.1f}"
             for form, t in times.items()
         )
-        print(f"{keras.backend.backend()}, T={steps} E={dim}: {found}")
+        print(f"{keras.backend.backend()}, T={steps} E={dim}: {medians}")
 
 
 if __name__ == "__main__":

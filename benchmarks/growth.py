@@ -1,7 +1,4 @@
-"""How kseq's time and memory grow with the work: straight lines, or not.
-
-`python -m benchmarks.growth`, or `tox run -e bench -- --growth`.
-"""
+"""How kseq's time and memory grow with the size of a workload."""
 
 import dataclasses
 import json
@@ -10,42 +7,42 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lineup import LINEUP, Contender
-from benchmarks.measure import KEEP_MEMORY, Remote
-from benchmarks.text import write_text
-from benchmarks.works import Work
+from benchmarks.contenders import CONTENDERS
+from benchmarks.measure import KEEP_MEMORY, Remote, workers
+from benchmarks.workloads import Workload
 
-NAME = "growth.json"
-CONTENDERS = ("kseq-graph", "kseq-torch", "kseq-jax")
-KINDS = (
-    "din",
-    "augru",
-    "bilstm",
-    "transformer",
-    "pooling",
-    "weighted",
-    "k_max",
-    "positions",
-    "bias",
-)
-TOO_LONG = 3000  # ms of a call, after which a line ends
+FILE = "growth.json"
+KSEQ = ("kseq-graph", "kseq-torch", "kseq-jax")
+# Kinds of workloads, and what they are called.
+KINDS = {
+    "din": "DIN",
+    "augru": "AUGRU",
+    "bilstm": "BiLSTM",
+    "transformer": "Transformer",
+    "pooling": "pooling",
+    "weighted": "weighted sum",
+    "k_max": "k-max",
+    "positions": "positions",
+    "bias": "bias",
+}
+MAX_MS = 3000  # larger sizes are not measured after a call this slow
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
-    """A kind of work in a few sizes of one axis, the others fixed."""
+class Series:
+    """One kind of workload in several sizes of one axis."""
 
     kind: str
     axis: str
-    values: tuple[int, ...]
+    sizes: tuple[int, ...]
     fixed: dict[str, int]
 
-    def works(self) -> Iterator[tuple[int, Work]]:
-        for value in self.values:
-            yield value, _work(self.kind, **self.fixed, **{self.axis: value})
+    def workloads(self) -> Iterator[tuple[int, Workload]]:
+        for size in self.sizes:
+            yield size, _workload(self.kind, **self.fixed, **{self.axis: size})
 
 
-def _work(kind: str, B: int, T: int, E: int, K: int = 1) -> Work:
+def _workload(kind: str, B: int, T: int, E: int, K: int = 1) -> Workload:
     settings = {
         "din": (("hidden_units", (80, 40)),),
         "transformer": (("heads", 2), ("blinding", True)),
@@ -53,7 +50,7 @@ def _work(kind: str, B: int, T: int, E: int, K: int = 1) -> Work:
         "k_max": (("k", 2),),
     }
     units = {"augru": E, "bilstm": E, "transformer": E // 2}
-    return Work(
+    return Workload(
         name=f"{kind} B={B} T={T} E={E} K={K}",
         kind=kind,
         batch=B,
@@ -66,53 +63,45 @@ def _work(kind: str, B: int, T: int, E: int, K: int = 1) -> Work:
     )
 
 
-def lines() -> Iterator[Line]:
+def series() -> Iterator[Series]:
     for kind in KINDS:
-        # Of attention, T x T scores of one example are enough.
+        # Attention computes T x T scores for each example.
         batch = 1 if kind == "transformer" else 4
-        thousand = (1, 10, 100, 1000)
-        yield Line(kind, "T", (10, 100, 1000, 10000), {"B": batch, "E": 32})
-        yield Line(kind, "B", thousand, {"T": 100, "E": 32})
-        yield Line(kind, "E", (8, 32, 128, 512), {"B": 16, "T": 100})
+        sizes = (1, 10, 100, 1000)
+        yield Series(kind, "T", (10, 100, 1000, 10000), {"B": batch, "E": 32})
+        yield Series(kind, "B", sizes, {"T": 100, "E": 32})
+        yield Series(kind, "E", (8, 32, 128, 512), {"B": 16, "T": 100})
         if kind == "din":
-            yield Line(kind, "K", thousand, {"B": 4, "T": 100, "E": 32})
+            yield Series(kind, "K", sizes, {"B": 4, "T": 100, "E": 32})
 
 
-def measure(
-    contenders: Iterable[Contender], kinds: Iterable[str] = KINDS
-) -> Iterator[dict[str, Any]]:
-    """CPU ms and MB of forward + backward at each point of each line."""
-    remotes = [Remote(c, **KEEP_MEMORY) for c in contenders]
-    try:
-        for line in lines():
-            if line.kind not in kinds:
-                continue
+def measure(frameworks: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield CPU ms and MB of forward + backward for each size."""
+    chosen = [CONTENDERS[name] for name in KSEQ]
+    chosen = [c for c in chosen if c.framework in frameworks]
+    with workers(chosen, **KEEP_MEMORY) as remotes:
+        for one in series():
             for remote in remotes:
-                yield from _points(remote, line)
-                remote.ask("rest")
-    finally:
-        for remote in remotes:
-            remote.close()
+                yield from _points(remote, one)
+                remote.ask("release")
 
 
-def _points(remote: Remote, line: Line) -> Iterator[dict[str, Any]]:
-    for value, work in line.works():
-        answer = remote.ask("grow", dataclasses.asdict(work))
+def _points(remote: Remote, one: Series) -> Iterator[dict[str, Any]]:
+    for size, workload in one.workloads():
+        answer = remote.ask("grow", dataclasses.asdict(workload))
         yield {
-            "kind": line.kind,
-            "axis": line.axis,
-            "at": value,
+            "kind": one.kind,
+            "axis": one.axis,
+            "at": size,
             "contender": remote.contender.name,
-            **{
-                k: round(v, 3) if k != "error" else v for k, v in answer.items()
-            },
+            **answer,
         }
-        if answer.get("ms", math.inf) > TOO_LONG:
+        if answer.get("ms", math.inf) > MAX_MS:
             return
 
 
 def slope(points: list[tuple[float, float]]) -> float | None:
-    """Of a log-log line at its upper end: 1 is linear, 2 quadratic."""
+    """The exponent between the two largest sizes: 1 is linear, 2 quadratic."""
     if len(points) < 2:
         return None
     (x0, y0), (x1, y1) = sorted(points)[-2:]
@@ -122,29 +111,14 @@ def slope(points: list[tuple[float, float]]) -> float | None:
 
 
 def save(folder: Path, about: dict[str, Any], points: list[Any]) -> None:
-    """The points, and older ones of kinds that were not measured now."""
-    points = [{**point, "revision": about["revision"]} for point in points]
-    measured = {point["kind"] for point in points}
-    if old := load(folder):
-        points += [p for p in old["points"] if p["kind"] not in measured]
-    rows = ",\n".join(json.dumps(point) for point in points)
-    text = f'{{\n"about": {json.dumps(about)},\n"points": [\n{rows}\n]\n}}\n'
-    write_text(folder / NAME, text)
+    rows = ",\n".join(
+        json.dumps({**point, "revision": about["revision"]}) for point in points
+    )
+    (folder / FILE).write_text(
+        f'{{\n"about": {json.dumps(about)},\n"points": [\n{rows}\n]\n}}\n'
+    )
 
 
 def load(folder: Path) -> dict[str, Any] | None:
-    path = folder / NAME
-    return json.loads(path.read_text("utf-8")) if path.is_file() else None
-
-
-def contenders(frameworks: list[str]) -> list[Contender]:
-    chosen = (LINEUP[name] for name in CONTENDERS)
-    return [c for c in chosen if not frameworks or c.framework in frameworks]
-
-
-if __name__ == "__main__":
-    import sys
-
-    from benchmarks.__main__ import main
-
-    main([*sys.argv[1:], "--growth"])
+    path = folder / FILE
+    return json.loads(path.read_text()) if path.is_file() else None

@@ -1,10 +1,10 @@
-"""What a step of training over a long sequence adds to a process's memory.
+"""Measure the memory of a training step of Transformer over a long sequence.
 
-for b in tensorflow torch jax; do
-    KERAS_BACKEND=$b python benchmarks/long_attention.py; done
+    for b in tensorflow torch jax; do
+        KERAS_BACKEND=$b python benchmarks/long_attention.py; done
 
-`--most-scores 16e6` takes all queries at once, `--keep` keeps what a group of
-queries computes for the gradient, instead of computing it again.
+`--most-scores 16e6` processes all queries at once; `--keep` stores the scores
+of each group of queries for the gradient instead of computing them again.
 """
 
 import argparse
@@ -21,13 +21,13 @@ from kseq.ops import multi_head
 
 
 def resident():
-    """MB of this process in memory (Linux)."""
+    """MB of memory that this process occupies (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 1e6
 
 
 class Peak(threading.Thread):
-    """Watches the memory of the process until it is stopped."""
+    """Records the peak memory of the process until it is stopped."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -46,7 +46,7 @@ class Peak(threading.Thread):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--unknown", action="store_true", help="Input((None,))")
     parser.add_argument("--xla", action="store_true", help="jit_compile=True")
@@ -59,8 +59,8 @@ def main():
         multi_head.multi_head_attention, most_scores=int(options.most_scores)
     )
     if options.keep:
-        own = multi_head.loop
-        multi_head.loop = lambda *a, recompute, **k: own(*a, **k)
+        loop = multi_head.loop
+        multi_head.loop = lambda *a, recompute, **k: loop(*a, **k)
     steps = options.steps
     x = keras.Input((None if options.unknown else steps, 32))
     lengths = keras.Input((1,), dtype="int32")

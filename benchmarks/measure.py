@@ -1,5 +1,6 @@
-"""Contenders as processes that take turns on one core, and what they need."""
+"""Measures contenders that take turns on one core, each in its own process."""
 
+import contextlib
 import json
 import os
 import statistics
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.lineup import FRAMEWORKS, LINEUP, Contender
+from benchmarks.contenders import CONTENDERS, FRAMEWORKS, Contender
 
 ROOT = Path(__file__).parents[1]
 PASSES = ("forward", "train")
@@ -25,14 +26,14 @@ ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",
     "JAX_PLATFORMS": "cpu",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    # TensorFlow, too, takes its memory from malloc: its own pool would never
-    # give it back, and hide what a call needs.
+    # TensorFlow's own memory pool returns nothing to the system and would hide
+    # what a call needs.
     "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "true",
-    # First calls compile: no results of earlier runs.
+    # First calls include compilation.
     "JAX_ENABLE_COMPILATION_CACHE": "false",
 }
-# Memory stays with the process. Otherwise half the time of large arrays is the
-# kernel's, for pages that come and go, and it is not the contender's doing.
+# The process keeps its memory. With malloc's defaults up to half of the time
+# of large arrays is page faults.
 KEEP_MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_ARENA_MAX": "1",
@@ -42,9 +43,10 @@ KEEP_MEMORY = {
 
 
 class Remote:
-    """A contender's worker: it starts when it is asked, and again if it died.
+    """A contender's worker process, started on the first request.
 
-    Its errors are answers, too: `{"error": ...}`.
+    A worker that died is started again. Errors are returned as
+    `{"error": ...}`.
     """
 
     def __init__(self, contender: Contender, **environment: str) -> None:
@@ -54,17 +56,20 @@ class Remote:
 
     def ask(self, verb: str, argument: Any = None) -> dict[str, Any]:
         if self.process is None or self.process.poll() is not None:
-            self._start()
+            started = self._start()
+            if "error" in started:  # such as a package that is not installed
+                return started
         print(json.dumps({verb: argument}), file=self.process.stdin, flush=True)
         return self._answer()
 
-    def _start(self) -> None:
+    def _start(self) -> dict[str, Any]:
+        self.close()
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        kind = "compiled" if self.contender.compiled else "plain"
+        mode = "compiled" if self.contender.compiled else "plain"
         self.process = subprocess.Popen(
             [
-                sys.executable,
-                *("-m", "benchmarks.worker", self.contender.module, kind),
+                *(sys.executable, "-m", "benchmarks.worker"),
+                *(self.contender.module, mode),
             ],
             cwd=ROOT,
             env={
@@ -78,7 +83,7 @@ class Remote:
             stderr=self.log,
             text=True,
         )
-        self._answer()
+        return self._answer()
 
     def _answer(self) -> dict[str, Any]:
         line = self.process.stdout.readline()
@@ -86,75 +91,77 @@ class Remote:
             return json.loads(line)
         code = self.process.wait()
         self.log.seek(0)
-        last = [*self.log.read().splitlines(), ""][-2:-1]
-        return {"error": f"ended with {code}: {' '.join(last)}"[:500]}
+        last = self.log.read().splitlines()[-1:]
+        return {"error": f"exited with {code}: {' '.join(last)}"[:500]}
 
     def close(self) -> None:
         if self.process is not None:
             self.process.stdin.close()
             self.process.wait()
+            self.process.stdout.close()
+            self.log.close()
             self.process = None
 
-    def __enter__(self) -> "Remote":
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def stay_on(core: int) -> None:
-    """This process, and those that it starts, from here on."""
-    os.sched_setaffinity(0, [core])
-
-
-def times(
-    works: list[str], contenders: list[Contender], rounds: int, seconds: float
-) -> Iterator[dict[str, Any]]:
-    """One row for each work and each contender that does it.
-
-    Those of a framework take turns, round after round, until they have had
-    their `rounds`; or their `seconds`, but five rounds at least.
-    """
-    remotes = [Remote(c, **KEEP_MEMORY) for c in contenders]
+@contextlib.contextmanager
+def workers(
+    contenders: Iterable[Contender], **environment: str
+) -> Iterator[list[Remote]]:
+    remotes = [Remote(contender, **environment) for contender in contenders]
     try:
-        for remote in remotes:
-            # What is slow once in a process is not the first work's doing.
-            remote.ask("prepare", works[0])
-            remote.ask("rest")
-        for work in works:
-            for framework in FRAMEWORKS:
-                # All at once would need too much memory.
-                own = [r for r in remotes if r.contender.framework == framework]
-                yield from _rows(work, own, rounds, seconds)
+        yield remotes
     finally:
         for remote in remotes:
             remote.close()
 
 
-def _rows(
-    work: str, remotes: list[Remote], rounds: int, seconds: float
+def times(
+    workloads: list[str],
+    contenders: list[Contender],
+    rounds: int,
+    seconds: float,
 ) -> Iterator[dict[str, Any]]:
-    rows = {r: row for r in remotes if (row := _prepare(r, work))}
+    """Yield one row for each workload and each contender that supports it.
+
+    The contenders of a framework take turns for `rounds` rounds. After
+    `seconds` they stop early, but not before the fifth round.
+    """
+    with workers(contenders, **KEEP_MEMORY) as remotes:
+        for remote in remotes:
+            # One-time initialisation must not count for the first workload.
+            remote.ask("prepare", workloads[0])
+            remote.ask("release")
+        for workload in workloads:
+            for framework in FRAMEWORKS:
+                # All frameworks together would need too much memory.
+                group = [
+                    r for r in remotes if r.contender.framework == framework
+                ]
+                yield from _rows(workload, group, rounds, seconds)
+
+
+def _rows(
+    workload: str, remotes: list[Remote], rounds: int, seconds: float
+) -> Iterator[dict[str, Any]]:
+    rows = {}
+    for remote in remotes:
+        answer = remote.ask("prepare", workload)
+        if "skip" not in answer:
+            name = remote.contender.name
+            rows[remote] = {"workload": workload, "contender": name, **answer}
     running = [r for r, row in rows.items() if "error" not in row]
     with tempfile.TemporaryDirectory() as folder:
         _compare(running, rows, Path(folder))
-    found = _take_turns(running, rounds, seconds)
+    results = _take_turns(running, rounds, seconds)
     for remote, row in rows.items():
-        yield row | found.get(remote, {})
-        remote.ask("rest")
-
-
-def _prepare(remote: Remote, work: str) -> dict[str, Any] | None:
-    answer = remote.ask("prepare", work)
-    if "skip" in answer:
-        return None
-    return {"work": work, "contender": remote.contender.name, **answer}
+        yield row | results.get(remote, {})
+        remote.ask("release")
 
 
 def _compare(
     running: list[Remote], rows: dict[Remote, dict[str, Any]], folder: Path
 ) -> None:
-    """How far the numbers of others are from those of the first kseq."""
+    """Add each row's difference from the first kseq contender."""
     paths = {}
     for remote in running:
         path = folder / f"{remote.contender.name}.npz"
@@ -163,26 +170,28 @@ def _compare(
             rows[remote] |= answer
         else:
             paths[remote] = path
-    reference = next((r for r in paths if r.contender.is_ours), None)
+    reference = next((r for r in paths if r.contender.is_kseq), None)
     for remote, path in paths.items():
         if reference is not None and remote is not reference:
-            far = difference(path, paths[reference])
-            rows[remote]["difference"] = far
+            rows[remote]["difference"] = difference(path, paths[reference])
 
 
 def difference(path: Path, reference: Path) -> float | None:
-    """At most, of the largest value of its array; None: not comparable."""
-    with np.load(path) as ours, np.load(reference) as theirs:
-        pairs = [(ours.get(name), theirs[name]) for name in theirs]
-        if len(ours) != len(theirs) or any(
+    """The largest difference, relative to the largest value of its array.
+
+    None where the arrays' shapes differ.
+    """
+    with np.load(path) as actual, np.load(reference) as expected:
+        pairs = [(actual.get(name), expected[name]) for name in expected]
+        if len(actual) != len(expected) or any(
             a is None or a.shape != b.shape for a, b in pairs
         ):
             return None
-        far = [
+        differences = [
             np.abs(a - b).max() / max(np.abs(b).max(), 1e-30) for a, b in pairs
         ]
-        # Python's max passes over NaN.
-        return float(np.nan_to_num(np.max(far), nan=np.inf))
+        # np.max propagates NaN; Python's max does not.
+        return float(np.nan_to_num(np.max(differences), nan=np.inf))
 
 
 def _take_turns(
@@ -194,7 +203,7 @@ def _take_turns(
     for done in range(rounds):
         if done >= 5 and time.monotonic() - start > seconds:
             break
-        # There and back, so that none always follows the same neighbour.
+        # Alternate the order, so that neighbours change.
         for remote in running if done % 2 else running[::-1]:
             for pass_ in PASSES:
                 answer = remote.ask("run", pass_)
@@ -203,14 +212,14 @@ def _take_turns(
                 else:
                     failed[remote] = answer
     return {
-        remote: {p: quartiles(ms) for p, ms in each.items() if ms}
+        remote: {p: quartiles(ms) for p, ms in by_pass.items() if ms}
         | failed.get(remote, {})
-        for remote, each in found.items()
+        for remote, by_pass in found.items()
     }
 
 
 def quartiles(ms: list[float]) -> dict[str, float]:
-    """The median, and the quartiles around it."""
+    """The median and the quartiles around it."""
     low, middle, high = (
         statistics.quantiles(ms, n=4, method="inclusive")
         if len(ms) > 1
@@ -221,18 +230,17 @@ def quartiles(ms: list[float]) -> dict[str, float]:
 
 
 def peaks(
-    rows: Iterable[dict[str, Any]], works: Iterable[str]
+    rows: Iterable[dict[str, Any]], workloads: Iterable[str]
 ) -> Iterator[dict[str, Any]]:
-    """MB of the first step of training, each in a process of its own.
+    """MB of the first training step, measured in fresh processes.
 
-    Of those works, and the contenders whose rows of `times` show that they can.
+    Args:
+        rows: rows of `times`; those without a training time are skipped.
+        workloads: the workloads to measure.
     """
     for row in rows:
-        if row["work"] in works and "train" in row:
-            with Remote(LINEUP[row["contender"]]) as remote:
-                answer = remote.ask("peak", row["work"])
-            yield {
-                "work": row["work"],
-                "contender": row["contender"],
-                **answer,
-            }
+        if row["workload"] in workloads and "train" in row:
+            with workers([CONTENDERS[row["contender"]]]) as (remote,):
+                answer = remote.ask("peak", row["workload"])
+            names = {key: row[key] for key in ("workload", "contender")}
+            yield names | answer

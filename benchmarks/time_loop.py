@@ -1,8 +1,8 @@
-"""Why the time loop has a form of its own on each backend.
+"""Compare implementations of the time loop on one backend.
 
-Trains an AUGRU with each form of the loop on one core of one backend; prints
-the seconds of the first step, which builds and compiles, and the CPU time of
-the next ones, in milliseconds.
+Trains an AUGRU with kseq's loop, with `keras.ops.scan` and with an unrolled
+loop, on one core. Prints the seconds of the first step, which builds and
+compiles, and the CPU milliseconds of the following steps.
 
     for b in tensorflow torch jax; do
         KERAS_BACKEND=$b python benchmarks/time_loop.py; done
@@ -28,13 +28,13 @@ from kseq.ops.backends.plain import projecting
 BACKEND = keras.backend.backend()
 RNG = np.random.default_rng(0)
 BATCH, DIM = 64, 32
-OWN = recurrence.loop
+KSEQ_LOOP = recurrence.loop
 
 
-def form(name):
-    """The loop of a form's module; the backend's own under its name."""
+def loop_named(name):
+    """Return an implementation of the loop."""
     if name == "own":
-        return OWN
+        return KSEQ_LOOP
     if name == "scan":
         return scan
     return importlib.import_module(f"kseq.ops.backends.{name}_loop").loop
@@ -49,7 +49,7 @@ def scan(
     valid=None,
     projection=None,
 ):
-    """The loop by `keras.ops.scan`, as one would write it for all backends."""
+    """The loop written with `keras.ops.scan`, for all backends."""
     step, weights = projecting(step), (*weights, *projection)
 
     def body(states, inputs):
@@ -77,7 +77,7 @@ def history(steps):
 
 
 def trainer(make, steps, jit_compile):
-    """A function that trains by one step."""
+    """Return a function that runs one training step."""
     symbols, output, arrays = make(steps)
     model = keras.Model(symbols, output)
     model.compile("sgd", "mse", jit_compile=jit_compile)
@@ -86,12 +86,12 @@ def trainer(make, steps, jit_compile):
 
 
 def contenders(steps):
-    """By name: the loop's form, and what makes the function that trains."""
+    """Yield labels, names of loops, and functions that build a trainer."""
     compiles = {"tensorflow": (False, True), "jax": (True,), "torch": (False,)}
     for jit in compiles[BACKEND]:
         label = {"tensorflow": " XLA" if jit else " graph"}.get(BACKEND, "")
         for name in ("own", "scan", "unrolled"):
-            # Of unknown steps TensorFlow cannot unroll.
+            # TensorFlow cannot unroll an unknown number of steps.
             if BACKEND == "tensorflow" and name == "unrolled":
                 continue
             yield (
@@ -102,7 +102,7 @@ def contenders(steps):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
@@ -112,7 +112,7 @@ def main():
         torch.set_num_threads(1)
     runs, first = {}, {}
     for name, loop, make in contenders(options.steps):
-        recurrence.loop = form(loop)
+        recurrence.loop = loop_named(loop)
         start = time.perf_counter()
         try:
             train = make()
@@ -125,16 +125,16 @@ def main():
     times = {name: [] for name in runs}
     for _ in range(options.rounds):  # interleaved
         for name, (loop, train) in runs.items():
-            recurrence.loop = form(loop)
+            recurrence.loop = loop_named(loop)
             start = time.process_time()
             train()
             times[name].append(time.process_time() - start)
     print(f"{BACKEND}, {options.steps} steps, batch {BATCH}, width {DIM}")
-    print("| what | first step, s | a step, CPU ms (lowest to highest) |")
+    print("| loop | first step, s | a step, CPU ms (lowest to highest) |")
     print("|---|---|---|")
-    for name, found in times.items():
+    for name, seconds in times.items():
         low, mid, high = (
-            1000 * f(found) for f in (min, statistics.median, max)
+            1000 * f(seconds) for f in (min, statistics.median, max)
         )
         print(
             f"| {name} | {first[name]:.1f} | {mid:.0f} ({low:.0f}-{high:.0f}) |"

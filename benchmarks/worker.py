@@ -1,8 +1,9 @@
-"""One contender in a process of its own, which does what it is told by line.
+"""Runs one contender in its own process, controlled over stdin and stdout.
 
-Reads JSON from stdin and answers each line with one: `{"prepare": work}`,
-`{"run": "forward" or "train"}`, `{"save": path}`, `{"rest": null}`,
-`{"peak": work}`, `{"grow": work}`. A work is a name, or all its fields.
+Reads one JSON object a line and answers each with one: `{"prepare": workload}`,
+`{"run": "forward" or "train"}`, `{"save": path}`, `{"release": null}`,
+`{"peak": workload}`, `{"grow": workload}`. A workload is a name or a dictionary
+of its fields.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.works import WORKS, Work
+from benchmarks.workloads import WORKLOADS, Workload
 
 
 class Worker:
@@ -31,93 +32,98 @@ class Worker:
             f"benchmarks.runners.{self.contender.FRAMEWORK}"
         )
         self.compiled = compiled
-        self.does = {}
+        self.passes = {}
 
-    def prepare(self, work):
-        """Builds and runs a work once: seconds of the first of each."""
+    def prepare(self, workload):
+        """Build and run a workload; return the seconds of its first calls."""
         seconds = {}
         start = time.perf_counter()
-        if not self._build(work):
-            return {"skip": "not offered"}
-        for pass_ in ("forward", "train"):
-            self.does[pass_]()
+        if not self._build(workload):
+            return {"skip": "not supported"}
+        for name in ("forward", "train"):
+            self.passes[name]()
             now = time.perf_counter()
-            seconds[pass_] = now - start
+            seconds[name] = now - start
             start = now
-        for run in self.does.values():
+        for run in self.passes.values():
             run()
         return {"first": seconds}
 
-    def _build(self, work):
-        self.rest()
-        work = WORKS[work] if isinstance(work, str) else Work(**work)
-        make = getattr(self.contender, work.kind, None)
+    def _build(self, workload):
+        self.release()
+        if isinstance(workload, str):
+            workload = WORKLOADS[workload]
+        else:
+            workload = Workload(**workload)
+        make = getattr(self.contender, workload.kind, None)
         if make is not None:
-            forward, train = self.runner.prepare(make, work, self.compiled)
-            self.does = {"forward": forward, "train": train}
-        return bool(self.does)
+            forward, train = self.runner.prepare(make, workload, self.compiled)
+            self.passes = {"forward": forward, "train": train}
+        return bool(self.passes)
 
-    def rest(self, _=None):
-        """Forgets its work, and gives the memory back."""
-        self.does.clear()
+    def release(self, _=None):
+        """Drop the workload and return its memory to the system."""
+        self.passes.clear()
         _trim()
         return {}
 
-    def run(self, pass_):
+    def run(self, name):
         """CPU milliseconds of one call."""
         start = time.process_time()
-        self.does[pass_]()
+        self.passes[name]()
         return {"ms": 1000 * (time.process_time() - start)}
 
     def save(self, path):
-        """The output and the gradients, for a comparison."""
-        _, gradients = self.does["train"]()
-        arrays = [self.does["forward"](), *gradients]
+        """Write the output and the gradients to a file, for comparison."""
+        _, gradients = self.passes["train"]()
+        arrays = [self.passes["forward"](), *gradients]
         np.savez(path, *(np.array(x) for x in arrays))
         return {}
 
-    def peak(self, work):
-        """MB that a work's first call of train adds at most."""
-        if not self._build(work):
-            return {"skip": "not offered"}
-        return {"mb": _most_added(self.does["train"])}
+    def peak(self, workload):
+        """MB that the first training step of a workload adds at most."""
+        if not self._build(workload):
+            return {"skip": "not supported"}
+        return {"mb": _peak_mb(self.passes["train"])}
 
-    def grow(self, work):
-        """Of train alone: the median call, and what a further one adds."""
-        if not self._build(work):
-            return {"skip": "not offered"}
-        self.does["train"]()
+    def grow(self, workload):
+        """CPU milliseconds and MB of a training step after the first one."""
+        if not self._build(workload):
+            return {"skip": "not supported"}
+        self.passes["train"]()
         times = []
         while len(times) < 3 or (sum(times) < 200 and len(times) < 9):
             times.append(self.run("train")["ms"])
-        mb = _most_added(self.does["train"])
-        return {"ms": statistics.median(times), "mb": mb}
+        return {
+            "ms": statistics.median(times),
+            "mb": _peak_mb(self.passes["train"]),
+        }
 
 
-def _most_added(run):
-    """MB of the process that were not there before, at the highest (Linux)."""
+def _peak_mb(run):
+    """MB that a call adds to the memory of the process at most (Linux)."""
     _trim()
     before = _memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
     run()
     return _memory("VmHWM") - before
 
 
 def _trim():
     gc.collect()
-    with contextlib.suppress(AttributeError, OSError):  # another libc
+    with contextlib.suppress(AttributeError, OSError):  # not glibc
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def _memory(what):
+def _memory(field):
     text = Path("/proc/self/status").read_text()
-    return int(re.search(rf"{what}:\s+(\d+) kB", text)[1]) / 1000
+    return int(re.search(rf"{field}:\s+(\d+) kB", text)[1]) / 1000
 
 
 def main():
     contender, compiled = sys.argv[1], sys.argv[2] == "compiled"
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what frameworks print goes elsewhere
+    os.dup2(2, 1)  # keep the frameworks' messages out of the answers
     worker = Worker(contender, compiled)
     print(json.dumps({"ready": True}), file=answers, flush=True)
     for line in sys.stdin:

@@ -1,15 +1,15 @@
-"""Training loops of one's own: the same model, written once, on each backend.
+"""Custom training loops for one model on TensorFlow, PyTorch and JAX.
 
     python examples/custom_training.py
 
-trains a subclassed Keras model of kseq's layers in a loop made of what each
-backend has (TensorFlow's GradientTape, PyTorch's autograd, JAX's grad of
-`stateless_call`; examples/clicks/*_loop.py), in a process for each, from the
-same weights on the same batches. Losses, predictions and weights, Dice's moving
-statistics among them, must be the same. Where keras-tuner is installed
-(`pip install keras-tuner six`, on TensorFlow `tensorboard` as well: it imports
-more than it asks for), it then searches sizes and learning rate with `fit`, and
-its trials must be the same, too.
+trains a subclassed Keras model with kseq's layers in a loop written for each
+backend (TensorFlow's GradientTape, PyTorch's autograd, JAX's `value_and_grad`
+of `stateless_call`; examples/clicks/*_loop.py). Each backend runs in its own
+process and starts from the same weights with the same batches. Losses,
+predictions and weights, including Dice's moving statistics, must agree. If
+keras-tuner is installed (`pip install keras-tuner six`, on TensorFlow also
+`tensorboard`, which it does not declare), it then searches sizes and learning
+rate with `fit`, and its trials must agree too.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import numpy as np
 
 BACKENDS = ("tensorflow", "torch", "jax")
 # float32 after 100 steps of Adam.
-AGREE_WITHIN = 1e-4
+TOLERANCE = 1e-4
 
 
 def main() -> int:
@@ -40,17 +40,17 @@ def main() -> int:
         results[backend] = run(backend)
         print(describe(backend, results[backend]), flush=True)
     differences = list(compare(results))
-    for what, pair, difference in differences:
-        print(f"largest difference of {what}, {pair}: {difference:.1e}")
-    # A NaN is not within.
-    wrong = [d for *_, d in differences if not d <= AGREE_WITHIN]
+    for name, pair, difference in differences:
+        print(f"largest difference of {name}, {pair}: {difference:.1e}")
+    # Written so that NaN fails.
+    wrong = [d for *_, d in differences if not d <= TOLERANCE]
     if wrong:
-        print(f"error: expected {AGREE_WITHIN:g} or less", file=sys.stderr)
+        print(f"error: expected {TOLERANCE:g} or less", file=sys.stderr)
     return int(bool(wrong))
 
 
 def run(backend: str) -> dict[str, Any]:
-    """What a process of its own leaves; raises if it fails."""
+    """Return the results of a worker process; raise if it fails."""
     with tempfile.TemporaryDirectory(prefix="clicks-") as folder:
         file = Path(folder) / "result.json"
         subprocess.run(
@@ -62,7 +62,7 @@ def run(backend: str) -> dict[str, Any]:
                 "KERAS_BACKEND": backend,
             },
             check=True,
-            stdout=subprocess.DEVNULL,  # keras-tuner's
+            stdout=subprocess.DEVNULL,  # of keras-tuner
         )
         return json.loads(file.read_text())
 
@@ -85,8 +85,8 @@ def describe(backend: str, result: dict[str, Any]) -> str:
 def compare(
     results: dict[str, dict[str, Any]],
 ) -> Iterator[tuple[str, str, float]]:
-    """What is compared, on which two backends, and the largest difference."""
-    found = {
+    """Yield what is compared, a pair of backends, and their difference."""
+    values = {
         backend: {
             "the losses": result["losses"],
             "the predictions": result["predictions"],
@@ -97,11 +97,11 @@ def compare(
         }
         for backend, result in results.items()
     }
-    for a, b in itertools.combinations(found, 2):
-        for what in found[a]:
-            one, other = np.array(found[a][what]), np.array(found[b][what])
+    for a, b in itertools.combinations(values, 2):
+        for name in values[a]:
+            one, other = np.array(values[a][name]), np.array(values[b][name])
             if one.size and other.size:  # no trials without keras-tuner
-                yield what, f"{a} and {b}", float(np.abs(one - other).max())
+                yield name, f"{a} and {b}", float(np.abs(one - other).max())
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Clicks that are larger than memory, and histories bucketed by length.
+"""Train on a click log larger than memory, with histories in length buckets.
 
     KERAS_BACKEND=jax python examples/large_data.py
 
-The log lies in shards of flat files, which `numpy.memmap` reads as they are
-asked for: the histories' items in a row, and where each history starts. A
-`keras.utils.PyDataset` puts histories of like length into a batch and pads them
-to the next of a few lengths. The script measures an epoch against padding all
-to the longest, in seconds of CPU time, in turns.
+The log is stored in shards of flat files, which are memory-mapped: the items of
+all histories in one array, and the offset where each history starts. A
+`keras.utils.PyDataset` batches histories of similar length and pads them to the
+next of a few bucket lengths. The script alternates epochs with buckets and with
+padding to the longest, and compares their CPU time.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from kseq.feature_column import SparseFeat, VarLenSparseFeat
 from kseq.models import DIN
 
 ITEMS, KINDS, LONGEST = 5_000, 8, 128
-BUCKETS = (16, 32, 64, LONGEST)  # each is compiled once
+BUCKETS = (16, 32, 64, LONGEST)  # each shape is compiled once
 
 
 def write_shards(folder: Path, shards: int, rows: int) -> None:
-    """Histories of log-normal lengths: half have 12 clicks or fewer."""
+    """Write histories of log-normal lengths, half with 12 clicks or fewer."""
     for shard in range(shards):
         draw = np.random.default_rng(shard)
         lengths = np.exp(draw.normal(2.5, 1.0, rows)).astype("int64")
@@ -42,16 +42,16 @@ def write_shards(folder: Path, shards: int, rows: int) -> None:
 
 
 class ClickLog(keras.utils.PyDataset):
-    """Batches of a folder of shards, read when they are asked for.
+    """Batches read from a folder of shards on demand.
 
-    In memory are 4 bytes a row, the order of the epoch.
+    Only the order of the rows is in memory, 4 bytes a row.
 
     Args:
-        folder: of `write_shards`.
-        batch: rows in a batch; the last one of a shard's bucket is smaller,
-            and left out.
-        buckets: lengths to which histories are padded, in rising order.
-        seed: of the order, another each epoch.
+        folder: the folder that `write_shards` filled.
+        batch: rows in a batch. Smaller remainders of a shard's bucket are
+            dropped.
+        buckets: lengths to which histories are padded, in ascending order.
+        seed: seeds the order, which changes every epoch.
     """
 
     def __init__(self, folder, batch, buckets=BUCKETS, seed=0, **options):
@@ -70,7 +70,7 @@ class ClickLog(keras.utils.PyDataset):
         self.on_epoch_end()
 
     def on_epoch_end(self) -> None:
-        """Another order: of the rows in a bucket, and of the batches."""
+        """Shuffle the rows of each bucket, and the batches."""
         self.batches = []
         for number, shard in enumerate(self.shards):
             bucket = self.buckets.searchsorted(np.diff(shard["starts"]))
@@ -81,7 +81,8 @@ class ClickLog(keras.utils.PyDataset):
                     part = rows[k * self.batch : (k + 1) * self.batch]
                     self.batches.append((number, int(steps), np.sort(part)))
         self.draw.shuffle(self.batches)
-        # On TensorFlow, Keras leaves open what differs in the first two.
+        # On TensorFlow, Keras infers the varying dimensions from the first two
+        # batches, so their lengths must differ.
         lengths = [steps for _, steps, _ in self.batches]
         for i, steps in enumerate(lengths):
             if steps != lengths[0]:
@@ -104,12 +105,12 @@ class ClickLog(keras.utils.PyDataset):
 
 
 def make_model() -> keras.Model:
-    """DIN for histories of any number of steps."""
+    """Return a compiled DIN for histories of any length."""
     keras.utils.set_random_seed(0)
-    over_time = SparseFeat("hist_item", ITEMS, 16, embedding_name="item")
+    clicks = SparseFeat("hist_item", ITEMS, 16, embedding_name="item")
     columns = [
         SparseFeat("item", ITEMS, 16),
-        VarLenSparseFeat(over_time, maxlen=None),
+        VarLenSparseFeat(clicks, maxlen=None),
     ]
     model = DIN(columns, ["item"], dnn_hidden_units=(64, 32))
     model.compile(keras.optimizers.Adam(1e-2), "binary_crossentropy")
@@ -117,10 +118,10 @@ def make_model() -> keras.Model:
 
 
 def measure(folder: Path, batch: int, epochs: int) -> dict[str, list[float]]:
-    """Seconds of CPU time a row of each epoch but the first, which compiles."""
+    """Return the CPU seconds a row of each epoch; the first one compiles."""
     logs = {
         "bucketed": ClickLog(folder, batch),
-        "to the longest": ClickLog(folder, batch, (LONGEST,)),
+        "padded to the longest": ClickLog(folder, batch, (LONGEST,)),
     }
     models = {name: make_model() for name in logs}
     seconds = {name: [] for name in logs}
@@ -128,28 +129,31 @@ def measure(folder: Path, batch: int, epochs: int) -> dict[str, list[float]]:
         for name, log in logs.items():
             start = time.process_time()
             fitted = models[name].fit(log, verbose=0)
-            took = (time.process_time() - start) / (len(log) * batch)
+            elapsed = (time.process_time() - start) / (len(log) * batch)
             loss = fitted.history["loss"][0]
-            print(f"{name}: {1e6 * took:.1f} us a row, loss {loss:.4f}")
+            print(f"{name}: {1e6 * elapsed:.1f} us a row, loss {loss:.4f}")
             if epoch:
-                seconds[name].append(took)
+                seconds[name].append(elapsed)
     return seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--shards", type=int, default=2)
-    parser.add_argument("--rows", type=int, default=8192, help="of a shard")
+    parser.add_argument(
+        "--rows", type=int, default=8192, help="rows of a shard"
+    )
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=5)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        write_shards(Path(folder), given.shards, given.rows)
-        seconds = measure(Path(folder), given.batch, given.epochs)
+        write_shards(Path(folder), options.shards, options.rows)
+        seconds = measure(Path(folder), options.batch, options.epochs)
     bucketed, longest = map(statistics.median, seconds.values())
     print(
-        f"{keras.backend.backend()}: bucketed {longest / bucketed:.2f} times "
-        f"as fast, {1e6 * bucketed:.1f} for {1e6 * longest:.1f} us a row"
+        f"{keras.backend.backend()}: bucketing is {longest / bucketed:.2f} "
+        f"times as fast: {1e6 * bucketed:.1f} instead of {1e6 * longest:.1f} "
+        "us a row"
     )
 
 

@@ -1,13 +1,12 @@
 """DIN, DIEN, DSIN and BST on MovieLens-100K, on TensorFlow, PyTorch and JAX.
 
-    pip install --no-deps recbole==1.2.1   # its wheel holds the data
+    pip install --no-deps recbole==1.2.1   # its wheel contains the data
     python examples/movielens_models.py --model din,dien,dsin,bst
 
-trains the models (by default DIN alone), and mean pooling to compare them with,
-on each backend, in a process of its own, from the same weights on the same
-batches; prints how the models do and how the backends agree; loads the models
-that one backend saved in the others; and leaves a report with pictures in
-demo-report/.
+trains the models (only DIN by default) and mean pooling as a baseline on each
+backend, in separate processes, from the same weights with the same batches. It
+prints the models' AUC and how far the backends agree, loads the models that one
+backend saved on the others, and writes a report with plots to demo-report/.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from movielens.data import (
     Samples,
     build_samples,
     keep_users,
-    pairs_to_picture,
+    pairs_to_plot,
     read,
     recbole_folder,
     split_by_time,
@@ -58,14 +57,14 @@ from rich.progress import (
 from rich.table import Table
 
 BACKENDS = ("tensorflow", "torch", "jax")
-PICTURED_USERS = 4
-# What the workers' environment gets unless it says otherwise.
+PLOTTED_USERS = 4
+# Defaults of the workers' environment.
 ON_A_SHARED_CPU = {
-    # torch's threads spin while they wait, and stall where others need the
+    # Waiting threads of torch spin, and stall if other processes need the
     # cores: an epoch of 12 s took up to 100 s.
     "OMP_WAIT_POLICY": "PASSIVE",
-    # Big tensors come and go with each batch; by default glibc hands their
-    # pages back each time, and torch and JAX wait for page faults.
+    # By default glibc returns the memory of large tensors to the system after
+    # each batch, and torch and JAX wait for page faults.
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
     "MALLOC_TOP_PAD_": str(512 << 20),
@@ -80,12 +79,12 @@ class WorkerFailed(RuntimeError):
 
 
 def main() -> int:
-    # A `kill` then ends the workers as Ctrl-C does.
+    # Let `kill` stop the workers as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(parse_arguments())
     except KeyboardInterrupt:
-        errors.print("interrupted; an earlier report is as it was")
+        errors.print("interrupted; an earlier report was not changed")
         return 130
     except (ValueError, WorkerFailed) as error:
         errors.print(f"error: {error}", markup=False, soft_wrap=True)
@@ -99,30 +98,34 @@ def parse_arguments() -> argparse.Namespace:
     models = tuple(name for name in MODELS if name != BASELINE)
     add(
         "--model",
-        type=some_of(models),
+        type=comma_separated(models),
         default=["din"],
-        help=f"some of {','.join(models)}; by default din",
+        help=f"any of {','.join(models)}, separated by commas; default: din",
     )
-    add("--backends", type=some_of(BACKENDS), default=list(BACKENDS))
+    add("--backends", type=comma_separated(BACKENDS), default=list(BACKENDS))
     add("--epochs", type=positive, default=3)
-    add("--users", type=positive, help="so many of the users, drawn by --seed")
+    add(
+        "--users",
+        type=positive,
+        help="number of users, chosen by --seed; default: all",
+    )
     add("--seed", type=int, default=1)
     add(
         "--data",
         type=Path,
         help="a folder with ml-100k.inter and ml-100k.item, or u.data and "
-        "u.item; by default those in the installed recbole",
+        "u.item; default: those in the installed recbole",
     )
     add("--out", type=Path, default=Path("demo-report"))
     return parser.parse_args()
 
 
-def some_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+def comma_separated(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
         names = list(dict.fromkeys(text.split(",")))
-        if not set(names) <= set(known):
+        if not set(names) <= set(choices):
             raise argparse.ArgumentTypeError(
-                f"expected some of {','.join(known)}; received {text}"
+                f"expected some of {','.join(choices)}; received {text}"
             )
         return names
 
@@ -132,36 +135,36 @@ def some_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:
 def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(
-            f"expected a whole number of 1 or more; received {text}"
+            f"expected a positive integer; received {text}"
         )
     return int(text)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    began = time.perf_counter()
+    start = time.perf_counter()
     check_replaceable(arguments.out)
     with tempfile.TemporaryDirectory(prefix="movielens-") as folder:
-        work = Workspace(Path(folder))
-        results, catalogue, pictured = prepare(arguments, work)
+        workspace = Workspace(Path(folder))
+        results, catalogue, plotted = prepare(arguments, workspace)
         print_data(results)
-        train_everywhere(results, work)
-        compare_backends(results, work)
+        train_everywhere(results, workspace)
+        compare_backends(results, workspace)
         for model in results.settings.models:
             console.print(training_table(results, model))
         console.print(comparison_table(results))
         if len(results.backends) > 1:
             console.print(difference_table(results))
-        load_everywhere(results, work)
-        compare_loaded(results, work)
+        load_everywhere(results, workspace)
+        compare_loaded(results, workspace)
         console.print(loading_table(results))
         if wrong := list(disagreements(results)):
             raise WorkerFailed("backends disagree:\n" + "\n".join(wrong))
-        if "din" in arguments.model and len(pictured):
-            run_worker("look", results.writer, work, results.writer)
+        if "din" in arguments.model and len(plotted):
+            run_worker("attention", results.writer, workspace, results.writer)
         else:
-            pictured = pictured[:0]
-        results.seconds = time.perf_counter() - began
-        write_report(arguments.out, results, work, catalogue, pictured)
+            plotted = plotted[:0]
+        results.seconds = time.perf_counter() - start
+        write_report(arguments.out, results, workspace, catalogue, plotted)
     console.print(
         f"{results.seconds:.0f} s; report: {arguments.out / 'index.html'}",
         soft_wrap=True,
@@ -169,14 +172,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def prepare(
-    arguments: argparse.Namespace, work: Workspace
+    arguments: argparse.Namespace, workspace: Workspace
 ) -> tuple[Results, Catalogue, Samples]:
-    """Leave the samples in the workspace, and begin the results."""
+    """Write the samples to the workspace and return empty results."""
     folder = arguments.data or recbole_folder()
     ratings, movies = read(folder)
     if arguments.users:
         ratings = keep_users(ratings, arguments.users, arguments.seed)
-    catalogue = Catalogue.of(movies)
+    catalogue = Catalogue.from_movies(movies)
     settings = Settings(
         models=[*arguments.model, BASELINE],
         epochs=arguments.epochs,
@@ -184,11 +187,11 @@ def prepare(
     )
     samples = build_samples(ratings, catalogue, settings.steps, settings.seed)
     train, valid = split_by_time(samples)
-    pictured = pairs_to_picture(valid, PICTURED_USERS, arguments.seed)
-    work.write(
+    plotted = pairs_to_plot(valid, PLOTTED_USERS, arguments.seed)
+    workspace.write(
         settings,
         catalogue.genre_set,
-        {"train": train, "valid": valid, "pictured": pictured},
+        {"train": train, "valid": valid, "plotted": plotted},
     )
     results = Results(
         backends=arguments.backends,
@@ -197,14 +200,17 @@ def prepare(
         popularity_auc=popularity_auc(train, valid, len(catalogue.titles)),
         writer=arguments.backends[0],
     )
-    return results, catalogue, pictured
+    return results, catalogue, plotted
 
 
-def train_everywhere(results: Results, work: Workspace) -> None:
+def train_everywhere(results: Results, workspace: Workspace) -> None:
     settings = results.settings
     batches = math.ceil(results.data["training samples"] / settings.batch_size)
     for backend in results.backends:
-        with progress_bar() as progress, worker("train", backend, work) as job:
+        with (
+            progress_bar() as progress,
+            worker("train", backend, workspace) as job,
+        ):
             bar = progress.add_task(
                 backend, total=batches * settings.epochs * len(settings.models)
             )
@@ -218,39 +224,41 @@ def train_everywhere(results: Results, work: Workspace) -> None:
                         results.weights[event["model"]] = event["count"]
                     case "epoch":
                         model = event.pop("model")
-                        of_model = results.training.setdefault(model, {})
-                        of_model.setdefault(backend, []).append(event)
+                        by_backend = results.training.setdefault(model, {})
+                        by_backend.setdefault(backend, []).append(event)
                         print_epoch(backend, model, event)
 
 
-def load_everywhere(results: Results, work: Workspace) -> None:
+def load_everywhere(results: Results, workspace: Workspace) -> None:
     for backend in results.backends:
         console.print(f"{results.writer}'s models, loaded by {backend}")
-        run_worker("load", backend, work, results.writer)
+        run_worker("load", backend, workspace, results.writer)
 
 
-def run_worker(job: str, backend: str, work: Workspace, *rest: str) -> None:
-    with worker(job, backend, work, *rest) as events:
+def run_worker(
+    job: str, backend: str, workspace: Workspace, *rest: str
+) -> None:
+    with worker(job, backend, workspace, *rest) as events:
         for _ in events:
             pass
 
 
 @contextmanager
 def worker(
-    job: str, backend: str, work: Workspace, *rest: str
+    job: str, backend: str, workspace: Workspace, *rest: str
 ) -> Iterator[Iterator[dict[str, Any]]]:
-    """The events of a process on a backend, which does not outlive the block.
+    """Run a process on a backend; yield its events. It ends with the block.
 
-    Raises WorkerFailed, with what the process had to say, if it fails.
+    Raises WorkerFailed with the process's last output if it fails.
     """
-    with work.log(backend).open("a+") as log:
+    with workspace.log(backend).open("a+") as log:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "movielens.worker"),
-                *(job, str(work.folder), *rest),
+                *(job, str(workspace.folder), *rest),
             ],
             cwd=Path(__file__).parent,
-            env=environment(backend, work),
+            env=environment(backend, workspace),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -259,10 +267,10 @@ def worker(
             yield events(process, log)
             if process.wait():
                 log.seek(0)
-                said = "".join(log.readlines()[-40:])
+                output = "".join(log.readlines()[-40:])
                 raise WorkerFailed(
-                    f"{job} on {backend} ended with {process.returncode}:\n"
-                    f"{said}"
+                    f"{job} on {backend} exited with {process.returncode}:\n"
+                    f"{output}"
                 )
         finally:
             process.kill()
@@ -274,18 +282,18 @@ def events(process: subprocess.Popen, log: TextIO) -> Iterator[dict[str, Any]]:
     for line in process.stdout:
         if line.startswith('{"event"'):
             yield json.loads(line)
-        else:  # a library's own chatter
+        else:  # printed by a library
             log.write(line)
 
 
-def environment(backend: str, work: Workspace) -> dict[str, str]:
+def environment(backend: str, workspace: Workspace) -> dict[str, str]:
     return {
         **ON_A_SHARED_CPU,
         "TF_CPP_MIN_LOG_LEVEL": "2",
         **os.environ,
         "KERAS_BACKEND": backend,
-        # No ~/.keras/keras.json, which could change the float type.
-        "KERAS_HOME": str(work.folder),
+        # Ignore ~/.keras/keras.json, which could change the dtype.
+        "KERAS_HOME": str(workspace.folder),
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -1,10 +1,10 @@
-"""The models on MovieLens-100K, quantised: how small, how far off.
+"""Quantise models trained on MovieLens-100K; compare size and predictions.
 
-    pip install --no-deps recbole==1.2.1   # its wheel holds the data
+    pip install --no-deps recbole==1.2.1   # its wheel contains the data
     KERAS_BACKEND=jax python examples/quantise_movielens.py
 
-trains each model, quantises a copy in each mode, saves it and loads it again,
-and prints a table of what the loaded copies predict.
+trains each model, quantises a copy in each mode, saves and loads the copy, and
+prints a table of the loaded copies' predictions.
 """
 
 import argparse
@@ -39,7 +39,9 @@ SEED = 1
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--users", type=int, help="so many of the users")
+    parser.add_argument(
+        "--users", type=int, help="number of users; default: all"
+    )
     parser.add_argument("--model", nargs="+", choices=MODELS, default=MODELS)
     arguments = parser.parse_args()
 
@@ -47,7 +49,7 @@ def main() -> None:
     ratings, movies = read(recbole_folder())
     if arguments.users:
         ratings = keep_users(ratings, arguments.users, SEED)
-    catalogue = Catalogue.of(movies)
+    catalogue = Catalogue.from_movies(movies)
     train, valid = split_by_time(build_samples(ratings, catalogue, STEPS))
 
     print(
@@ -56,7 +58,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|", flush=True)
     for name in arguments.model:
-        keras.utils.set_random_seed(SEED)  # fit's order of the ratings
+        keras.utils.set_random_seed(SEED)  # the order of the ratings in fit
         model = build_model(name, catalogue.genre_set, STEPS)
         set_starting_weights(model, SEED)
         model.compile("adam", "binary_crossentropy")
@@ -67,8 +69,8 @@ def main() -> None:
             epochs=arguments.epochs,
             verbose=0,
         )
-        given = features(name, valid, catalogue.genre_set)
-        for mode, predicted, *shown in quantised(model, given):
+        inputs = features(name, valid, catalogue.genre_set)
+        for mode, predicted, *shown in quantised(model, inputs):
             if mode == "float32":
                 expected = predicted
             print(
@@ -80,9 +82,9 @@ def main() -> None:
 
 
 def quantised(
-    model: keras.Model, given: dict[str, np.ndarray]
+    model: keras.Model, inputs: dict[str, np.ndarray]
 ) -> Iterator[tuple[str, np.ndarray, str, str, str]]:
-    """The model's copies, saved and loaded: predictions and sizes."""
+    """Yield predictions and sizes of quantised copies, saved and loaded."""
     with tempfile.TemporaryDirectory() as folder:
         trained = Path(folder) / "trained.keras"
         model.save(trained)
@@ -91,35 +93,32 @@ def quantised(
             copy = keras.saving.load_model(trained, compile=False)
             if mode != "float32":
                 with warnings.catch_warnings():
-                    # Keras warns of each layer that it leaves as it is.
+                    # Keras warns of each layer that it does not quantise.
                     warnings.simplefilter("ignore")
                     copy.quantize(mode)
             file = Path(folder) / f"{mode}.keras"
             copy.save(file)
             loaded = keras.saving.load_model(file)
-            predicted = loaded.predict(given, batch_size=BATCH, verbose=0)
-            kilobytes, left = sizes(loaded)
+            predicted = loaded.predict(inputs, batch_size=BATCH, verbose=0)
+            kilobytes, unquantised = sizes(loaded)
             yield (
                 mode,
                 predicted[:, 0],
                 f"{file.stat().st_size / 1e3:.0f}",
                 f"{kilobytes:.0f}",
-                f"{left:.0%}",
+                f"{unquantised:.0%}",
             )
 
 
 def sizes(model: keras.Model) -> tuple[float, float]:
-    """The weights' kilobytes, and how much of them belongs to other layers.
-
-    That is, to those that Keras does not quantise.
-    """
-    total = left = 0
+    """Return the kilobytes of the weights, and the share not quantised."""
+    total = unquantised = 0
     for layer in model.layers:
-        own = sum(bytes_of(weight) for weight in layer.weights)
-        total += own
+        size = sum(bytes_of(weight) for weight in layer.weights)
+        total += size
         if not isinstance(layer, (keras.layers.Embedding, keras.layers.Dense)):
-            left += own
-    return total / 1e3, left / total
+            unquantised += size
+    return total / 1e3, unquantised / total
 
 
 def bytes_of(weight: keras.Variable) -> int:

@@ -1,4 +1,4 @@
-"""Weights that a model starts from on every backend."""
+"""Starting weights that are the same on every backend."""
 
 import math
 import zlib
@@ -8,11 +8,11 @@ import numpy as np
 
 
 def set_starting_weights(model: keras.Model, seed: int) -> None:
-    """Draw each weight with NumPy, by its path.
+    """Draw each weight with NumPy, seeded by its path.
 
-    Keras's own draws differ by backend even with one seed. Vectors (biases,
-    Dice's slopes and statistics) keep theirs, which are zeros or ones
-    everywhere.
+    With one seed Keras draws different weights on each backend. Vectors
+    (biases, Dice's slopes and statistics) are not changed: they start as zeros
+    or ones everywhere.
     """
     for weight in model.weights:
         if len(weight.shape) < 2:

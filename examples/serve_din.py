@@ -1,11 +1,11 @@
-"""DIN trained on MovieLens-100K, exported to ONNX, and asked over HTTP.
+"""Train DIN on MovieLens-100K, export it to ONNX and serve it over HTTP.
 
-    pip install --no-deps recbole==1.2.1   # its wheel holds the data
+    pip install --no-deps recbole==1.2.1   # its wheel contains the data
     python examples/serve_din.py
 
-trains the model, writes it for onnxruntime, compares the two, starts a server
-on this machine that knows no Keras, sends it a user's history with candidates,
-and prints the ranking and how long requests take.
+trains the model, exports it for onnxruntime and compares the two, starts a
+server on this machine that does not import Keras, sends it a user's history
+with candidates, and prints the ranking and the latency of requests.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import os
 import tempfile
 from pathlib import Path
 
-# The backend whose ONNX takes any number of rows, without a further package.
+# Only PyTorch's ONNX export accepts any number of rows without another package.
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import httpx2
@@ -35,7 +35,7 @@ from movielens.model import build_model
 from rich.console import Console
 from rich.table import Table
 from serving.client import (
-    Asked,
+    Body,
     measure,
     measure_clients,
     milliseconds,
@@ -60,31 +60,41 @@ def main() -> None:
     ratings, movies = read(recbole_folder())
     if arguments.users:
         ratings = keep_users(ratings, arguments.users, arguments.seed)
-    catalogue = Catalogue.of(movies)
+    catalogue = Catalogue.from_movies(movies)
     train, valid = split_by_time(build_samples(ratings, catalogue, STEPS))
     model = train_din(train, valid, catalogue, arguments)
-    items = items_of(catalogue)
-    asked = {
-        count: requests(valid, items, count, arguments) for count in CANDIDATES
+    items = make_items(catalogue)
+    bodies = {
+        count: make_requests(valid, items, count, arguments)
+        for count in CANDIDATES
     }
     with tempfile.TemporaryDirectory(prefix="serving-") as temporary:
         folder = arguments.out or Path(temporary)
         console.print(str(export(model, items, folder)))
         with server(folder) as address:
-            show_ranking(address, items, asked[100][0])
-            over_http(address, asked, arguments.clients)
-        in_process(model, items, onnx_scorer(folder / "model.onnx"), asked)
+            show_ranking(address, items, bodies[100][0])
+            over_http(address, bodies, arguments.clients)
+        in_process(model, items, onnx_scorer(folder / "model.onnx"), bodies)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--epochs", type=int, default=1)
-    add("--users", type=int, help="so many of the users, drawn by --seed")
-    add("--requests", type=int, default=300, help="of each kind that is timed")
-    add("--clients", type=int, default=4, help="that ask at once")
+    add(
+        "--users",
+        type=int,
+        help="number of users, chosen by --seed; default: all",
+    )
+    add(
+        "--requests",
+        type=int,
+        default=300,
+        help="number of requests of each kind",
+    )
+    add("--clients", type=int, default=4, help="number of concurrent clients")
     add("--seed", type=int, default=1)
-    add("--out", type=Path, help="a folder to keep what is served")
+    add("--out", type=Path, help="folder to keep the exported model in")
     return parser.parse_args()
 
 
@@ -114,7 +124,7 @@ def train_din(
     return model
 
 
-def items_of(catalogue: Catalogue) -> Items:
+def make_items(catalogue: Catalogue) -> Items:
     return Items(
         ids=["", *catalogue.index],
         titles=catalogue.titles,
@@ -126,45 +136,45 @@ def items_of(catalogue: Catalogue) -> Items:
     )
 
 
-def requests(
+def make_requests(
     samples: Samples, items: Items, count: int, arguments: argparse.Namespace
-) -> list[Asked]:
-    """Histories of users, each with so many movies drawn."""
+) -> list[Body]:
+    """Return requests with users' histories and `count` random candidates."""
     draw = np.random.default_rng([arguments.seed, count])
-    drawn = []
+    requests = []
     for i in draw.choice(np.flatnonzero(samples.length), arguments.requests):
         places = samples.history[i, : samples.length[i]]
         candidates = 1 + draw.choice(len(items.ids) - 1, count, replace=False)
-        drawn.append(
+        requests.append(
             {
                 "history": [items.ids[place] for place in places],
                 "candidates": [items.ids[place] for place in candidates],
                 "top": 10,
             }
         )
-    return drawn
+    return requests
 
 
-def show_ranking(address: str, items: Items, asked: Asked) -> None:
+def show_ranking(address: str, items: Items, body: Body) -> None:
     title = dict(zip(items.ids, items.titles, strict=True))
     with httpx2.Client(base_url=address) as client:
-        answer = rank(client, asked)
-        refused = client.post("/rank", json=asked | {"candidates": ["?"]})
-    console.print("\nafter", *(title[i] for i in asked["history"][-SHOWN:]))
+        answer = rank(client, body)
+        rejected = client.post("/rank", json=body | {"candidates": ["?"]})
+    console.print("\nafter", *(title[i] for i in body["history"][-SHOWN:]))
     for best in answer["ranking"][:SHOWN]:
         console.print(f"  {best['score']:.4f}  {title[best['item']]}")
-    console.print(f"a candidate '?': {refused.status_code}, {refused.text}")
+    console.print(f"a candidate '?': {rejected.status_code}, {rejected.text}")
 
 
 def over_http(
-    address: str, asked: dict[int, list[Asked]], clients: int
+    address: str, bodies: dict[int, list[Body]], clients: int
 ) -> None:
     table = Table(
         "clients", "candidates", *PERCENTILES, "requests/s", title="over HTTP"
     )
     for n in (1, clients):
-        for count, bodies in asked.items():
-            seconds, rate = measure_clients(address, bodies, n)
+        for count, requests in bodies.items():
+            seconds, rate = measure_clients(address, requests, n)
             table.add_row(
                 str(n), str(count), *milliseconds(seconds), f"{rate:.0f}"
             )
@@ -175,7 +185,7 @@ def in_process(
     model: keras.Model,
     items: Items,
     score: Scorer,
-    asked: dict[int, list[Asked]],
+    bodies: dict[int, list[Body]],
 ) -> None:
     """The same requests without HTTP."""
     table = Table("by", "candidates", *PERCENTILES, title="in one process")
@@ -185,13 +195,13 @@ def in_process(
         ("Keras: predict", lambda x: model.predict(x, len(x["movie"]), 0)),
     ):
         ranker = Ranker(items, scorer)
-        for count, bodies in asked.items():
+        for count, requests in bodies.items():
 
-            def ask(body: Asked, ranker: Ranker = ranker) -> None:
+            def ask(body: Body, ranker: Ranker = ranker) -> None:
                 ranker.rank(body["history"], body["candidates"])
 
-            ask(bodies[0])  # which may compile
-            seconds = measure(bodies, ask)
+            ask(requests[0])  # may compile
+            seconds = measure(requests, ask)
             table.add_row(name, str(count), *milliseconds(seconds))
     console.print(table)
 

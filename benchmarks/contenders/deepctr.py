@@ -1,13 +1,13 @@
 """DeepCTR 0.9.4's layers, on TensorFlow and Keras 2 (tf_keras).
 
-- DIN scores one candidate: for more, the history is repeated.
-- DeepCTR's DynamicGRU needs parts of TensorFlow that are gone by 2.21. The
-  arithmetic of its AUGRU cell and of the loop around it is written out here.
+- DIN scores one candidate. For several, the history is repeated.
+- DeepCTR's DynamicGRU needs parts of TensorFlow that 2.21 no longer has, so its
+  AUGRU cell and the loop around it are reimplemented here.
 """
 
 import os
 
-# Before TensorFlow is imported: tf.keras is Keras 2, which DeepCTR needs.
+# DeepCTR needs Keras 2 as tf.keras. Must be set before the import.
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
 import tensorflow as tf
@@ -22,20 +22,20 @@ from deepctr.layers.sequence import (
 FRAMEWORK = "tensorflow"
 
 
-def din(work, weights):
-    layer = AttentionSequencePoolingLayer(work["hidden_units"])
-    inputs = _one_each(*_first_example(work))
+def din(workload, weights):
+    layer = AttentionSequencePoolingLayer(workload["hidden_units"])
+    inputs = _repeat_history(*_first_example(workload))
     variables = _build(layer, inputs, weights)
 
     def call(inputs, variables, training):
         query = inputs[0]
-        return tf.reshape(layer(_one_each(*inputs)), query.shape)
+        return tf.reshape(layer(_repeat_history(*inputs)), query.shape)
 
     return call, variables
 
 
-def _one_each(query, keys, lengths):
-    """An example for each candidate."""
+def _repeat_history(query, keys, lengths):
+    """One example for each candidate."""
     candidates, dim = query.shape[1:]
     if candidates == 1:
         return [query, keys, lengths]
@@ -46,7 +46,7 @@ def _one_each(query, keys, lengths):
     ]
 
 
-def augru(work, weights):
+def augru(workload, weights):
     return _augru, [tf.Variable(w) for w in weights]
 
 
@@ -79,22 +79,24 @@ def _augru(inputs, variables, training):
     return h[:, None]
 
 
-def bilstm(work, weights):
-    layer = BiLSTM(work.units, layers=1, dropout_rate=0.0, merge_mode="concat")
-    x, _ = _first_example(work)
+def bilstm(workload, weights):
+    layer = BiLSTM(
+        workload.units, layers=1, dropout_rate=0.0, merge_mode="concat"
+    )
+    x, _ = _first_example(workload)
     variables = _build(layer, x, weights)
     return lambda inputs, variables, training: layer(inputs[0]), variables
 
 
-def transformer(work, weights):
+def transformer(workload, weights):
     layer = Transformer(
-        work.units,
-        work["heads"],
+        workload.units,
+        workload["heads"],
         use_positional_encoding=False,
         use_res=False,
         use_feed_forward=False,
         use_layer_norm=False,
-        blinding=work["blinding"],
+        blinding=workload["blinding"],
         output_type=None,
     )
 
@@ -102,16 +104,16 @@ def transformer(work, weights):
         x, lengths = inputs
         return [x, x, lengths, lengths]
 
-    variables = _build(layer, twice(_first_example(work)), weights)
+    variables = _build(layer, twice(_first_example(workload)), weights)
     return lambda inputs, variables, training: layer(twice(inputs)), variables
 
 
-def pooling(work, weights):
-    layer = SequencePoolingLayer(work["mode"])
+def pooling(workload, weights):
+    layer = SequencePoolingLayer(workload["mode"])
     return lambda inputs, variables, training: layer(inputs), []
 
 
-def weighted(work, weights):
+def weighted(workload, weights):
     each, total = WeightedSequenceLayer(), SequencePoolingLayer("sum")
 
     def call(inputs, variables, training):
@@ -121,8 +123,8 @@ def weighted(work, weights):
     return call, []
 
 
-def _first_example(work):
-    return [tf.constant(x[:1]) for x in work.inputs()]
+def _first_example(workload):
+    return [tf.constant(x[:1]) for x in workload.inputs()]
 
 
 def _build(layer, inputs, weights):

@@ -1,11 +1,11 @@
 """deepctr-torch 0.3.0's layers.
 
-- DIN scores one candidate: for more, the history is repeated.
-- Its AUGRU is another cell (the reset gate after the product, the attention as
-  in the paper) with weights that it draws itself: as much work, but not the
-  same numbers. It is used as in DIEN.
+- DIN scores one candidate. For several, the history is repeated.
+- Its AUGRU cell differs (the reset gate is applied after the product, attention
+  as in the paper) and has its own weights, so it takes as much computation but
+  gives different numbers. It is called as in DIEN.
 - Pooling by max fails: with lengths it subtracts a bool mask from 1, which
-  PyTorch refuses.
+  PyTorch rejects.
 """
 
 import torch
@@ -19,11 +19,11 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 FRAMEWORK = "torch"
 
 
-def din(work, weights):
+def din(workload, weights):
     layer = AttentionSequencePoolingLayer(
-        work["hidden_units"], embedding_dim=work.dim
+        workload["hidden_units"], embedding_dim=workload.dim
     )
-    hidden = [f"dnn.linears.{i}" for i in range(len(work["hidden_units"]))]
+    hidden = [f"dnn.linears.{i}" for i in range(len(workload["hidden_units"]))]
     names = [
         *("dense.weight", "dense.bias"),
         *(f"{name}.weight" for name in hidden),
@@ -31,21 +31,21 @@ def din(work, weights):
     ]
 
     def call(inputs, variables, training):
-        # PyTorch's kernels are the transposed ones.
+        # PyTorch transposes kernels.
         parameters = {
             f"local_att.{name}": v.t()
             for name, v in zip(names, variables, strict=True)
         }
-        found = torch.func.functional_call(
-            layer, parameters, _one_each(*inputs)
+        pooled = torch.func.functional_call(
+            layer, parameters, _repeat_history(*inputs)
         )
-        return found.view(inputs[0].shape)
+        return pooled.view(inputs[0].shape)
 
     return call, [torch.from_numpy(w).requires_grad_() for w in weights]
 
 
-def _one_each(query, keys, lengths):
-    """An example for each candidate."""
+def _repeat_history(query, keys, lengths):
+    """One example for each candidate."""
     candidates, dim = query.shape[1:]
     if candidates == 1:
         return query, keys, lengths
@@ -56,12 +56,12 @@ def _one_each(query, keys, lengths):
     )
 
 
-def augru(work, weights):
-    layer = DynamicGRU(work.dim, work.units, gru_type="AUGRU")
+def augru(workload, weights):
+    layer = DynamicGRU(workload.dim, workload.units, gru_type="AUGRU")
     variables = list(layer.parameters())
     torch.manual_seed(0)
     for v in variables:
-        if v.ndim == 2:  # the layer leaves them as memory was
+        if v.ndim == 2:  # the layer does not initialise them
             torch.nn.init.normal_(v, std=v.shape[1] ** -0.5)
 
     def call(inputs, variables, training):
@@ -76,14 +76,14 @@ def augru(work, weights):
         states, _ = pad_packed_sequence(
             layer(packed, packed_scores),
             batch_first=True,
-            total_length=work.steps,
+            total_length=workload.steps,
         )
-        last = torch.arange(work.steps) == lengths[:, None] - 1
+        last = torch.arange(workload.steps) == lengths[:, None] - 1
         return states[last][:, None]
 
     return call, variables
 
 
-def pooling(work, weights):
-    layer = SequencePoolingLayer(work["mode"])
+def pooling(workload, weights):
+    layer = SequencePoolingLayer(workload["mode"])
     return lambda inputs, variables, training: layer(inputs), []

@@ -1,15 +1,15 @@
-"""Keras's own LSTM, in both directions and without a mask."""
+"""Keras's bidirectional LSTM, without a mask."""
 
 import keras
 
 FRAMEWORK = keras.backend.backend()
 
 
-def bilstm(work, weights):
+def bilstm(workload, weights):
     layer = keras.layers.Bidirectional(
-        keras.layers.LSTM(work.units, return_sequences=True)
+        keras.layers.LSTM(workload.units, return_sequences=True)
     )
-    layer.build((work.batch, work.steps, work.dim))
+    layer.build((workload.batch, workload.steps, workload.dim))
     layer.set_weights(weights)
     variables = [v.value for v in layer.trainable_variables]
     others = [v.value for v in layer.non_trainable_variables]

@@ -19,75 +19,78 @@ from kseq.layers.sequence import (
 FRAMEWORK = keras.backend.backend()
 
 
-def din(work, weights):
-    layer = AttentionSequencePoolingLayer(work["hidden_units"])
-    return _ready(layer, work.inputs(), weights)
+def din(workload, weights):
+    layer = AttentionSequencePoolingLayer(workload["hidden_units"])
+    return _prepare(layer, workload, weights)
 
 
-def augru(work, weights):
-    layer = DynamicGRU(work.units, "AUGRU", return_sequence=False)
-    return _ready(layer, work.inputs(), weights)
+def augru(workload, weights):
+    layer = DynamicGRU(workload.units, "AUGRU", return_sequence=False)
+    return _prepare(layer, workload, weights)
 
 
-def bilstm(work, weights):
-    layer = BiLSTM(work.units, layers=1, dropout_rate=0.0, merge_mode="concat")
-    return _ready(layer, work.inputs(), weights)
+def bilstm(workload, weights):
+    layer = BiLSTM(
+        workload.units, layers=1, dropout_rate=0.0, merge_mode="concat"
+    )
+    return _prepare(layer, workload, weights)
 
 
-def transformer(work, weights):
+def transformer(workload, weights):
     layer = Transformer(
-        work.units,
-        work["heads"],
+        workload.units,
+        workload["heads"],
         use_res=False,
         use_feed_forward=False,
         use_layer_norm=False,
         use_positional_encoding=False,
-        blinding=work["blinding"],
+        blinding=workload["blinding"],
         output_type=None,
     )
-    call, variables = _ready(layer, _twice(work.inputs()), weights)
-    return lambda inputs, *others: call(_twice(inputs), *others), variables
+    # Self-attention: the same sequence as queries and keys.
+    return _prepare(layer, workload, weights, lambda x, n: [x, x, n, n])
 
 
-def _twice(inputs):
-    x, lengths = inputs
-    return [x, x, lengths, lengths]
+def pooling(workload, weights):
+    return _prepare(SequencePoolingLayer(workload["mode"]), workload, weights)
 
 
-def pooling(work, weights):
-    return _ready(SequencePoolingLayer(work["mode"]), work.inputs(), weights)
+def weighted(workload, weights):
+    weigh, total = WeightedSequenceLayer(), SequencePoolingLayer("sum")
+    return lambda inputs, *_: total([weigh(inputs), inputs[1]]), []
 
 
-def weighted(work, weights):
-    each, total = WeightedSequenceLayer(), SequencePoolingLayer("sum")
-    return lambda inputs, *_: total([each(inputs), inputs[1]]), []
+def k_max(workload, weights):
+    return _prepare(KMaxPooling(workload["k"]), workload, weights)
 
 
-def k_max(work, weights):
-    return _ready(KMaxPooling(work["k"]), work.inputs(), weights)
+def positions(workload, weights):
+    return _prepare(PositionEncoding(), workload, weights, lambda x, n: x)
 
 
-def positions(work, weights):
-    call, variables = _ready(PositionEncoding(), work.inputs()[0], weights)
-    return lambda inputs, *others: call(inputs[0], *others), variables
+def bias(workload, weights):
+    call, variables = _prepare(
+        BiasEncoding(1), workload, weights, lambda x, n: [x]
+    )
+    return lambda *args: call(*args)[0], variables
 
 
-def bias(work, weights):
-    call, variables = _ready(BiasEncoding(1), work.inputs()[:1], weights)
-    return lambda inputs, *others: call(inputs[:1], *others)[0], variables
-
-
-def _ready(layer, inputs, weights):
-    layer.build(keras.tree.map_structure(lambda x: x.shape, inputs))
+def _prepare(layer, workload, weights, arrange=lambda *inputs: [*inputs]):
+    layer(arrange(*workload.inputs()))
     if weights:
         layer.set_weights(weights)
-    variables = [v.value for v in layer.trainable_variables]
-    learns = "training" in inspect.signature(layer.call).parameters
+    variables = layer.trainable_variables
+    has_training = "training" in inspect.signature(layer.call).parameters
 
-    def call(inputs, variables, training):
-        options = {"training": training} if learns else {}
-        if FRAMEWORK == "jax":  # whose gradients are those of a function
-            return layer.stateless_call(variables, [], inputs, **options)[0]
-        return layer(inputs, **options)
+    def call(inputs, values, training):
+        options = {"training": training} if has_training else {}
+        # JAX differentiates a function of the values.
+        with keras.StatelessScope([*zip(variables, values, strict=True)]):
+            return layer(arrange(*inputs), **options)
 
-    return call, variables
+    def call_directly(inputs, values, training):
+        options = {"training": training} if has_training else {}
+        return layer(arrange(*inputs), **options)
+
+    run = call if FRAMEWORK == "jax" else call_directly
+    return run, [v.value for v in variables]

@@ -1,8 +1,4 @@
-"""The obvious port to keras.ops: DeepCTR's lines, one by one.
-
-On TensorFlow its AUGRU does not train under XLA, which cannot make the
-gradient of `keras.ops.scan`.
-"""
+"""A plain port of DeepCTR to keras.ops, line by line."""
 
 import keras
 from keras import ops
@@ -11,7 +7,7 @@ FRAMEWORK = keras.backend.backend()
 LOWEST = -(2.0**32)
 
 
-def din(work, weights):
+def din(workload, weights):
     return _din, _variables(weights)
 
 
@@ -21,7 +17,7 @@ def _din(inputs, variables, training):
     kernels, biases = rest[: len(rest) // 2], rest[len(rest) // 2 :]
     candidates, dim = query.shape[1:]
     steps = keys.shape[1]
-    # One candidate for each example, as in DeepCTR.
+    # One example for each candidate, as in DeepCTR.
     q = ops.tile(ops.reshape(query, (-1, 1, dim)), (1, steps, 1))
     k = ops.repeat(keys, candidates, axis=0)
     mask = ops.repeat(_mask(lengths, steps), candidates, axis=0)
@@ -35,7 +31,7 @@ def _din(inputs, variables, training):
     return ops.reshape(ops.matmul(scores, k), query.shape)
 
 
-def augru(work, weights):
+def augru(workload, weights):
     return _augru, _variables(weights)
 
 
@@ -48,8 +44,8 @@ def _augru(inputs, variables, training):
         x, score, mask = inputs
         gates = ops.matmul(ops.concatenate([x, h], axis=-1), kernel) + bias
         r, u = ops.split(ops.sigmoid(gates), 2, axis=-1)
-        both = ops.concatenate([x, r * h], axis=-1)
-        c = ops.tanh(ops.matmul(both, candidate_kernel) + candidate_bias)
+        reset = ops.concatenate([x, r * h], axis=-1)
+        c = ops.tanh(ops.matmul(reset, candidate_kernel) + candidate_bias)
         u = (1.0 - score) * u
         h = ops.where(mask, u * h + (1.0 - u) * c, h)
         return h, h
@@ -62,21 +58,24 @@ def _augru(inputs, variables, training):
     return h[:, None]
 
 
-def transformer(work, weights):
-    def heads(x):
-        x = ops.reshape(x, (work.batch, work.steps, work["heads"], work.units))
+def transformer(workload, weights):
+    def split_heads(x):
+        x = ops.reshape(
+            x,
+            (workload.batch, workload.steps, workload["heads"], workload.units),
+        )
         return ops.transpose(x, (0, 2, 1, 3))
 
     def call(inputs, variables, training):
         x, lengths = inputs
-        q, k, v = (heads(ops.matmul(x, kernel)) for kernel in variables)
-        mask = _mask(lengths, work.steps)
+        q, k, v = (split_heads(ops.matmul(x, kernel)) for kernel in variables)
+        mask = _mask(lengths, workload.steps)
         allowed = mask[:, None, None, :]
-        if work["blinding"]:
-            itself = ops.eye(work.steps, dtype="bool")
-            allowed = ops.logical_and(allowed, ops.logical_not(itself))
+        if workload["blinding"]:
+            diagonal = ops.eye(workload.steps, dtype="bool")
+            allowed = ops.logical_and(allowed, ops.logical_not(diagonal))
         scores = ops.matmul(q, ops.transpose(k, (0, 1, 3, 2)))
-        scores = scores / work.units**0.5
+        scores = scores / workload.units**0.5
         scores = ops.softmax(ops.where(allowed, scores, LOWEST))
         result = ops.transpose(ops.matmul(scores, v), (0, 2, 1, 3))
         result = ops.reshape(result, x.shape)
@@ -85,8 +84,8 @@ def transformer(work, weights):
     return call, _variables(weights)
 
 
-def pooling(work, weights):
-    mode = work["mode"]
+def pooling(workload, weights):
+    mode = workload["mode"]
 
     def call(inputs, variables, training):
         x, lengths = inputs
@@ -102,7 +101,7 @@ def pooling(work, weights):
     return call, []
 
 
-def weighted(work, weights):
+def weighted(workload, weights):
     return _weighted, []
 
 

@@ -3,13 +3,11 @@ import torch
 torch.set_num_threads(1)
 
 
-def prepare(make, work, compiled=False):
-    call, variables = make(work, work.weights())
-    if compiled:
-        call = torch.compile(call)
-    inputs = [torch.from_numpy(x) for x in work.inputs()]
+def prepare(make, workload, compiled=False):
+    call, variables = make(workload, workload.weights())
+    inputs = [torch.from_numpy(x) for x in workload.inputs()]
     floats = [x.requires_grad_() for x in inputs if x.is_floating_point()]
-    upstream = torch.from_numpy(work.upstream())
+    upstream = torch.from_numpy(workload.upstream())
 
     def forward():
         with torch.no_grad():

@@ -1,1 +1,1 @@
-"""The parts of `custom_training.py`."""
+"""The modules of `custom_training.py`."""

@@ -1,4 +1,4 @@
-"""Generated clicks: users click on what is of a kind with their history."""
+"""Generated clicks: users click on items of the kinds in their history."""
 
 from collections.abc import Iterator
 
@@ -12,15 +12,15 @@ Batch = tuple[dict[str, np.ndarray], np.ndarray]
 
 
 def make_clicks(samples: int, seed: int) -> Batch:
-    """Histories `(samples, steps)`, a candidate each, and 1 for a click."""
+    """Return histories `(samples, steps)`, a candidate each, and clicks."""
     rng = np.random.default_rng(seed)
     history = rng.integers(1, ITEMS + 1, (samples, STEPS))
     length = rng.integers(0, STEPS + 1, (samples, 1))
     history[np.arange(STEPS) >= length] = 0
     item = rng.integers(1, ITEMS + 1, (samples, 1))
-    alike = (history > 0) & (history % KINDS == item % KINDS)
-    click = alike.any(axis=1, keepdims=True)
-    # A tenth of the users does as it likes.
+    same_kind = (history > 0) & (history % KINDS == item % KINDS)
+    click = same_kind.any(axis=1, keepdims=True)
+    # A tenth of the clicks is noise.
     click ^= rng.random(click.shape) < 0.1
     x = {"item": item.astype("int32"), "history": history.astype("int32")}
     return x, click.astype("float32")

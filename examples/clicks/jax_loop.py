@@ -1,4 +1,4 @@
-"""A training loop of JAX's own: stateless_call and value_and_grad."""
+"""A training loop in JAX: stateless_call and value_and_grad."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,10 +12,10 @@ from clicks.data import Batch
 def train(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
-    loss_of: Callable[..., Any],
+    loss_fn: Callable[..., Any],
     batches: Iterable[Batch],
 ) -> list[float]:
-    """The loss of each batch, before the step that it leads to."""
+    """Train on the batches; return the loss of each, before its update."""
 
     def loss_and_statistics(
         weights: Any, statistics: Any, x: dict[str, Any], y: Any
@@ -23,7 +23,7 @@ def train(
         predictions, statistics, penalties = model.stateless_call(
             weights, statistics, x, training=True, return_losses=True
         )
-        return loss_of(y, predictions) + sum(penalties), statistics
+        return loss_fn(y, predictions) + sum(penalties), statistics
 
     differentiate = jax.value_and_grad(loss_and_statistics, has_aux=True)
 
@@ -47,7 +47,7 @@ def train(
     for x, y in batches:
         loss, state = step(state, x, y)
         losses.append(float(loss))
-    # Until here model and optimizer were as they had been.
+    # The loop changed only `state`; now update model and optimizer.
     jax.tree.map(
         lambda variable, value: variable.assign(value), variables, state
     )

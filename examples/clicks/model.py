@@ -1,4 +1,4 @@
-"""DIN as a class of one's own, made of kseq's layers."""
+"""DIN as a subclassed Keras model, built from kseq's layers."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ SEED = 1
 
 @keras.saving.register_keras_serializable("clicks")
 class InterestModel(keras.Model):
-    """A click's probability from ids of an item and of a history.
+    """Predicts the probability of a click from an item and a history.
 
     Args:
-        items: how many items there are; their ids are 1 to `items`.
+        items: the number of items; their ids are 1 to `items`.
         dim: the width of an item's embedding.
         units: the width of the layer between interest and click.
     """
@@ -31,15 +31,15 @@ class InterestModel(keras.Model):
             items + 1,
             dim,
             mask_zero=True,  # the attention takes the mask
-            # It makes the gradient dense on TensorFlow, where Keras's Adam
-            # treats repeated rows of a sparse one otherwise (keras 3.15;
+            # Makes the gradient dense on TensorFlow, where Keras's Adam treats
+            # repeated rows of a sparse gradient differently (keras 3.15;
             # docs/upstream/sparse_adam.py).
             embeddings_regularizer=keras.regularizers.L2(1e-6),
             name="embedding",
         )
-        # Dice keeps moving statistics, which a training loop has to carry on.
+        # Dice has moving statistics, which a training loop must update.
         self.attention = AttentionSequencePoolingLayer(
-            (16,), "dice", supports_masking=True, name="attention"
+            (16,), "dice", name="attention"
         )
         self.dnn = DNN((units,), "silu", name="dnn")
         self.click = keras.layers.Dense(1, "sigmoid", name="click")
@@ -47,9 +47,9 @@ class InterestModel(keras.Model):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         item = self.embedding(inputs["item"])
         history = self.embedding(inputs["history"])
-        interest = self.attention([item, history], training=training)
-        both = keras.ops.concatenate([interest, item], axis=-1)
-        return self.click(self.dnn(both[:, 0], training=training))
+        interest = self.attention(item, history, training=training)
+        features = keras.ops.concatenate([interest, item], axis=-1)
+        return self.click(self.dnn(features[:, 0], training=training))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -61,8 +61,8 @@ class InterestModel(keras.Model):
 
 
 def start_model(items: int, **sizes: int) -> InterestModel:
-    """A model with weights that are the same on every backend."""
-    # The weights are drawn by their paths, which begin with the model's name.
+    """Return a model with the same weights on every backend."""
+    # The weights are seeded by their paths, which start with the model's name.
     model = InterestModel(items, **sizes, name="interest")
     ids = keras.ops.ones((1, 1), "int32")
     model({"item": ids, "history": ids})

@@ -1,4 +1,4 @@
-"""Keras Tuner looks for the sizes of the model and the learning rate."""
+"""Searches the sizes of the model and the learning rate with Keras Tuner."""
 
 import tempfile
 from typing import Any
@@ -14,7 +14,7 @@ EPOCHS = 2
 
 
 def search(train: Batch, valid: Batch) -> list[dict[str, Any]]:
-    """Every trial's choices and its loss on `valid`, the best first."""
+    """Return each trial's choices and its loss on `valid`, best first."""
     with tempfile.TemporaryDirectory(prefix="clicks-") as folder:
         tuner = keras_tuner.RandomSearch(
             build,

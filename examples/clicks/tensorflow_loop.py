@@ -1,4 +1,4 @@
-"""A training loop of TensorFlow's own: GradientTape."""
+"""A training loop in TensorFlow: GradientTape."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,18 +12,18 @@ from clicks.data import Batch
 def train(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
-    loss_of: Callable[..., Any],
+    loss_fn: Callable[..., Any],
     batches: Iterable[Batch],
 ) -> list[float]:
-    """The loss of each batch, before the step that it leads to."""
+    """Train on the batches; return the loss of each, before its update."""
 
     @tf.function
     def step(x: dict[str, Any], y: Any) -> Any:
         with tf.GradientTape() as tape:
-            loss = loss_of(y, model(x, training=True)) + sum(model.losses)
+            loss = loss_fn(y, model(x, training=True)) + sum(model.losses)
         gradients = tape.gradient(loss, model.trainable_weights)
         optimizer.apply(gradients, model.trainable_weights)
         return loss
 
-    optimizer.build(model.trainable_weights)  # no variable is made in a graph
+    optimizer.build(model.trainable_weights)  # a graph cannot create variables
     return [float(step(x, y)) for x, y in batches]

@@ -1,4 +1,4 @@
-"""A training loop of PyTorch's own: autograd."""
+"""A training loop in PyTorch: autograd."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,13 +12,13 @@ from clicks.data import Batch
 def train(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
-    loss_of: Callable[..., Any],
+    loss_fn: Callable[..., Any],
     batches: Iterable[Batch],
 ) -> list[float]:
-    """The loss of each batch, before the step that it leads to."""
+    """Train on the batches; return the loss of each, before its update."""
     losses = []
     for x, y in batches:
-        loss = loss_of(y, model(x, training=True)) + sum(model.losses)
+        loss = loss_fn(y, model(x, training=True)) + sum(model.losses)
         weights = [weight.value for weight in model.trainable_weights]
         gradients = torch.autograd.grad(loss, weights)
         with torch.no_grad():

@@ -1,6 +1,6 @@
-"""What one process does on the backend that KERAS_BACKEND names.
+"""Trains on the backend that KERAS_BACKEND names.
 
-`python -m clicks.worker FILE`: leaves what came of it in FILE, as JSON.
+`python -m clicks.worker FILE` writes the results to FILE, as JSON.
 """
 
 import importlib.util
@@ -18,8 +18,9 @@ from clicks.model import start_model
 
 EPOCHS = 5
 BATCH = 100
-# keras-tuner 1.4.8 imports more than it asks for. What used to bring the rest
-# no longer does: python-dateutil 4 has no six, TensorFlow 2.21 no tensorboard.
+# keras-tuner 1.4.8 imports packages that it does not declare, and that its
+# dependencies no longer install (six by python-dateutil, tensorboard by
+# TensorFlow).
 NEEDED_BY_SEARCH = ["keras_tuner", "six"]
 if keras.backend.backend() == "tensorflow":
     NEEDED_BY_SEARCH.append("tensorboard")
@@ -27,10 +28,12 @@ if keras.backend.backend() == "tensorflow":
 
 def main(file: Path) -> None:
     train, valid = make_clicks(2000, seed=1), make_clicks(500, seed=2)
-    began = time.perf_counter()
-    result: dict[str, Any] = train_by_hand(train, valid)
-    result["seconds"] = time.perf_counter() - began
-    result["missing"] = missing = [m for m in NEEDED_BY_SEARCH if not there(m)]
+    start = time.perf_counter()
+    result: dict[str, Any] = train_in_loop(train, valid)
+    result["seconds"] = time.perf_counter() - start
+    result["missing"] = missing = [
+        m for m in NEEDED_BY_SEARCH if not is_installed(m)
+    ]
     result["search"] = []
     if not missing:
         from clicks.search import search
@@ -39,11 +42,11 @@ def main(file: Path) -> None:
     file.write_text(json.dumps(result))
 
 
-def there(module: str) -> bool:
+def is_installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def train_by_hand(train: Any, valid: Any) -> dict[str, Any]:
+def train_in_loop(train: Any, valid: Any) -> dict[str, Any]:
     backend = keras.backend.backend()
     loop = importlib.import_module(f"clicks.{backend}_loop")
     model = start_model(ITEMS)

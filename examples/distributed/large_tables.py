@@ -1,12 +1,12 @@
-"""Embeddings by keras-rs's DistributedEmbedding, on JAX or TensorFlow.
+"""DIN with keras-rs's DistributedEmbedding, on JAX or TensorFlow.
 
     pip install keras-rs
     KERAS_BACKEND=jax python examples/distributed/large_tables.py
 
-keras-rs adds up what an example has several ids of, so a history of T ids is
-given as T examples of one id each, and shaped back for kseq's attention. Tables
-are where `placement` says: here on the device that computes; "sparsecore" means
-a TPU's memory for tables, which was not tried.
+keras-rs sums the embeddings of an example's ids, so a history of T ids is
+passed as T examples of one id each and reshaped for kseq's attention.
+`placement` says where a table is stored: here on the default device;
+"sparsecore", a TPU's memory for tables, was not tried.
 """
 
 import keras
@@ -20,10 +20,10 @@ DIM = 8
 
 
 class Model(keras.Model):
-    """Clicks on items, of which candidate and history share a large table.
+    """Predicts clicks; candidate and history share one large table.
 
     Args:
-        batch: the number of rows of each batch: keras-rs wants it known.
+        batch: the batch size, which keras-rs needs to know.
     """
 
     def __init__(self, batch: int) -> None:
@@ -52,31 +52,31 @@ class Model(keras.Model):
 
     def call(self, inputs):
         history = inputs["hist_item"]
-        found = self.embedding(
+        vectors = self.embedding(
             {
                 "item": ops.reshape(inputs["item"], (-1, 1)),
                 "history": ops.reshape(history, (-1, 1)),
             }
         )
-        keys = ops.reshape(found["history"], (-1, STEPS, DIM))
-        query = ops.expand_dims(found["item"], 1)
+        keys = ops.reshape(vectors["history"], (-1, STEPS, DIM))
+        query = ops.expand_dims(vectors["item"], 1)
         valid = ops.not_equal(history, 0)
-        interest = self.attention([query, keys], mask=[None, valid])
+        interest = self.attention(query, keys, keys_mask=valid)
         return self.click(interest[:, 0])
 
 
 def main() -> None:
-    given = arguments()
-    x, clicks = make_clicks(given.samples)
-    whole = len(clicks) // given.batch * given.batch
+    options = arguments()
+    x, clicks = make_clicks(options.samples)
+    whole = len(clicks) // options.batch * options.batch
     keras.utils.set_random_seed(0)
-    model = Model(given.batch)
+    model = Model(options.batch)
     model.compile(keras.optimizers.Adam(3e-3), "binary_crossentropy")
     model.fit(
         {name: x[name][:whole] for name in ("item", "hist_item")},
         clicks[:whole],
-        batch_size=given.batch,
-        epochs=given.epochs,
+        batch_size=options.batch,
+        epochs=options.epochs,
         verbose=2,
     )
 

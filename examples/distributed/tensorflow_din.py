@@ -1,12 +1,12 @@
-"""DIN on TensorFlow, a copy of it on each device.
+"""DIN on TensorFlow, with one replica on each device.
 
 On this machine, with 2 virtual devices:
 
     KERAS_BACKEND=tensorflow python examples/distributed/tensorflow_din.py \
         --virtual 2
 
-On a machine with GPUs the same without `--virtual`: each GPU gets a copy.
-Several machines were not tried.
+On a machine with GPUs, omit `--virtual`: each GPU gets a replica. Several
+machines were not tried.
 """
 
 import sys
@@ -16,7 +16,7 @@ from clicks import arguments, make_clicks, make_model
 
 
 def devices() -> list[str] | None:
-    """None for all GPUs."""
+    """Return the virtual CPUs that `--virtual` asks for, or None: all GPUs."""
     if "--virtual" not in sys.argv:
         return None
     at = sys.argv.index("--virtual")
@@ -31,15 +31,15 @@ def devices() -> list[str] | None:
 
 def main() -> None:
     strategy = tf.distribute.MirroredStrategy(devices())
-    given = arguments()
+    options = arguments()
     with strategy.scope():
         model = make_model()
-    # Each batch is divided between the devices. A smaller last one would count
-    # otherwise than on one device.
-    data = tf.data.Dataset.from_tensor_slices(make_clicks(given.samples))
-    data = data.shuffle(given.samples, seed=0)
-    data = data.batch(given.batch, drop_remainder=True).prefetch(2)
-    model.fit(data, epochs=given.epochs, verbose=2)
+    # Each batch is divided between the devices. A smaller last batch would be
+    # weighted differently than on one device.
+    data = tf.data.Dataset.from_tensor_slices(make_clicks(options.samples))
+    data = data.shuffle(options.samples, seed=0)
+    data = data.batch(options.batch, drop_remainder=True).prefetch(2)
+    model.fit(data, epochs=options.epochs, verbose=2)
     print(f"{strategy.num_replicas_in_sync} devices")
 
 

@@ -1,7 +1,7 @@
-"""DIEN as in a DeepCTR script, with `kseq` for `deepctr` in the imports.
+"""DIEN in a DeepCTR script whose imports name `kseq` instead of `deepctr`.
 
-DeepCTR needs `tf.compat.v1.disable_eager_execution()` first, on TensorFlow 2.10
-or older.
+DeepCTR itself needs TensorFlow 2.10 or older, and
+`tf.compat.v1.disable_eager_execution()` first.
 """
 
 import numpy as np
@@ -15,9 +15,9 @@ from kseq.feature_column import (
 from kseq.models import DIEN
 
 
-def history_of(name, size, dim, of):
+def history_column(name, size, dim, embedding_name):
     return VarLenSparseFeat(
-        SparseFeat(name, size, dim, embedding_name=of),
+        SparseFeat(name, size, dim, embedding_name=embedding_name),
         maxlen=4,
         length_name="seq_length",
     )
@@ -29,10 +29,10 @@ feature_columns = [
     SparseFeat("item_id", 3 + 1, embedding_dim=8),
     SparseFeat("cate_id", 2 + 1, embedding_dim=4),
     DenseFeat("pay_score", 1),
-    history_of("hist_item_id", 3 + 1, 8, "item_id"),
-    history_of("hist_cate_id", 2 + 1, 4, "cate_id"),
-    history_of("neg_hist_item_id", 3 + 1, 8, "item_id"),
-    history_of("neg_hist_cate_id", 2 + 1, 4, "cate_id"),
+    history_column("hist_item_id", 3 + 1, 8, "item_id"),
+    history_column("hist_cate_id", 2 + 1, 4, "cate_id"),
+    history_column("neg_hist_item_id", 3 + 1, 8, "item_id"),
+    history_column("neg_hist_cate_id", 2 + 1, 4, "cate_id"),
 ]
 features = {
     "user": np.array([0, 1, 2]),

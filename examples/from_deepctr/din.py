@@ -1,4 +1,4 @@
-"""DIN as in a DeepCTR script, with `kseq` for `deepctr` in the imports."""
+"""DIN in a DeepCTR script whose imports name `kseq` instead of `deepctr`."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""DSIN as in a DeepCTR script, with `kseq` for `deepctr` in the imports."""
+"""DSIN in a DeepCTR script whose imports name `kseq` instead of `deepctr`."""
 
 import numpy as np
 

@@ -1,1 +1,1 @@
-"""The parts of `movielens_models.py`, each in the process that needs it."""
+"""The modules of `movielens_models.py`."""

@@ -1,7 +1,4 @@
-"""MovieLens-100K as samples: a candidate, the likes before it, a label.
-
-Needs NumPy only, and knows nothing of models.
-"""
+"""MovieLens-100K as samples: a candidate, the likes before it, a label."""
 
 import importlib.util
 import itertools
@@ -19,9 +16,9 @@ CITATION = (
     "5, 4, Article 19. GroupLens, https://doi.org/10.1145/2827872"
 )
 LIKED_FROM = 4.0  # of 5 stars
-READABLE = 30  # steps of a history in a picture
+MAX_PLOTTED_STEPS = 30
 # fmt: off
-GROUPLENS_GENRES = (  # of u.item's last columns
+GROUPLENS_GENRES = (  # the last columns of u.item
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy",
     "Crime", "Documentary", "Drama", "Fantasy", "Film-Noir", "Horror",
     "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
@@ -48,31 +45,31 @@ class Catalogue:
     index: dict[str, int]
     titles: list[str]
     genre_sets: list[tuple[str, ...]]
-    genre_set: np.ndarray  # (movies,), which of the sets are a movie's genres
+    genre_set: np.ndarray  # (movies,), the index of its genre set
 
     @classmethod
-    def of(cls, movies: dict[str, Movie]) -> "Catalogue":
+    def from_movies(cls, movies: dict[str, Movie]) -> "Catalogue":
         sets = sorted({movie.genres for movie in movies.values()})
         number = {genres: i for i, genres in enumerate(sets, 1)}
-        of_movie = [number[movie.genres] for movie in movies.values()]
+        movie_sets = [number[movie.genres] for movie in movies.values()]
         return cls(
             index={movie: i for i, movie in enumerate(movies, 1)},
             titles=["(padding)", *(movie.title for movie in movies.values())],
             genre_sets=[("(padding)",), *sets],
-            genre_set=np.array([0, *of_movie], "int32"),
+            genre_set=np.array([0, *movie_sets], "int32"),
         )
 
 
 @dataclass(frozen=True)
 class Samples:
-    """One row a rating, in order of time."""
+    """One row for each rating, in order of time."""
 
     user: np.ndarray  # (samples,)
     movie: np.ndarray  # (samples,), the candidate
     history: np.ndarray  # (samples, steps), oldest first, then zeros
     history_time: np.ndarray  # (samples, steps), in seconds
     negatives: np.ndarray  # (samples, steps), another movie for each like
-    length: np.ndarray  # (samples,), the steps of the history that count
+    length: np.ndarray  # (samples,), valid steps of the history
     liked: np.ndarray  # (samples,), the label
     time: np.ndarray  # (samples,), in seconds
 
@@ -92,43 +89,46 @@ class Samples:
 
 
 def recbole_folder() -> Path:
-    """MovieLens-100K inside the installed recbole, found without importing it.
+    """Return the folder of MovieLens-100K in the installed recbole.
 
-    Importing it would need its pins; its files are only read.
+    recbole is not imported: that would need its pinned dependencies.
     """
     spec = importlib.util.find_spec("recbole")
     if spec is None or not spec.submodule_search_locations:
         raise ValueError(
-            "MovieLens-100K is not there: pip install --no-deps "
-            "recbole==1.2.1, whose wheel holds it, or name a folder with "
-            "--data"
+            "MovieLens-100K is missing: pip install --no-deps recbole==1.2.1, "
+            "whose wheel contains it, or pass its folder with --data"
         )
     package = Path(spec.submodule_search_locations[0])
     return package / "dataset_example" / "ml-100k"
 
 
 def read(folder: Path) -> tuple[list[Rating], dict[str, Movie]]:
-    """Ratings and movies from recbole's files or from GroupLens's own."""
-    forms = {
+    """Read ratings and movies from recbole's or GroupLens's files."""
+    formats = {
         ("ml-100k.inter", "ml-100k.item"): (_recbole_rating, _recbole_movie),
         ("u.data", "u.item"): (_grouplens_rating, _grouplens_movie),
     }
-    for names, (rating, movie) in forms.items():
+    for names, (rating, movie) in formats.items():
         ratings_file, movies_file = (folder / name for name in names)
         if ratings_file.is_file() and movies_file.is_file():
             return (
                 list(map(rating, _rows(ratings_file))),
                 dict(map(movie, _rows(movies_file))),
             )
-    wanted = " or ".join(" with ".join(names) for names in forms)
-    found = ", ".join(p.name for p in sorted(folder.glob("*"))[:8]) or "nothing"
+    expected = " or ".join(" with ".join(names) for names in formats)
+    received = (
+        ", ".join(p.name for p in sorted(folder.glob("*"))[:8]) or "nothing"
+    )
     if not folder.is_dir():
-        found = "no such folder"
-    raise ValueError(f"data: expected {wanted} in {folder}; found {found}")
+        received = "no such folder"
+    raise ValueError(
+        f"data: expected {expected} in {folder}; received {received}"
+    )
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
-    """The fields of each line, without recbole's header of `name:type`."""
+    """Yield the fields of each line; skip recbole's header."""
     grouplens_movies = path.name == "u.item"
     encoding = "latin-1" if grouplens_movies else "utf-8"
     separator = "|" if grouplens_movies else "\t"
@@ -163,26 +163,26 @@ def _grouplens_movie(row: list[str]) -> tuple[str, Movie]:
 
 
 def keep_users(ratings: list[Rating], users: int, seed: int) -> list[Rating]:
-    """The ratings of so many users, drawn by `seed`."""
-    everyone = sorted({rating.user for rating in ratings})
-    if users >= len(everyone):
+    """Return the ratings of `users` randomly chosen users."""
+    all_users = sorted({rating.user for rating in ratings})
+    if users >= len(all_users):
         return ratings
-    kept = set(np.random.default_rng(seed).choice(everyone, users, False))
+    kept = set(np.random.default_rng(seed).choice(all_users, users, False))
     return [rating for rating in ratings if rating.user in kept]
 
 
 def build_samples(
     ratings: Iterable[Rating], catalogue: Catalogue, steps: int, seed: int = 0
 ) -> Samples:
-    """A sample a rating, with the user's last `steps` likes before it.
+    """Return a sample for each rating, with the user's last likes before it.
 
-    Each like gets a negative for DIEN: another movie, drawn by `seed`.
+    Each like gets a random negative for DIEN: another movie.
     """
     ratings = sorted(ratings, key=lambda rating: rating.time)
     users = {
         name: i for i, name in enumerate(sorted({r.user for r in ratings}), 1)
     }
-    # Movie, time and negative of each step: one row a like.
+    # Movie, time and negative of each step.
     histories = np.zeros((len(ratings), steps, 3), "int32")
     length = np.zeros(len(ratings), "int32")
     likes: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
@@ -191,7 +191,7 @@ def build_samples(
     row = 0
     for _, second in itertools.groupby(ratings, lambda rating: rating.time):
         simultaneous = list(second)
-        # All samples of a second come before any of its likes is known.
+        # Likes of the same second are not in each other's history.
         for rating in simultaneous:
             known = likes[rating.user][-steps:]
             if known:
@@ -201,7 +201,7 @@ def build_samples(
         for rating in simultaneous:
             if rating.stars >= LIKED_FROM:
                 movie = catalogue.index[rating.movie]
-                # Any of the others alike.
+                # Uniform over the other movies.
                 negative = (movie + rng.integers(1, movies) - 1) % movies + 1
                 likes[rating.user].append((movie, rating.time, negative))
     return Samples(
@@ -219,28 +219,30 @@ def build_samples(
 def split_by_time(
     samples: Samples, earlier: float = 0.8
 ) -> tuple[Samples, Samples]:
-    """Those before a moment, and those from it on; no second is in both."""
+    """Split at a moment, so that no second is in both parts."""
     moment = samples.time[int(earlier * len(samples))]
     train, valid = samples.time < moment, samples.time >= moment
     if not train.any():
-        raise ValueError("data: all ratings have one time; cannot split them")
+        raise ValueError(
+            "data: all ratings have the same time; cannot split them"
+        )
     return samples[train], samples[valid]
 
 
 def popularity(train: Samples, movies: int) -> dict[str, np.ndarray]:
-    """Scores of each movie that need no model, known from `train` alone."""
+    """Return scores of each movie computed from `train`, without a model."""
     seen = np.bincount(train.movie, minlength=movies)
     likes = np.bincount(train.movie, weights=train.liked, minlength=movies)
-    # Ten ratings of the average kind stand in for what is not known.
+    # Smoothed with ten average ratings.
     rate = (likes + 10 * train.liked.mean()) / (seen + 10)
     return {"number of likes": likes, "share of likes": rate}
 
 
-def pairs_to_picture(samples: Samples, users: int, seed: int) -> Samples:
-    """For some users two candidates, one liked and one not, row by row.
+def pairs_to_plot(samples: Samples, users: int, seed: int) -> Samples:
+    """Return two candidates of each of some users, one liked and one not.
 
-    The two are neighbours in time, and both get the history of the earlier,
-    so that the candidate alone makes the difference.
+    The two follow each other in time and get the same history, that of the
+    earlier one, so that only the candidates differ.
     """
     by_user = np.argsort(samples.user, kind="stable")
     earlier, later = by_user[:-1], by_user[1:]
@@ -248,17 +250,21 @@ def pairs_to_picture(samples: Samples, users: int, seed: int) -> Samples:
         (samples.user[earlier] == samples.user[later])
         & (samples.liked[earlier] != samples.liked[later])
         & (samples.length[earlier] > 0)
-        & (samples.length[earlier] <= READABLE)
+        & (samples.length[earlier] <= MAX_PLOTTED_STEPS)
     )
     earlier, later = earlier[usable], later[usable]
-    # Each user's longest history that can still be read.
+    # The longest history of each user that still fits a plot.
     longest = np.argsort(-samples.length[earlier], kind="stable")
-    _, of_user = np.unique(samples.user[earlier[longest]], return_index=True)
-    drawn = np.random.default_rng(seed).permutation(longest[of_user])[:users]
-    rows = np.stack([earlier[drawn], later[drawn]], axis=1).ravel()
-    history_of = np.repeat(earlier[drawn], 2)
+    _, first_of_user = np.unique(
+        samples.user[earlier[longest]], return_index=True
+    )
+    chosen = np.random.default_rng(seed).permutation(longest[first_of_user])[
+        :users
+    ]
+    rows = np.stack([earlier[chosen], later[chosen]], axis=1).ravel()
+    source = np.repeat(earlier[chosen], 2)
     histories = {
-        name: getattr(samples, name)[history_of]
+        name: getattr(samples, name)[source]
         for name in ("history", "history_time", "negatives", "length")
     }
     return replace(samples[rows], **histories)

@@ -1,4 +1,4 @@
-"""What each model is given of a sample: as feature columns and as arrays."""
+"""The inputs of each model, as feature columns and as arrays."""
 
 from dataclasses import replace
 
@@ -10,20 +10,21 @@ from movielens.sessions import split_sessions
 
 MOVIE_DIM = 16
 GENRES_DIM = 8
-# What the history is made of, and compared with. A movie's genres are one
-# feature: of 1682 movies in 19 genres there are 216 sets. No user's id: six of
-# seven samples of the later part are of users whom the earlier does not know.
+# Features of the candidate and of the history. A movie's genres are one
+# feature: 1682 movies in 19 genres have 216 different sets. There is no user
+# id: six of seven validation samples are of users without training samples.
 CANDIDATE = ("movie", "genres")
 SESSIONS = 5
 SESSION_STEPS = 20
-# Seconds. MovieLens is rated in bursts: nine of ten likes follow the one before
-# within 145 seconds. DSIN's half an hour would leave one session or none to
-# 74 % of the later samples, a day to 82 %; five minutes leave it to half.
+# Seconds. MovieLens is rated in bursts: nine of ten likes follow the previous
+# one within 145 seconds. With DSIN's half an hour 74 % of the validation
+# samples would have at most one session, with a day 82 %; with five minutes
+# half of them have.
 SESSION_GAP = 5 * 60
 
 
 def sequences(model: str, steps: int) -> dict[str, int]:
-    """Steps of each sequence that a model reads, by its columns' prefix."""
+    """Return the steps of each of a model's sequences, by column prefix."""
     match model:
         case "dsin":
             return {f"sess_{i}_": SESSION_STEPS for i in range(SESSIONS)}
@@ -34,7 +35,7 @@ def sequences(model: str, steps: int) -> dict[str, int]:
 
 
 def lengths(model: str) -> str | None:
-    """The input of the histories' lengths, which DIN tells from the ids."""
+    """Return the name of the lengths' input; DIN and DSIN mask id 0 instead."""
     return None if model in ("din", "dsin") else "hist_length"
 
 
@@ -46,7 +47,7 @@ def columns(
         SparseFeat("genres", int(genre_set.max()) + 1, GENRES_DIM),
     ]
     return candidate + [
-        # A copy keeps the embedding's name, and with it the table.
+        # A copy keeps the embedding's name, and so shares the table.
         VarLenSparseFeat(
             replace(column, name=prefix + column.name),
             maxlen,
@@ -60,7 +61,7 @@ def columns(
 def features(
     model: str, samples: Samples, genre_set: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """An array for each input of the model, by its name."""
+    """Return an array for each input of the model, by name."""
     movies = {"": samples.movie[:, None]}
     if model == "dsin":
         sessions, count = split_sessions(
@@ -72,15 +73,15 @@ def features(
             steps=SESSION_STEPS,
         )
         movies |= {f"sess_{i}_": sessions[:, i] for i in range(SESSIONS)}
-        found = {"sess_length": count[:, None]}
+        inputs = {"sess_length": count[:, None]}
     else:
         movies["hist_"] = samples.history
-        found = {}
+        inputs = {}
     if name := lengths(model):
-        found[name] = samples.length[:, None]
+        inputs[name] = samples.length[:, None]
     if model == "dien":
         movies["neg_hist_"] = samples.negatives
     for prefix, ids in movies.items():
-        found[f"{prefix}movie"] = ids
-        found[f"{prefix}genres"] = genre_set[ids]
-    return found
+        inputs[f"{prefix}movie"] = ids
+        inputs[f"{prefix}genres"] = genre_set[ids]
+    return inputs

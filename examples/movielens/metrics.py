@@ -1,27 +1,29 @@
-"""How well predictions tell likes from the rest, in NumPy."""
+"""AUC, log loss and differences, in NumPy."""
 
 import numpy as np
 
 
 def auc(liked: np.ndarray, scores: np.ndarray) -> float:
-    """The chance that a like scores above a non-like; a tie counts half.
+    """Return the exact area under the ROC curve; a tie counts half.
 
-    Exact: from the likes' ranks among all scores, equal scores sharing the
-    middle of their ranks.
+    Computed from the likes' ranks among all scores; equal scores share the mean
+    of their ranks.
     """
     liked = np.asarray(liked).astype(bool)
     likes = int(liked.sum())
-    others = len(liked) - likes
-    if not likes or not others:
-        raise ValueError("liked: expected likes and others; received one kind")
+    dislikes = len(liked) - likes
+    if not likes or not dislikes:
+        raise ValueError(
+            "liked: expected both 0 and 1; received only one of them"
+        )
     _, group, size = np.unique(scores, return_inverse=True, return_counts=True)
-    middle_rank = np.cumsum(size) - (size - 1) / 2
-    rank_sum = middle_rank[group][liked].sum()
-    return float((rank_sum - likes * (likes + 1) / 2) / (likes * others))
+    mean_rank = np.cumsum(size) - (size - 1) / 2
+    rank_sum = mean_rank[group][liked].sum()
+    return float((rank_sum - likes * (likes + 1) / 2) / (likes * dislikes))
 
 
 def log_loss(liked: np.ndarray, predictions: np.ndarray) -> float:
-    """The mean binary cross-entropy, clipped as Keras clips it."""
+    """Return the mean binary cross-entropy, clipped as in Keras."""
     p = np.clip(np.asarray(predictions, "float64"), 1e-7, 1 - 1e-7)
     return float(-np.mean(liked * np.log(p) + (1 - liked) * np.log1p(-p)))
 

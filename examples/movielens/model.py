@@ -1,4 +1,4 @@
-"""The models: kseq's, and the mean of the history to compare them with."""
+"""kseq's models, and mean pooling of the history as a baseline."""
 
 from typing import Any
 
@@ -10,19 +10,19 @@ from kseq.layers import DNN, SequencePoolingLayer
 from kseq.models import BST, DIEN, DIN, DSIN
 from movielens.features import CANDIDATE, SESSIONS, columns
 
-# Smooth on purpose: at ReLU's kink rounding decides whether a unit learns, and
-# after three epochs the backends' predictions were 2e-2 apart, not 5e-7.
+# Smooth, because at ReLU's kink rounding decides whether a unit learns: after
+# three epochs the backends' predictions differed by 2e-2 instead of 5e-7.
 ACTIVATION = "silu"
 HIDDEN_UNITS = (64, 32)
-# DeepCTR's default. It also makes the tables' gradients dense on TensorFlow:
-# of sparse ones Keras's Adam squares each occurrence of a row, not their sum
+# DeepCTR's default. It also makes the tables' gradients dense on TensorFlow. In
+# sparse ones Keras's Adam squares each occurrence of a row instead of their sum
 # (keras 3.15), and the backends would train differently.
 EMBEDDING_L2 = 1e-6
 
 
 def build_model(name: str, genre_set: np.ndarray, steps: int) -> keras.Model:
-    """One of `workspace.MODELS`."""
-    given: dict[str, Any] = {
+    """Return one of `workspace.MODELS`."""
+    arguments: dict[str, Any] = {
         "dnn_feature_columns": columns(name, genre_set, steps),
         "dnn_hidden_units": HIDDEN_UNITS,
         "dnn_activation": ACTIVATION,
@@ -30,33 +30,33 @@ def build_model(name: str, genre_set: np.ndarray, steps: int) -> keras.Model:
     }
     match name:
         case "din":
-            return DIN(history_feature_list=CANDIDATE, **given)
+            return DIN(history_feature_list=CANDIDATE, **arguments)
         case "dien":
             return DIEN(
                 history_feature_list=CANDIDATE,
                 gru_type="AUGRU",
                 use_negsampling=True,
-                **given,
+                **arguments,
             )
         case "dsin":
             return DSIN(
                 sess_feature_list=CANDIDATE,
                 sess_max_count=SESSIONS,
                 att_embedding_size=3,
-                # Each backend draws its own: with DeepCTR's 0.2 predictions
-                # were 1e-3 apart after an epoch.
+                # Each backend draws its own dropout: with DeepCTR's 0.2
+                # predictions differed by 1e-3 after an epoch.
                 lstm_dropout=0,
                 mask_padding=True,
-                **given,
+                **arguments,
             )
         case "bst":
-            return BST(history_feature_list=CANDIDATE, **given)
+            return BST(history_feature_list=CANDIDATE, **arguments)
         case _:
-            return mean_pooling(given["dnn_feature_columns"])
+            return mean_pooling(arguments["dnn_feature_columns"])
 
 
 def mean_pooling(feature_columns: list[FeatureColumn]) -> keras.Model:
-    """DIN with the history's mean in the place of attention."""
+    """Return a DIN that pools the history by its mean, not by attention."""
     inputs = build_input_features(feature_columns)
     vectors = []
     for column in feature_columns[: len(CANDIDATE)]:
@@ -67,7 +67,9 @@ def mean_pooling(feature_columns: list[FeatureColumn]) -> keras.Model:
             name=f"{column.name}_embedding",
         )
         history = table(inputs[f"hist_{column.name}"])
-        mean = SequencePoolingLayer("mean")([history, inputs["hist_length"]])
+        mean = SequencePoolingLayer("mean")(
+            history, lengths=inputs["hist_length"]
+        )
         vectors += [table(inputs[column.name]), mean]
     x = keras.layers.Flatten()(keras.layers.Concatenate()(vectors))
     x = DNN(HIDDEN_UNITS, ACTIVATION, name="dnn")(x)
@@ -78,10 +80,10 @@ def mean_pooling(feature_columns: list[FeatureColumn]) -> keras.Model:
 def attention_weights(
     din: keras.Model, inputs: dict[str, np.ndarray]
 ) -> np.ndarray:
-    """DIN's weights of the steps `(batch, time)`, not normalised."""
+    """Return DIN's attention weights `(batch, time)`, not normalised."""
     attention = din.get_layer("attention_sequence_pooling_layer")
     query, keys, valid = keras.Model(din.inputs, attention.input)(inputs)
     _, weights = attention(
-        [query, keys], mask=[None, valid], return_attention_scores=True
+        query, keys, keys_mask=valid, return_attention_scores=True
     )
     return keras.ops.convert_to_numpy(weights)[:, 0]

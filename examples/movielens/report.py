@@ -1,4 +1,4 @@
-"""The report's folder: pictures, a page that shows them, and the numbers."""
+"""Writes the report: plots, an HTML page with them, and the numbers."""
 
 import html
 import json
@@ -34,12 +34,12 @@ MODEL_COLOURS = {
     "bst": "#e07b00",
     "mean": "#555555",
 }
-# The backends' curves lie on one another: the wide ones show behind the thin.
+# The backends' curves coincide: thin ones are shown over wide ones.
 WIDTHS = {"tensorflow": 7.0, "torch": 3.5, "jax": 1.2}
 
 
 def check_replaceable(out: Path) -> None:
-    """Refuse a folder that holds anything but an earlier report."""
+    """Raise ValueError if a folder contains anything but a report."""
     if out.is_dir() and (not any(out.iterdir()) or (out / NUMBERS).is_file()):
         return
     if out.exists():
@@ -51,36 +51,39 @@ def check_replaceable(out: Path) -> None:
 def write_report(
     out: Path,
     results: Results,
-    work: Workspace,
+    workspace: Workspace,
     catalogue: Catalogue,
-    pictured: Samples,
+    plotted: Samples,
 ) -> None:
-    """Write it all beside `out`, then take its place."""
+    """Write the report to a temporary folder, then rename it to `out`."""
     with replacing_path(out) as new:
         new.mkdir()
         with mpl.rc_context(STYLE_OF_PLOTS):
-            for name, figure in plots(results, work, catalogue, pictured):
+            for name, figure in plots(results, workspace, catalogue, plotted):
                 figure.savefig(new / f"{name}.png", dpi=110)
         (new / NUMBERS).write_text(json.dumps(asdict(results), indent=2))
         (new / "index.html").write_text(page(results, new), encoding="utf-8")
 
 
 def plots(
-    results: Results, work: Workspace, catalogue: Catalogue, pictured: Samples
+    results: Results,
+    workspace: Workspace,
+    catalogue: Catalogue,
+    plotted: Samples,
 ) -> Iterator[tuple[str, Figure]]:
     yield "loss", plot_losses(results)
     yield "auc", plot_auc(results)
     if len(results.backends) > 1:
         yield "differences", plot_differences(results)
-    for i in range(0, len(pictured), 2):
+    for i in range(0, len(plotted), 2):
         pair = slice(i, i + 2)
-        weights = np.load(work.attention())[pair]
-        figure = plot_attention(pictured[pair], weights, catalogue)
+        weights = np.load(workspace.attention())[pair]
+        figure = plot_attention(plotted[pair], weights, catalogue)
         yield f"attention-{i // 2 + 1}", figure
 
 
 def plot_losses(results: Results) -> Figure:
-    figure, panels = a_panel_each(results)
+    figure, panels = panels_by_model(results)
     for model, axes in panels.items():
         for metric, style in (("train_loss", "-"), ("valid_loss", "--")):
             for backend, values in results.values(model, metric).items():
@@ -97,8 +100,8 @@ def plot_losses(results: Results) -> Figure:
     return figure
 
 
-def a_panel_each(results: Results) -> tuple[Figure, dict[str, Axes]]:
-    """A figure with a panel for each model, at most three in a row."""
+def panels_by_model(results: Results) -> tuple[Figure, dict[str, Axes]]:
+    """Return a figure with a panel for each model, at most three in a row."""
     models = results.settings.models
     columns = min(len(models), 3)
     rows = math.ceil(len(models) / columns)
@@ -132,7 +135,7 @@ def plot_auc(results: Results) -> Figure:
         axes.axhline(value, color="grey", ls=style, label=f"movie's {name}")
     epochs_axis(axes, results.settings.epochs)
     axes.set_ylabel("AUC on the later ratings")
-    axes.set_title("AUC by model, and of popularity alone")
+    axes.set_title("AUC by model, and of popularity")
     axes.legend(
         fontsize=8,
         handlelength=3.5,
@@ -163,15 +166,15 @@ def epochs_axis(axes: Axes, epochs: int, first: int = 1) -> None:
 
 
 def plot_differences(results: Results) -> Figure:
-    figure, panels = a_panel_each(results)
+    figure, panels = panels_by_model(results)
     for model, axes in panels.items():
         pairs = results.differences[model].items()
         for (pair, by_epoch), width in zip(
             pairs, (7.0, 3.5, 1.2), strict=False
         ):
-            # Equal to the last bit is zero, which has no logarithm.
-            drawn = np.maximum(by_epoch, 1e-8)
-            axes.plot(drawn, lw=width, marker="o", ms=width + 3, label=pair)
+            # Zero has no logarithm.
+            shown = np.maximum(by_epoch, 1e-8)
+            axes.plot(shown, lw=width, marker="o", ms=width + 3, label=pair)
         epochs_axis(axes, results.settings.epochs, first=0)
         axes.set_xlabel("epoch (0: before training)")
     axes.set_yscale("log")
@@ -195,7 +198,7 @@ def legend_below(figure: Figure, axes: Axes) -> None:
 def plot_attention(
     pair: Samples, weights: np.ndarray, catalogue: Catalogue
 ) -> Figure:
-    """One history's weights under two candidates, oldest step at the top."""
+    """Plot the weights of one history for two candidates, oldest first."""
     steps = int(pair.length[0])
     titles = [shorten(catalogue.titles[m]) for m in pair.history[0, :steps]]
     figure = Figure(figsize=(10, 1.4 + 0.22 * steps), layout="constrained")
@@ -251,39 +254,39 @@ def page(results: Results, folder: Path) -> str:
     parts = [
         heading(title(results)),
         text(
-            "Is this movie one that the user will like (4 stars or more)? "
-            "Models that read the likes before it, each trained on "
-            f"{', '.join(backends)} from the same weights on the same "
+            "Will the user like this movie (4 stars or more)? The models "
+            "read the user's earlier likes. Each was trained on "
+            f"{', '.join(backends)}, from the same weights and with the same "
             "batches."
         ),
         heading("The models compared", 2),
         text(
-            "Trained on the earlier ratings, measured on the later, after the "
-            "last epoch; AUC is exact, ties count half. Popularity is known "
-            "from the earlier ratings alone. The seconds are of training, and "
-            "hold the compilation. The largest difference is between the "
-            "predictions of two backends for a sample of the later ratings."
+            "Trained on the earlier ratings, evaluated on the later ones after "
+            "the last epoch. AUC is exact; ties count half. Popularity is "
+            "computed from the earlier ratings. The seconds of training "
+            "include compilation. The largest difference is between two "
+            "backends' predictions for a sample of the later ratings."
         ),
         table(*comparison(results)),
         image("auc.png", "AUC by epoch, model and backend"),
         text(
-            "Each model's curve is drawn once for each backend: where a colour "
-            "shows one line, the backends agree."
+            "Each model has one curve for each backend. Where only one line of "
+            "a colour is visible, the backends agree."
         ),
         text(
-            "The training loss is the mean over the epoch's batches as they "
-            "came; both are without the small L2 penalty on the embeddings "
-            "and DIEN's auxiliary loss."
+            "The training loss is the mean over the epoch's batches, measured "
+            "before each update. Both losses exclude the small L2 penalty on "
+            "the embeddings and DIEN's auxiliary loss."
         ),
         image("loss.png", "losses by epoch, model and backend"),
         *(training_part(results, model) for model in models),
         heading("Do the backends agree?", 2),
         *agreement_parts(results),
-        heading("Saved by one, loaded by the others", 2),
+        heading("Saved by one backend, loaded by the others", 2),
         text(
             f"{results.writer} saved the models as .keras files; each backend "
-            "loaded them in a fresh process. Largest difference from "
-            f"{results.writer}'s own predictions before saving:"
+            "loaded them in a new process. Largest difference from "
+            f"{results.writer}'s predictions before saving:"
         ),
         table(
             ["model", *backends],
@@ -302,13 +305,13 @@ def page(results: Results, folder: Path) -> str:
         table(
             ["backend", "versions"],
             [
-                [name, ", ".join(f"{k} {v}" for k, v in found.items())]
-                for name, found in results.versions.items()
+                [name, ", ".join(f"{k} {v}" for k, v in packages.items())]
+                for name, packages in results.versions.items()
             ],
         ),
         text(
             f"Python {platform.python_version()}, {platform.platform()}, "
-            f"{results.seconds:.0f} s in all. All numbers: ",
+            f"{results.seconds:.0f} s in total. All numbers: ",
             f'<a href="{NUMBERS}">{NUMBERS}</a>.',
         ),
         heading("Citation", 2),
@@ -330,13 +333,13 @@ def attention_parts(pictures: list[Path]) -> list[str]:
     if not pictures:
         return []
     return [
-        heading("What DIN looks at", 2),
+        heading("DIN's attention", 2),
         text(
-            "One history under two candidates that came next. The weights are "
-            "DIN's raw scores, as in the paper: not normalised, they may be "
-            "negative. The users were drawn by the seed, among those with a "
-            "liked and a disliked candidate in turn and few enough likes to "
-            "be read."
+            "One history with the two candidates that followed it. The weights "
+            "are DIN's scores, as in the paper: they are not normalised and "
+            "may be negative. The users are a random choice among those with "
+            "a liked and a disliked candidate in succession and a history "
+            "short enough for a plot."
         ),
         *(image(p.name, "attention over one user's history") for p in pictures),
     ]
@@ -361,21 +364,21 @@ def training_part(results: Results, model: str) -> str:
 
 def agreement_parts(results: Results) -> list[str]:
     if len(results.backends) < 2:
-        return [text("Only one backend was asked for.")]
+        return [text("Only one backend was selected.")]
     epochs = range(1, results.settings.epochs + 1)
     return [
         text(
             "The largest difference between two backends' predictions for a "
-            "validation sample. Before training it is rounding alone. Each "
-            "step of training then builds on the rounding of those before it, "
-            "so the differences may grow. Three choices keep them small: "
-            "smooth activations, since at ReLU's kink rounding decides whether "
-            "a unit learns; an L2 penalty on the embeddings, without which "
-            "their gradients are sparse on TensorFlow, where Keras's Adam then "
-            "squares repeated rows one by one; and no dropout, which each "
-            "backend draws for itself. The Transformers of DSIN and BST keep "
-            "their ReLU: it left BST's predictions 6e-5 apart after 150 steps, "
-            "where a smooth activation in its place left 2e-7."
+            "validation sample. Before training only rounding differs. Each "
+            "training step builds on the rounding of the previous ones, so "
+            "the differences may grow. Three choices keep them small: smooth "
+            "activations, because at ReLU's kink rounding decides whether a "
+            "unit learns; an L2 penalty on the embeddings, because without it "
+            "their gradients are sparse on TensorFlow, and Keras's Adam then "
+            "squares repeated rows separately; and no dropout, because each "
+            "backend draws its own. The Transformers of DSIN and BST keep "
+            "their ReLU: BST's predictions differed by 6e-5 after 150 steps, "
+            "and by 2e-7 with a smooth activation instead."
         ),
         image("differences.png", "largest differences by epoch"),
         table(
@@ -393,8 +396,8 @@ def heading(title: str, level: int = 1) -> str:
     return f"<h{level}>{html.escape(title)}</h{level}>\n"
 
 
-def text(words: str, markup: str = "") -> str:
-    return f"<p>{html.escape(words)}{markup}</p>\n"
+def text(content: str, markup: str = "") -> str:
+    return f"<p>{html.escape(content)}{markup}</p>\n"
 
 
 def image(file: str, description: str) -> str:

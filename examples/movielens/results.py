@@ -1,4 +1,4 @@
-"""The numbers of a run: what is printed, plotted and kept as JSON."""
+"""The numbers of a run, which are printed, plotted and saved as JSON."""
 
 import itertools
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ METRICS = {
     "train_loss": "training loss",
     "valid_loss": "validation loss",
 }
-AGREE_WITHIN = 1e-5  # before training and after loading: no rounding has grown
+TOLERANCE = 1e-5  # before training and after loading
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Results:
     data: dict[str, Any]
     popularity_auc: dict[str, float]
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
-    weights: dict[str, int] = field(default_factory=dict)  # of each model
+    weights: dict[str, int] = field(default_factory=dict)  # by model
     # [model][backend][epoch - 1] of METRICS and seconds
     training: dict[str, dict[str, list[dict[str, float]]]] = field(
         default_factory=dict
@@ -40,20 +40,20 @@ class Results:
     # [model][pair of backends][epoch], epoch 0 is before training
     differences: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     writer: str = ""
-    # [model][backend]: loaded there, against the writer's own predictions
+    # [model][backend]: difference after loading from the writer's predictions
     loading: dict[str, dict[str, float]] = field(default_factory=dict)
     seconds: float = 0.0
     citation: str = CITATION
 
     def values(self, model: str, metric: str) -> dict[str, list[float]]:
-        """A metric by backend and epoch."""
+        """Return a metric by backend and epoch."""
         return {
             backend: [epoch[metric] for epoch in epochs]
             for backend, epochs in self.training[model].items()
         }
 
     def largest_differences(self, model: str) -> list[float]:
-        """By epoch, over all pairs of backends; empty for one backend."""
+        """Return the maximum over all pairs of backends, by epoch."""
         pairs = self.differences[model].values()
         return [max(epoch) for epoch in zip(*pairs, strict=True)]
 
@@ -92,11 +92,12 @@ def popularity_auc(
 
 
 def comparison(results: Results) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of a table of the models and of what needs none."""
-    several = len(results.backends) > 1
+    """Return the header and rows of a table of models and popularity."""
     head = [
         *("", "weights", "AUC"),
-        *["largest difference of a prediction"][: int(several)],
+        *["largest difference of a prediction"][
+            : int(len(results.backends) > 1)
+        ],
         *(f"seconds on {backend}" for backend in results.backends),
     ]
     rows = []
@@ -127,11 +128,11 @@ def show(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-def compare_backends(results: Results, work: Workspace) -> None:
-    """How far apart the backends' predictions are, by model and epoch."""
+def compare_backends(results: Results, workspace: Workspace) -> None:
+    """Compare the backends' predictions, by model and epoch."""
     for model in results.settings.models:
         predictions = {
-            backend: np.load(work.predictions(backend, model))
+            backend: np.load(workspace.predictions(backend, model))
             for backend in results.backends
         }
         results.differences[model] = {
@@ -143,26 +144,26 @@ def compare_backends(results: Results, work: Workspace) -> None:
         }
 
 
-def compare_loaded(results: Results, work: Workspace) -> None:
-    """How far each backend's predictions with the writer's models are off."""
+def compare_loaded(results: Results, workspace: Workspace) -> None:
+    """Compare predictions of loaded models with the writer's predictions."""
     for model in results.settings.models:
-        written = np.load(work.predictions(results.writer, model))[-1]
+        written = np.load(workspace.predictions(results.writer, model))[-1]
         results.loading[model] = {
             backend: largest_difference(
-                written, np.load(work.loaded_predictions(backend, model))
+                written, np.load(workspace.loaded_predictions(backend, model))
             )
             for backend in results.backends
         }
 
 
 def disagreements(results: Results) -> Iterator[str]:
-    """What must be equal to rounding and is not; a NaN is not equal."""
+    """Yield differences above the tolerance; NaN is one."""
     for model in results.settings.models:
         for pair, by_epoch in results.differences[model].items():
-            if not by_epoch[0] <= AGREE_WITHIN:
+            if not by_epoch[0] <= TOLERANCE:
                 yield f"{model} before training, {pair}: {by_epoch[0]:.1e}"
         for backend, difference in results.loading[model].items():
-            if not difference <= AGREE_WITHIN:
+            if not difference <= TOLERANCE:
                 yield (
                     f"{model} saved by {results.writer}, loaded by {backend}: "
                     f"{difference:.1e}"

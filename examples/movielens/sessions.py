@@ -1,4 +1,4 @@
-"""Histories cut into sessions where the user paused."""
+"""Splits histories into sessions where the user paused."""
 
 import numpy as np
 
@@ -12,19 +12,19 @@ def split_sessions(
     sessions: int,
     steps: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The last sessions of each history, and the last steps of each of them.
+    """Return the last sessions of each history, with their last steps.
 
     Args:
         history: ids `(batch, time)`, oldest first, then padding.
         times: of each step, in seconds.
-        length: how many steps count, `(batch,)`.
-        gap: a session ends where the next step is more seconds away.
-        sessions: how many are kept of a history.
-        steps: how many are kept of a session.
+        length: the number of valid steps, `(batch,)`.
+        gap: a longer pause, in seconds, starts a new session.
+        sessions: the maximum number of sessions of a history.
+        steps: the maximum number of steps of a session.
 
     Returns:
-        Ids `(batch, sessions, steps)`, oldest first, then zeros; and how many
-        sessions there are, `(batch,)`.
+        Ids `(batch, sessions, steps)`, oldest first, then zeros; and the number
+        of sessions, `(batch,)`.
     """
     batch, time = history.shape
     row = np.arange(batch)[:, None]
@@ -38,13 +38,13 @@ def split_sessions(
     size = np.zeros_like(session)
     np.add.at(size, (np.broadcast_to(row, valid.shape), session), valid)
     first = np.maximum.accumulate(np.where(starts, step, 0), axis=1)
-    # From here on, counted from the first that is kept.
+    # Positions and sessions relative to the first that is kept.
     dropped = np.maximum(np.take_along_axis(size, session, axis=1) - steps, 0)
     position = step - first - dropped
     session = session - np.maximum(count - sessions, 0)[:, None]
 
     kept = valid & (session >= 0) & (position >= 0)
-    found = np.zeros((batch, sessions, steps), history.dtype)
+    result = np.zeros((batch, sessions, steps), history.dtype)
     rows = np.broadcast_to(row, kept.shape)[kept]
-    found[rows, session[kept], position[kept]] = history[kept]
-    return found, np.minimum(count, sessions).astype("int32")
+    result[rows, session[kept], position[kept]] = history[kept]
+    return result, np.minimum(count, sessions).astype("int32")

@@ -1,7 +1,7 @@
-"""What one process does on the backend that KERAS_BACKEND names.
+"""Runs one job on the backend that KERAS_BACKEND names.
 
-`python -m movielens.worker JOB FOLDER [BACKEND]`: the folder holds what the
-processes share; standard output gets an event a line, as JSON.
+`python -m movielens.worker JOB FOLDER [BACKEND]` reads from and writes to the
+shared folder, and prints events as JSON, one a line.
 """
 
 import json
@@ -28,58 +28,58 @@ DISTRIBUTIONS = {
 }
 
 
-def tell(event: str, **content: Any) -> None:
+def emit(event: str, **content: Any) -> None:
     print(json.dumps({"event": event, **content}), flush=True)
 
 
-class TellBatches(keras.callbacks.Callback):
+class ReportBatches(keras.callbacks.Callback):
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        tell("batch")
+        emit("batch")
 
 
-def train(work: Workspace) -> None:
-    """Train the models; leave predictions of each epoch, and the models."""
-    backend, settings = keras.backend.backend(), work.settings()
-    tell("versions", **versions(backend))
+def train(workspace: Workspace) -> None:
+    """Train the models; save the predictions of each epoch and the models."""
+    backend, settings = keras.backend.backend(), workspace.settings()
+    emit("versions", **versions(backend))
     for name in settings.models:
-        model = build_model(name, work.genre_set(), settings.steps)
+        model = build_model(name, workspace.genre_set(), settings.steps)
         set_starting_weights(model, settings.seed)
-        tell("weights", model=name, count=model.count_params())
-        predictions = train_epochs(name, model, work)
-        np.save(work.predictions(backend, name), np.stack(predictions))
-        model.save(work.saved_model(backend, name))
+        emit("weights", model=name, count=model.count_params())
+        predictions = train_epochs(name, model, workspace)
+        np.save(workspace.predictions(backend, name), np.stack(predictions))
+        model.save(workspace.saved_model(backend, name))
 
 
 def train_epochs(
-    name: str, model: keras.Model, work: Workspace
+    name: str, model: keras.Model, workspace: Workspace
 ) -> list[np.ndarray]:
-    settings, genre_set = work.settings(), work.genre_set()
-    samples, valid = work.samples("train"), work.samples("valid")
+    settings, genre_set = workspace.settings(), workspace.genre_set()
+    samples, valid = workspace.samples("train"), workspace.samples("valid")
     model.compile(
         keras.optimizers.Adam(settings.learning_rate),
         "binary_crossentropy",
         # The loss without penalties and DIEN's auxiliary loss.
         metrics=["binary_crossentropy"],
     )
-    predictions = [predict(name, model, work)]
+    predictions = [predict(name, model, workspace)]
     for epoch in range(1, settings.epochs + 1):
         rng = np.random.default_rng([settings.seed, epoch])
         shuffled = samples[rng.permutation(len(samples))]
         inputs = features(name, shuffled, genre_set)
-        began = time.perf_counter()
+        start = time.perf_counter()
         history = model.fit(
             inputs,
             shuffled.liked[:, None],
             batch_size=settings.batch_size,
-            shuffle=False,  # NumPy did, the same on every backend
+            shuffle=False,  # NumPy shuffled, the same on every backend
             verbose=0,
-            callbacks=[TellBatches()],
+            callbacks=[ReportBatches()],
         )
-        seconds = time.perf_counter() - began
-        predictions.append(predict(name, model, work))
-        tell(
+        seconds = time.perf_counter() - start
+        predictions.append(predict(name, model, workspace))
+        emit(
             "epoch",
             model=name,
             epoch=epoch,
@@ -91,43 +91,45 @@ def train_epochs(
     return predictions
 
 
-def predict(name: str, model: keras.Model, work: Workspace) -> np.ndarray:
-    inputs = features(name, work.samples("valid"), work.genre_set())
-    batch_size = work.settings().batch_size
+def predict(name: str, model: keras.Model, workspace: Workspace) -> np.ndarray:
+    inputs = features(name, workspace.samples("valid"), workspace.genre_set())
+    batch_size = workspace.settings().batch_size
     return model.predict(inputs, batch_size=batch_size, verbose=0)[:, 0]
 
 
-def load(work: Workspace, writer: str) -> None:
-    """Predict with the models that another backend's process saved."""
+def load(workspace: Workspace, writer: str) -> None:
+    """Predict with the models that another backend saved."""
     backend = keras.backend.backend()
-    for name in work.settings().models:
-        model = keras.saving.load_model(work.saved_model(writer, name))
-        found = predict(name, model, work)
-        np.save(work.loaded_predictions(backend, name), found)
+    for name in workspace.settings().models:
+        model = keras.saving.load_model(workspace.saved_model(writer, name))
+        predictions = predict(name, model, workspace)
+        np.save(workspace.loaded_predictions(backend, name), predictions)
 
 
-def look(work: Workspace, writer: str) -> None:
-    """Leave the attention that a saved DIN pays to the pictured samples."""
-    model = keras.saving.load_model(work.saved_model(writer, "din"))
-    pictured = features("din", work.samples("pictured"), work.genre_set())
-    np.save(work.attention(), attention_weights(model, pictured))
+def attention(workspace: Workspace, writer: str) -> None:
+    """Save the attention weights of a saved DIN for the plotted samples."""
+    model = keras.saving.load_model(workspace.saved_model(writer, "din"))
+    plotted = features(
+        "din", workspace.samples("plotted"), workspace.genre_set()
+    )
+    np.save(workspace.attention(), attention_weights(model, plotted))
 
 
 def versions(backend: str) -> dict[str, str]:
-    found = {"backend": backend, "keras": keras.version()}
+    result = {"backend": backend, "keras": keras.version()}
     for name in DISTRIBUTIONS[backend]:
         try:
-            found[name] = metadata.version(name)
+            result[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
         break
-    return found
+    return result
 
 
 JOBS: dict[str, Callable[..., None]] = {
     "train": train,
     "load": load,
-    "look": look,
+    "attention": attention,
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The folder through which the processes share their work, and the events."""
+"""The folder that the processes share, and the settings of a run."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -30,7 +30,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where each thing lies; what is written once is read by every process."""
+    """Paths in the shared folder, and what the main process writes there."""
 
     folder: Path
 
@@ -55,7 +55,7 @@ class Workspace:
         return Samples.load(self._samples(name))
 
     def predictions(self, backend: str, model: str) -> Path:
-        """An array (epochs + 1, samples): before training, then by epoch."""
+        """An array (epochs + 1, samples); the first row is before training."""
         return self.folder / f"{backend}-{model}-predictions.npy"
 
     def saved_model(self, backend: str, model: str) -> Path:

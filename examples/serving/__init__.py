@@ -1,1 +1,1 @@
-"""The parts of `serve_din.py`."""
+"""The modules of `serve_din.py`."""

@@ -1,4 +1,4 @@
-"""The ranking as a web application, whatever gives the scores."""
+"""The ranking as a web application."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from serving.ranker import Ranker, UnknownItems
 
 
 class Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")  # a misspelt name is an error
+    model_config = ConfigDict(extra="forbid")  # reject misspelt names
 
     history: Annotated[list[str], Field(max_length=10_000)]
     candidates: Annotated[list[str], Field(min_length=1, max_length=1_000)]
@@ -30,10 +30,10 @@ class Response(BaseModel):
 def make_app(ranker: Ranker) -> FastAPI:
     app = FastAPI(title="DIN")
 
-    # No `async`: FastAPI runs it in a thread, and others are served meanwhile.
+    # Without `async` FastAPI runs it in a thread and serves others meanwhile.
     @app.post("/rank")
     def rank(request: Request) -> Response:
-        """The best of some candidates for a user with a history."""
+        """Rank candidates for a user with a history, best first."""
         try:
             ranking = ranker.rank(request.history, request.candidates)
         except UnknownItems as error:

@@ -1,4 +1,4 @@
-"""Asks the server for rankings, and measures how long it takes."""
+"""Starts a server, sends it requests and measures their latency."""
 
 import subprocess
 import sys
@@ -12,12 +12,12 @@ from typing import Any
 import httpx2
 import numpy as np
 
-Asked = dict[str, Any]  # the body of a request
+Body = dict[str, Any]  # of a request
 
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """The address of a server of a folder, which ends with the block."""
+    """Serve a folder until the block ends; yield the address."""
     process = subprocess.Popen(
         [sys.executable, "-m", "serving.server", str(folder.absolute())],
         cwd=Path(__file__).parents[1],
@@ -27,7 +27,7 @@ def server(folder: Path) -> Iterator[str]:
     try:
         address = process.stdout.readline().strip()
         if not address:
-            raise RuntimeError(f"the server ended with {process.wait()}")
+            raise RuntimeError(f"the server exited with {process.wait()}")
         yield address
     finally:
         process.terminate()
@@ -35,44 +35,45 @@ def server(folder: Path) -> Iterator[str]:
         process.stdout.close()
 
 
-def rank(client: httpx2.Client, asked: Asked) -> dict[str, Any]:
-    response = client.post("/rank", json=asked)
+def rank(client: httpx2.Client, body: Body) -> dict[str, Any]:
+    response = client.post("/rank", json=body)
     response.raise_for_status()
     return response.json()
 
 
 def measure(requests: Sequence[Any], ask: Callable[[Any], Any]) -> np.ndarray:
-    """Seconds of each request, one after another."""
+    """Return the seconds of each request, sent one after another."""
     seconds = []
     for request in requests:
-        began = time.perf_counter()
+        start = time.perf_counter()
         ask(request)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - start)
     return np.array(seconds)
 
 
 def measure_clients(
-    address: str, requests: Sequence[Asked], clients: int
+    address: str, requests: Sequence[Body], clients: int
 ) -> tuple[np.ndarray, float]:
-    """Seconds of each request of some clients, and requests in a second.
+    """Return the seconds of each request, and the requests per second.
 
-    Each client has a connection of its own, and asks again once it is
-    answered. The first requests, which open the connections, do not count.
+    Each client uses one connection and sends its next request after the
+    answer. Each client's first request, which opens the connection, is not
+    measured.
     """
 
-    def work(own: Sequence[Asked]) -> np.ndarray:
+    def work(share: Sequence[Body]) -> np.ndarray:
         with httpx2.Client(base_url=address) as client:
-            rank(client, own[0])
-            return measure(own, lambda asked: rank(client, asked))
+            rank(client, share[0])
+            return measure(share, lambda body: rank(client, body))
 
     shares = [requests[i::clients] for i in range(clients)]
-    began = time.perf_counter()
+    start = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
         seconds = np.concatenate([*pool.map(work, shares)])
-    rate = (len(requests) + clients) / (time.perf_counter() - began)
+    rate = (len(requests) + clients) / (time.perf_counter() - start)
     return seconds, rate
 
 
 def milliseconds(seconds: np.ndarray) -> list[str]:
-    """The 50th, 95th and 99th percentile, to be shown."""
+    """Format the 50th, 95th and 99th percentiles."""
     return [f"{p * 1e3:.1f}" for p in np.percentile(seconds, [50, 95, 99])]

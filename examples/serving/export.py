@@ -1,4 +1,4 @@
-"""What the server needs, in a folder: the model as ONNX, and the items."""
+"""Exports what the server needs: the model as ONNX, and the items."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ import kseq.export
 from kseq.files import replacing_path
 from serving.ranker import Items, Ranker
 
-# Rows that the file is compared with the model on, beside a single one.
+# The exported model is compared on a batch of this size, and on one row.
 CANDIDATES = 200
 
 
 def export(
     model: keras.Model, items: Items, folder: Path
 ) -> kseq.export.Report:
-    """Write `model.onnx` and `items.json`, if ONNX Runtime gives the same.
+    """Write `model.onnx` and `items.json` if ONNX Runtime agrees with Keras.
 
     Raises:
-        kseq.export.ExportError: it does not. The folder is as it was.
+        kseq.export.ExportError: it does not. The folder is not changed.
     """
     with replacing_path(folder / "items.json") as items_file:
         items.save(items_file)
@@ -29,7 +29,7 @@ def export(
 
 
 def features(model: keras.Model, items: Items) -> dict[str, np.ndarray]:
-    """A user whose history is long, and candidates, all drawn."""
+    """Return the inputs of a user with random candidates."""
     draw = np.random.default_rng(0)
     history = draw.integers(1, len(items.ids), items.steps - 1).tolist()
     candidates = draw.integers(1, len(items.ids), CANDIDATES)

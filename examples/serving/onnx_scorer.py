@@ -6,9 +6,9 @@ from serving.ranker import Scorer
 
 
 def onnx_scorer(model: Path) -> Scorer:
-    """A model's file, run by onnxruntime on the CPU."""
+    """Return a scorer that runs an ONNX file with onnxruntime on the CPU."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # a core a request: they come together
+    options.intra_op_num_threads = 1  # one core each for concurrent requests
     session = onnxruntime.InferenceSession(
         model, options, providers=["CPUExecutionProvider"]
     )

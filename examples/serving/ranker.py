@@ -1,4 +1,4 @@
-"""From a user's history and candidates to a ranking. Needs NumPy only."""
+"""Ranks candidates for a user's history. Needs only NumPy."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -7,21 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-# The model: features `(rows, 1)` and `(rows, steps)` by name to `(rows, 1)`.
+# Maps features `(rows, 1)` and `(rows, steps)` by name to scores `(rows, 1)`.
 Scorer = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
 class UnknownItems(ValueError):
-    """Candidates that the model has never seen."""
+    """Candidates that the model does not know."""
 
 
 @dataclass(frozen=True)
 class Items:
-    """What a model is told of the items. Place 0 of each list is padding."""
+    """The model's features of all items. Index 0 of each list is padding."""
 
-    ids: list[str]  # as the world outside names them
+    ids: list[str]  # names used in requests
     titles: list[str]
-    features: dict[str, list[int]]  # the model's features, and their values
+    features: dict[str, list[int]]  # values by feature
     steps: int  # the length of a history
 
     def save(self, path: Path) -> None:
@@ -34,24 +34,24 @@ class Items:
 
 @dataclass(frozen=True)
 class Ranking:
-    items: list[str]  # the best first
+    items: list[str]  # best first
     scores: list[float]
-    steps: int  # how many of the history counted
-    unknown: list[str]  # of the history, and passed over
+    steps: int  # valid steps of the history
+    unknown: list[str]  # ignored items of the history
 
 
 class Ranker:
-    """Ranks some candidates for one user, by one call of the model.
+    """Ranks the candidates of one user in one call of the model.
 
-    The user's ids are repeated, once for each candidate: so any of
-    `kseq.models` will do.
+    The user's ids are repeated for each candidate, so all of `kseq.models` can
+    be used.
     """
 
     def __init__(self, items: Items, score: Scorer) -> None:
         self.steps = items.steps
         self.ids = items.ids
         self.score = score
-        self._place = {name: i for i, name in enumerate(items.ids) if i > 0}
+        self._index = {name: i for i, name in enumerate(items.ids) if i > 0}
         self._features = {
             name: np.array(values, "int32")
             for name, values in items.features.items()
@@ -60,41 +60,45 @@ class Ranker:
     def rank(
         self, history: Sequence[str], candidates: Sequence[str]
     ) -> Ranking:
-        """The candidates, the best first.
+        """Return the candidates, best first.
 
         Args:
-            history: what the user liked, the oldest first. Of more than
-                `steps` the newest count. Items that the model does not know
-                are passed over: a user may well have met newer ones.
-            candidates: what is to be ranked.
+            history: items that the user liked, oldest first. Only the last
+                `steps` are used. Items that the model does not know, such as
+                newer ones, are ignored.
+            candidates: the items to rank.
 
         Raises:
             UnknownItems: the model does not know a candidate.
         """
-        unknown = [name for name in candidates if name not in self._place]
+        unknown = [name for name in candidates if name not in self._index]
         if unknown:
             raise UnknownItems(f"unknown candidates: {', '.join(unknown)}")
-        known = [self._place[name] for name in history if name in self._place]
+        known = [self._index[name] for name in history if name in self._index]
         known = known[-self.steps :]
-        of_candidates = np.array([self._place[name] for name in candidates])
-        scores = self.score(self.features(known, of_candidates))[:, 0]
+        indices = np.array([self._index[name] for name in candidates])
+        scores = self.score(self.features(known, indices))[:, 0]
         order = np.argsort(-scores, kind="stable")
         return Ranking(
             items=[candidates[i] for i in order],
             scores=[float(scores[i]) for i in order],
             steps=len(known),
-            unknown=[name for name in history if name not in self._place],
+            unknown=[name for name in history if name not in self._index],
         )
 
     def features(
         self, history: Sequence[int], candidates: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """What the model is given, a row a candidate; of items' places."""
+        """Return the model's inputs, one row for each candidate.
+
+        Args:
+            history, candidates: indices of items.
+        """
         padded = np.zeros(self.steps, "int32")
         padded[: len(history)] = history
         rows = np.tile(padded, (len(candidates), 1))
-        found = {}
+        inputs = {}
         for name, values in self._features.items():
-            found[name] = values[candidates][:, None]
-            found[f"hist_{name}"] = values[rows]
-        return found
+            inputs[name] = values[candidates][:, None]
+            inputs[f"hist_{name}"] = values[rows]
+        return inputs

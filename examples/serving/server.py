@@ -1,6 +1,6 @@
-"""Serves what `export.py` wrote, on this machine. Knows no Keras.
+"""Serves an exported folder on this machine, without Keras.
 
-`python -m serving.server FOLDER --port 8000`, in the folder of the examples.
+`python -m serving.server FOLDER --port 8000`, run in the folder `examples`.
 """
 
 import argparse
@@ -17,25 +17,25 @@ from serving.ranker import Items, Ranker
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
     arguments = parser.parse_args()
 
     items = Items.load(arguments.folder / "items.json")
     score = onnx_scorer(arguments.folder / "model.onnx")
-    # TCP by name: without it asyncio leaves Nagle's algorithm on, and each
-    # answer waits 40 ms for the client's acknowledgement.
-    with socket.socket(proto=socket.IPPROTO_TCP) as listening:
-        # As create_server does: a port is free at once after a restart.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(("127.0.0.1", arguments.port))
-        listening.listen()
-        # From here on requests wait; whoever started this may send them.
-        port = listening.getsockname()[1]
+    # With an explicit protocol asyncio disables Nagle's algorithm, which would
+    # delay each answer by 40 ms until the client's acknowledgement.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
+        # Allows an immediate restart on the same port, as create_server does.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", arguments.port))
+        listener.listen()
+        # Requests are queued from here on, so the address can be printed.
+        port = listener.getsockname()[1]
         print(f"http://127.0.0.1:{port}", flush=True)
         config = uvicorn.Config(
             make_app(Ranker(items, score)), log_level="warning"
         )
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

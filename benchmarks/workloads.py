@@ -1,7 +1,4 @@
-"""The works that are timed: what goes in, and with which weights.
-
-All contenders get the same arrays; nothing here knows a framework.
-"""
+"""The workloads: their inputs, weights and sizes as NumPy arrays."""
 
 import dataclasses
 import itertools
@@ -11,20 +8,21 @@ from typing import Any
 
 import numpy as np
 
+# Quantiles of the history lengths in MovieLens-100K.
 MOVIELENS = Path(__file__).with_name("movielens_lengths.json")
 
 
 @dataclasses.dataclass(frozen=True)
-class Work:
-    """One work.
+class Workload:
+    """One workload.
 
     Args:
-        kind: the name of the function of a contender that does it.
+        kind: the name of the contenders' function that runs it.
         batch, steps, dim: B, T and E of the sequences.
         units: width of a recurrent state, or of one attention head.
         candidates: K.
         lengths: "uniform" in 1..T, "full", or "movielens".
-        settings: what else the kind asks for.
+        settings: further arguments of the kind.
     """
 
     name: str
@@ -41,14 +39,12 @@ class Work:
         return dict(self.settings)[name]
 
     def inputs(self) -> list[np.ndarray]:
-        """The arrays that go in; gradients are taken of those of floats.
+        """The input arrays; lengths are int32 `(B, 1)`.
 
-        - din: query `(B, K, E)`, keys `(B, T, E)`, lengths `(B, 1)`;
+        - din: query `(B, K, E)`, keys `(B, T, E)`, lengths;
         - augru: x `(B, T, E)`, lengths, scores `(B, T, 1)`;
-        - all others: x `(B, T, E)`, lengths;
-        - weighted: x, lengths, weights `(B, T, 1)`.
-
-        Lengths are int32.
+        - weighted: x, lengths, weights `(B, T, 1)`;
+        - all others: x, lengths.
         """
         rng = np.random.default_rng(0)
         shape = (self.batch, self.steps, self.dim)
@@ -68,10 +64,10 @@ class Work:
         if self.lengths == "uniform":
             return rng.integers(1, self.steps + 1, shape, "int32")
         quantiles = json.loads(MOVIELENS.read_text())["quantiles"]
-        drawn = np.interp(
+        lengths = np.interp(
             rng.random(shape), np.linspace(0, 1, len(quantiles)), quantiles
         )
-        return np.clip(np.round(drawn), 1, self.steps).astype("int32")
+        return np.clip(np.round(lengths), 1, self.steps).astype("int32")
 
     def weights(self) -> list[np.ndarray]:
         """The layer's weights, in DeepCTR's order."""
@@ -85,12 +81,11 @@ class Work:
         dim, units = self.dim, self.units
         if self.kind == "din":
             widths = (4 * dim, *self["hidden_units"])
-            pairs = list(itertools.pairwise(widths))
-            # The scorer's own kernel and bias come first.
+            # The output layer's kernel and bias come first.
             return [
                 (widths[-1], 1),
                 (1,),
-                *pairs,
+                *itertools.pairwise(widths),
                 *((width,) for width in widths[1:]),
             ]
         if self.kind == "augru":
@@ -101,14 +96,13 @@ class Work:
                 (units,),
             ]
         if self.kind == "bilstm":
-            one = [(dim, 4 * units), (units, 4 * units), (4 * units,)]
-            return one + one
+            return 2 * [(dim, 4 * units), (units, 4 * units), (4 * units,)]
         if self.kind == "transformer":
             return [(dim, dim)] * 3
         return []
 
     def upstream(self) -> np.ndarray:
-        """What the output is multiplied by to make the loss."""
+        """The gradient of the loss with respect to the output."""
         rng = np.random.default_rng(2)
         return rng.normal(size=self._output_shape()).astype("float32")
 
@@ -123,63 +117,73 @@ class Work:
         return self.batch, self.candidates, width
 
 
-def _din(batch: int, steps: int, dim: int, **more: Any) -> Work:
+def _din(steps: int, dim: int, batch: int = 1024, **options: Any) -> Workload:
     name = f"DIN T={steps} E={dim}"
-    if "lengths" in more:
-        name += f" {more['lengths']}"
-    if "candidates" in more:
-        name += f" K={more['candidates']}"
+    if "lengths" in options:
+        name += f" {options['lengths']}"
+    if "candidates" in options:
+        name += f" K={options['candidates']}"
     settings = (("hidden_units", (80, 40)),)
-    return Work(name, "din", batch, steps, dim, settings=settings, **more)
+    return Workload(
+        name, "din", batch, steps, dim, settings=settings, **options
+    )
 
 
-def _pooling(mode: str) -> Work:
-    settings = (("mode", mode),)
-    return Work(f"pooling {mode}", "pooling", 1024, 100, 64, settings=settings)
+def _pooling(mode: str) -> Workload:
+    return Workload(
+        f"pooling {mode}", "pooling", 1024, 100, 64, settings=(("mode", mode),)
+    )
 
 
-def _transformer(batch: int, steps: int, blinding: bool) -> Work:
+def _transformer(batch: int, steps: int, blinding: bool) -> Workload:
     name = f"Transformer T={steps}" + ("" if blinding else " sees itself")
     settings = (("heads", 2), ("blinding", blinding))
-    return Work(
+    return Workload(
         name, "transformer", batch, steps, 32, units=16, settings=settings
     )
 
 
-WORKS = {
-    work.name: work
-    for work in (
-        _din(1024, 20, 64),
-        _din(1024, 100, 16),
-        _din(1024, 100, 64),
-        _din(1024, 500, 16),
-        _din(1024, 100, 64, lengths="movielens"),
-        _din(16, 100, 64, candidates=100),
-        Work("AUGRU H=16", "augru", 256, 100, 16, units=16),
-        Work("AUGRU H=64", "augru", 256, 100, 64, units=64),
-        Work("BiLSTM", "bilstm", 256, 100, 32, units=32, lengths="full"),
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        _din(20, 64),
+        _din(100, 16),
+        _din(100, 64),
+        _din(500, 16),
+        _din(100, 64, lengths="movielens"),
+        _din(100, 64, batch=16, candidates=100),
+        Workload("AUGRU H=16", "augru", 256, 100, 16, units=16),
+        Workload("AUGRU H=64", "augru", 256, 100, 64, units=64),
+        Workload("BiLSTM", "bilstm", 256, 100, 32, units=32, lengths="full"),
         _transformer(2, 1000, True),
         _transformer(1, 4000, True),
         _transformer(1, 4000, False),
         _pooling("sum"),
         _pooling("mean"),
         _pooling("max"),
-        Work("pooling weighted", "weighted", 1024, 100, 64),
+        Workload("pooling weighted", "weighted", 1024, 100, 64),
     )
 }
 
 
 def choose(words: list[str]) -> list[str]:
-    """The works of these names, or whose names hold one of these words."""
+    """Names of the workloads that contain one of the words; all by default.
+
+    A full name selects only that workload.
+    """
+
+    def matches(word: str, name: str) -> bool:
+        exact = word in WORKLOADS
+        return word == name if exact else word.lower() in name.lower()
+
     for word in words:
-        if not any(_fits(word, name) for name in WORKS):
-            raise ValueError(f"works: expected {[*WORKS]}; received {word!r}")
+        if not any(matches(word, name) for name in WORKLOADS):
+            raise ValueError(
+                f"workloads: expected a part of one of {[*WORKLOADS]}; "
+                f"received {word!r}"
+            )
     return [
         name
-        for name in WORKS
-        if not words or any(_fits(word, name) for word in words)
+        for name in WORKLOADS
+        if not words or any(matches(word, name) for word in words)
     ]
-
-
-def _fits(word: str, name: str) -> bool:
-    return word == name if word in WORKS else word.lower() in name.lower()

@@ -1,0 +1,95 @@
+"""The benchmarks' arithmetic, and the page they write."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import growth, measure, workloads
+from benchmarks.contenders import CONTENDERS
+from benchmarks.results import FILE, TOLERANCE, Results, compare_numbers
+
+pytestmark = pytest.mark.once
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+def test_ratio_compares_with_kseq_on_the_same_framework(tmp_path):
+    rows = [
+        {"workload": "BiLSTM", "contender": name, "train": {"median": ms}}
+        for name, ms in (("deepctr", 30), ("kseq-graph", 20), ("kseq-jax", 10))
+    ]
+    Results({}, rows).save(tmp_path)
+    results = Results.load(tmp_path)
+    assert results.ratio("BiLSTM", "deepctr", "train") == 1.5
+    assert results.ratio("BiLSTM", "naive-jax", "train") is None
+    assert {c.baseline for c in CONTENDERS.values()} <= CONTENDERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("first", "expected", "text"),
+    [
+        ([2.0, -100.0], 0.01, "different (1e-02)"),
+        ([1.001, -100.0], 1e-5, "equal"),
+        ([1.0, np.nan], np.inf, "different (inf)"),
+        ([1.0], None, "different"),
+    ],
+)
+def test_difference_is_relative_to_the_largest_value(
+    tmp_path, first, expected, text
+):
+    a, b = tmp_path / "a.npz", tmp_path / "b.npz"
+    np.savez(a, np.array(first), np.array([1.0]))
+    np.savez(b, np.array([1.0, -100.0]), np.array([1.0]))
+    difference = measure.difference(a, b)
+    assert difference == pytest.approx(expected)
+    assert compare_numbers({"difference": difference}) == text
+
+
+def test_slope_is_the_exponent_between_the_largest_sizes():
+    assert growth.slope([(100, 50.0), (1, 5.0), (10, 5.0)]) == pytest.approx(1)
+    assert growth.slope([(2, 4.0), (3, 9.0)]) == pytest.approx(2)
+    assert growth.slope([(1, 5.0)]) is None
+
+
+def test_choose_takes_names_and_parts_of_names():
+    assert workloads.choose(["DIN T=100 E=64"]) == ["DIN T=100 E=64"]
+    assert workloads.choose(["augru"]) == ["AUGRU H=16", "AUGRU H=64"]
+    assert workloads.choose([]) == [*workloads.WORKLOADS]
+    with pytest.raises(ValueError, match=r"workloads: .* received 'GRU5'"):
+        workloads.choose(["GRU5"])
+
+
+def test_contenders_agree_on_small_workloads(tmp_path):
+    pytest.importorskip("torch", reason="runs the contenders on PyTorch")
+    names = ("kseq-torch", "naive-torch", "keras-lstm-torch")
+    by_kind = {w.kind: w for w in workloads.WORKLOADS.values()}
+    with measure.workers(CONTENDERS[name] for name in names) as remotes:
+        for kind, workload in by_kind.items():
+            small = dataclasses.replace(workload, batch=3, steps=7)
+            paths = []
+            for remote in remotes:
+                answer = remote.ask("prepare", dataclasses.asdict(small))
+                if "skip" not in answer:
+                    assert answer.keys() == {"first"}, answer
+                    assert remote.ask("run", "train")["ms"] > 0
+                    paths.append(tmp_path / f"{len(paths)}.npz")
+                    assert remote.ask("save", str(paths[-1])) == {}
+            kseq, other = paths
+            assert measure.difference(other, kseq) < TOLERANCE, kind
+
+
+def test_page_and_plots_are_those_of_the_recorded_data(tmp_path):
+    pytest.importorskip("matplotlib", reason="draws the plots")
+    from benchmarks import page
+
+    recorded = FOLDER / "results"
+    for name in (FILE, growth.FILE):
+        (tmp_path / name).write_text((recorded / name).read_text())
+    page.write(Results.load(tmp_path), tmp_path)
+    text = (recorded / "README.md").read_text()
+    assert (tmp_path / "README.md").read_text() == text
+    plots = {path.name for path in tmp_path.glob("*.png")}
+    assert plots == {path.name for path in recorded.glob("*.png")}
+    assert all(f"]({name})" in text for name in plots)
