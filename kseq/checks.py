@@ -43,10 +43,11 @@ def is_real(array: Any) -> bool:
 
 
 def check_one_of(name: str, value: Any, options: Sequence[Any]) -> Any:
-    # `in` alone would accept True for 1, and fail for an array.
-    if not any(type(value) is type(o) and value == o for o in options):
-        raise_invalid(name, "one of " + ", ".join(map(repr, options)), value)
-    return value
+    # Not `in`, which would accept True for 1, and fail for an array.
+    for option in options:
+        if type(value) is type(option) and value == option:
+            return value
+    raise_invalid(name, "one of " + ", ".join(map(repr, options)), value)
 
 
 def check_bool(name: str, value: Any) -> bool:

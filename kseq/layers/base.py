@@ -131,12 +131,13 @@ class SequenceLayer(Layer):
         is_list = len(args) > 0 and isinstance(args[0], (list, tuple))
         if is_list:
             given = self._unpack(args[0]) | kwargs
-            given |= dict(zip(("mask",), args[1:], strict=True))
+            given |= dict(zip(("mask",), args[1:], strict=False))
         else:
             given = dict(zip(self._call_parameters, args, strict=False)) | kwargs
         given |= self._named_masks(given, given.pop("mask", None))
         first = self._call_parameters[0]
-        if any(n.endswith("lengths") and given[n] is not None for n in given):
+        lengths = [given[n] for n in given if n.endswith("lengths")]
+        if any(n is not None for n in lengths):
             # Keras propagates masks and knows no lengths, so none is propagated.
             # False, since Keras fills in a mask that is None.
             if "mask" in self._call_parameters:

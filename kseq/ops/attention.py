@@ -57,14 +57,12 @@ def din_hidden(
     (2, 3, 5, 8)
     """
     check_one_of("form", form, ("fold", "split", None))
-    keys, kernel, bias = (
-        ops.cast(x, query.dtype) for x in (keys, kernel, bias)
-    )
+    keys = ops.cast(keys, query.dtype)
+    kernel, bias = ops.cast(kernel, query.dtype), ops.cast(bias, query.dtype)
     # Slices, since ops.split costs 45 microseconds on PyTorch.
     dim = query.shape[-1]
-    w_query, w_keys, w_difference, w_product = (
-        kernel[i * dim : (i + 1) * dim] for i in range(4)
-    )
+    w_query, w_keys = kernel[:dim], kernel[dim : 2 * dim]
+    w_difference, w_product = kernel[2 * dim : 3 * dim], kernel[3 * dim :]
     w_query, w_keys = w_query + w_difference, w_keys - w_difference
     query_term = linear(query, w_query, bias)
     steps = known(keys.shape[1])

@@ -18,7 +18,8 @@ LOWEST = {
     "float64": -1.7976931348623157e308,
 }
 
-_NAMES: dict[Any, str] = {}
+# Of the backend's dtypes, once they were looked up.
+NAMES: dict[Any, str] = {}
 
 
 def dtype_of(x: Tensor) -> str:
@@ -41,7 +42,7 @@ def dtype_of(x: Tensor) -> str:
     """
     if not hasattr(x, "dtype"):
         raise_invalid("x", "a tensor", x)
-    name = _NAMES.get(x.dtype)
+    name = NAMES.get(x.dtype)
     if name is None:
-        name = _NAMES[x.dtype] = keras.backend.standardize_dtype(x.dtype)
+        name = NAMES[x.dtype] = keras.backend.standardize_dtype(x.dtype)
     return name

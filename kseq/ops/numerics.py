@@ -97,12 +97,19 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     dim = kernel.shape[0]
     if not len(x.shape) or x.shape[-1] not in (dim, None):
         raise_invalid("x", f"shape (..., {dim})", tuple(x.shape))
-    # Operators and one product of rank 2: ops.matmul rounds 64 bits to 32 on
-    # PyTorch, and a product of higher rank is slower on JAX.
-    y = ops.reshape(x, (-1, dim)) @ ops.cast(kernel, x.dtype)
+    # An operator, since ops.matmul rounds 64 bits to 32 on PyTorch; of rank 2,
+    # since a product of higher rank is slower on JAX. Symbolic sizes may have
+    # no product.
+    rank = len(x.shape)
+    symbolic = {*map(type, x.shape)} - {int, type(None)}
+    flatten = rank > 2 and not symbolic
+    y = ops.reshape(x, (-1, dim)) if flatten else x
+    y = y @ ops.cast(kernel, x.dtype)
     if bias is not None:
         y = y + ops.cast(bias, x.dtype)
-    return ops.reshape(y, (*ops.shape(x)[:-1], kernel.shape[-1]))
+    if flatten:
+        y = ops.reshape(y, (*ops.shape(x)[:-1], kernel.shape[-1]))
+    return y
 
 
 @takes(x="float ...")

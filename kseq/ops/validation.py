@@ -27,7 +27,7 @@ import numpy as np
 from keras import ops
 
 from kseq.checks import Unquoted, describe_inputs, raise_invalid
-from kseq.ops.dtypes import LOWEST, dtype_of
+from kseq.ops.dtypes import LOWEST, NAMES, dtype_of
 from kseq.types import Shape, Tensor
 
 P = ParamSpec("P")
@@ -55,9 +55,10 @@ def known(size: Any) -> int | None:
 
 @dataclass(frozen=True)
 class Axis:
-    """A size as a sum of named sizes times factors, and its notation."""
+    """A size: a named one, or a sum of named ones times factors."""
 
     text: str
+    is_name: bool
     terms: tuple[tuple[str, int], ...]
 
 
@@ -77,7 +78,7 @@ def parse(spec: str) -> Spec:
         for term in text.split("+"):
             factor, _, name = term.rpartition("*")
             terms.append((name, int(factor or 1)))
-        axes.append(Axis(text, tuple(terms)))
+        axes.append(Axis(text, text.isidentifier(), tuple(terms)))
     return Spec(kind, tuple(axes), is_open)
 
 
@@ -154,16 +155,55 @@ def to_tensor(
     dtypes, expected = KINDS[spec.kind]
     if isinstance(x, np.ndarray) or not ops.is_tensor(x):
         x = _converted(name, x, spec.kind, expected)
-    dtype = dtype_of(x)
+    dtype = NAMES.get(x.dtype) or dtype_of(x)
     if dtype not in dtypes:
         raise_invalid(name, expected, Unquoted(f"dtype {dtype}"))
-    if spec.axes or not spec.open:
-        _check_axes(name, x.shape, spec, {} if sizes is None else sizes)
+    shape, axes = x.shape, spec.axes
+    rank = len(shape)
+    if spec.kind == "lengths" and rank == 2 and known(shape[1]) in (1, None):
+        rank = 1
+    if rank < len(axes) or (rank > len(axes) and not spec.open):
+        _raise_shape(name, shape, spec)
+    sizes = {} if sizes is None else sizes
+    # No function calls in this loop: it runs for every tensor of every call.
+    for axis, size in zip(axes, shape, strict=False):
+        if not isinstance(size, int) or size in STAND_INS:
+            continue
+        if not axis.is_name:
+            _check_sum(name, shape, spec, axis, size, sizes)
+        elif sizes.setdefault(axis.text, size) != size:
+            why = f" with {axis.text} = {sizes[axis.text]}"
+            _raise_shape(name, shape, spec, why)
     if spec.kind == "bool" and dtype != "bool":
         return ops.cast(x, "bool")
     if spec.kind == "lengths":
         return ops.reshape(ops.cast(x, "float32"), (-1, 1))
     return x
+
+
+def _check_sum(
+    name: str,
+    shape: Shape,
+    spec: Spec,
+    axis: Axis,
+    size: int,
+    sizes: dict[str, int],
+) -> None:
+    """Check a size that is a sum; a single unknown term is what is left."""
+    unknown = [term for term in axis.terms if term[0] not in sizes]
+    if len(unknown) > 1:
+        return
+    rest = size - sum(sizes.get(n, 0) * factor for n, factor in axis.terms)
+    if unknown:
+        ((term, factor),) = unknown
+        value, rest = divmod(rest, factor)
+        if not rest and value >= 0:
+            sizes[term] = value
+            return
+    if rest:
+        named = [f"{n} = {sizes[n]}" for n, _ in axis.terms if n in sizes]
+        why = f" with {' and '.join(named)}" if named else ""
+        _raise_shape(name, shape, spec, why)
 
 
 def _converted(name: str, x: Any, kind: str, expected: str) -> Tensor:
@@ -182,33 +222,6 @@ def _converted(name: str, x: Any, kind: str, expected: str) -> Tensor:
             f"{name}: expected {expected}; received {received}"
         ) from error
     return x
-
-
-def _check_axes(
-    name: str, shape: Shape, spec: Spec, sizes: dict[str, int]
-) -> None:
-    """Raise unless a shape has the axes of a declaration; add to `sizes`."""
-    rank = len(shape)
-    axes = spec.axes
-    if spec.kind == "lengths" and rank == 2 and known(shape[1]) in (1, None):
-        rank = 1
-    if rank < len(axes) or (rank > len(axes) and not spec.open):
-        _raise_shape(name, shape, spec)
-    for axis, size in zip(axes, shape, strict=False):
-        size = known(size)
-        if size is None:
-            continue
-        # Of a sum, at most one term may still be unknown: it is what is left.
-        unknown = [term for term in axis.terms if term[0] not in sizes]
-        if len(unknown) > 1:
-            continue
-        rest = size - sum(sizes.get(n, 0) * k for n, k in axis.terms)
-        if unknown:
-            ((term, factor),) = unknown
-            sizes[term], rest = divmod(rest, factor)
-        if rest or (unknown and sizes[term] < 0):
-            total = [f"{n} = {sizes[n]}" for n, _ in axis.terms if n in sizes]
-            _raise_shape(name, shape, spec, f" with {' and '.join(total)}")
 
 
 def _raise_shape(name: str, shape: Shape, spec: Spec, why: str = "") -> None:
