@@ -18,8 +18,8 @@ from tests.models.examples import (
     SIZES,
     predict,
 )
+from tests.models.test_promises import KINDS
 
-MODELS = ("DIN", "DIEN-GRU", "DIEN-AUGRU-negatives", "DSIN", "BST")
 STEPS = 6
 
 
@@ -69,7 +69,7 @@ def each_model(*models):
     return pytest.mark.parametrize("names", names, ids=" ".join)
 
 
-@each_model(*MODELS)
+@each_model(*KINDS)
 @examples(1 / 3)
 @given(data=st.data(), x=features(), more=st.sampled_from((1, 3)))
 def test_rows_and_padding_are_independent(names, data, x, more):

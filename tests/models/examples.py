@@ -33,16 +33,11 @@ USER_AND_CANDIDATE = [USER, ITEM, CATE, PRICE]
 
 def sequences(prefix, steps=STEPS, **options):
     """The candidate's features as sequences."""
-    return [
-        VarLenSparseFeat(
-            SparseFeat(
-                prefix + name, SIZES[name], DIMS[name], embedding_name=name
-            ),
-            steps,
-            **options,
-        )
+    ids = [
+        SparseFeat(prefix + name, SIZES[name], DIMS[name], embedding_name=name)
         for name in CANDIDATE
     ]
+    return [VarLenSparseFeat(sparse, steps, **options) for sparse in ids]
 
 
 def tags(**options):
@@ -53,20 +48,16 @@ def tags(**options):
 
 def columns(*prefixes, steps=STEPS):
     """The columns of a model that reads histories."""
-    histories = [
-        column
-        for prefix in prefixes or ("hist_",)
-        for column in sequences(prefix, steps, length_name="seq_length")
-    ]
+    histories = []
+    for prefix in prefixes or ("hist_",):
+        histories += sequences(prefix, steps, length_name="seq_length")
     return [*USER_AND_CANDIDATE, *histories, tags()]
 
 
 def session_columns(steps=STEPS):
-    sessions = [
-        column
-        for i in range(SESSIONS)
-        for column in sequences(f"sess_{i}_", steps)
-    ]
+    sessions = []
+    for i in range(SESSIONS):
+        sessions += sequences(f"sess_{i}_", steps)
     return [*USER_AND_CANDIDATE, *sessions]
 
 
@@ -101,20 +92,12 @@ def arrays(steps=STEPS):
 
 @dataclass(frozen=True)
 class Example:
-    """A model.
-
-    Args:
-        name: the name in test ids.
-        build: the function of `kseq.models`.
-        columns: returns the columns for a number of steps.
-        max_steps: whether an unknown number of steps needs an upper bound.
-        options: arguments of the model.
-    """
+    """A model: a function of `kseq.models`, columns and other arguments."""
 
     name: str
     build: Callable[..., Any]
     columns: Callable[..., Any] = columns
-    max_steps: bool = False
+    max_steps: bool = False  # whether unknown steps need an upper bound
     options: tuple[tuple[str, Any], ...] = ()
 
     def make(self, steps=STEPS, **options):
@@ -133,16 +116,13 @@ class Example:
         return self.make(None, **options)
 
 
-def dien(gru_type, *prefixes, **options):
+def dien(name, *prefixes, **options):
+    options = (("att_hidden_units", (4, 2)), *options.items())
     return Example(
-        f"DIEN-{gru_type}{'-negatives' * (len(prefixes) > 1)}",
+        f"DIEN-{name}",
         DIEN,
         lambda steps=STEPS: columns(*prefixes, steps=steps),
-        options=(
-            ("gru_type", gru_type),
-            ("att_hidden_units", (4, 2)),
-            *options.items(),
-        ),
+        options=options,
     )
 
 
@@ -153,20 +133,18 @@ def dsin(name, **options):
 
 EXAMPLES = [
     Example("DIN", DIN, options=(("att_hidden_size", (4, 2)),)),
-    dien("GRU"),
-    dien("AIGRU"),
-    dien("AGRU"),
-    dien("AUGRU", *HISTORY_PREFIXES, use_negsampling=True),
+    *[dien(name, gru_type=name) for name in ("GRU", "AIGRU", "AGRU")],
+    dien(
+        "AUGRU-negatives",
+        *HISTORY_PREFIXES,
+        gru_type="AUGRU",
+        use_negsampling=True,
+    ),
     dsin("DSIN", mask_padding=True),
     dsin("DSIN-bias", bias_encoding=True, att_head_num=4, att_embedding_size=2),
     Example("BST", BST, max_steps=True),
 ]
 BY_NAME = {example.name: example for example in EXAMPLES}
-
-
-def names(examples):
-    """Test ids."""
-    return [example.name for example in examples]
 
 
 def inputs_of(model, features=None):

@@ -28,16 +28,15 @@ def din():
 
 
 def test_predict_takes_lists_and_dicts(din, tmp_path):
-    def check(x, rows=None):
-        assert_close(din.predict(x, verbose=0), expected[:rows])
+    def check(x):
+        assert_close(din.predict(x, verbose=0), expected)
 
-    # Not `predict`: OpenVINO may compute the two in different precisions.
+    # Not an eager call: OpenVINO's `predict` may use a lower precision.
     expected = din.predict(inputs_of(din), verbose=0)
     check(LIST)
     check(tuple(LIST))
     check([*inputs_of(din).values()])
     check(arrays() | {"label": CLICKS})
-    check({name: x[:1] for name, x in arrays().items()}, 1)
     din.save(tmp_path / "din.keras")
     din = keras.saving.load_model(tmp_path / "din.keras")
     check(LIST)
@@ -57,9 +56,9 @@ def test_fit_and_evaluate_take_lists(din):
 WRONG = [
     (
         [SHORT[name] for name in NAMES],
-        r"^hist_item: expected shape \(None, 4\); received shape \(5, 3\)",
+        r"^hist_item: expected shape \(None, 4\)",
     ),
-    (SHORT, r"^hist_item: expected shape \(None, 4\)"),
+    (SHORT, r"^hist_item: expected .*; received shape \(5, 3\)"),
     ({"item": LIST[1]}, "^x: expected all of .*; received none of .*'hist_"),
     (LIST[:-2], "^x: expected a list of .*'tags'"),
 ]
