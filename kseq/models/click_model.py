@@ -85,8 +85,8 @@ class ClickModel(keras.Model):
     def compute_metrics(
         self, x: Any, y: Tensor, y_pred: Tensor, sample_weight: Any = None
     ) -> dict[str, Any]:
-        # Keras's losses accept targets (batch,) for predictions (batch, 1);
-        # most of its metrics do not.
+        # DeepCTR's scripts have targets (batch,) and the metric
+        # "binary_crossentropy", which requires (batch, 1).
         if y is not None and len(y.shape) == 1:
             y = ops.expand_dims(y, -1)
         return super().compute_metrics(x, y, y_pred, sample_weight)
