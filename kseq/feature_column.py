@@ -1,4 +1,4 @@
-"""DeepCTR's way to say what a model is given: `deepctr.feature_column`."""
+"""Descriptions of a model's features, from `deepctr.feature_column`."""
 
 import os
 from abc import ABC, abstractmethod
@@ -21,28 +21,27 @@ from kseq.checks import (
 from kseq.types import Shape, Tensor
 
 DEFAULT_GROUP_NAME = "default_group"
-PATHS = str | os.PathLike  # type: ignore[type-arg]
 COMBINERS = ("sum", "mean", "max")
 
-# How many bits of a whole number each dtype holds exactly.
-BITS = {
+# The number of bits of the integers that each dtype holds exactly.
+_INTEGER_BITS = {
     **{f"int{bits}": bits - 1 for bits in (8, 16, 32, 64)},
     **{f"uint{bits}": bits for bits in (8, 16, 32, 64)},
     **{"bfloat16": 8, "float16": 11, "float32": 24, "float64": 53},
 }
 
-# One object, so that columns declared alike are equal.
+# One object, so that columns with equal arguments are equal.
 _DEFAULT_INITIALIZER = keras.initializers.RandomNormal(
     mean=0.0, stddev=0.0001, seed=2020
 )
 
 
-# An input's name, and its shape and dtype.
-Input = tuple[str, tuple[Shape, str]]
+# The name of an input, and its shape without the batch and its dtype.
+InputSpec = tuple[str, tuple[Shape, str]]
 
 
 class FeatureColumn(ABC):
-    """A `SparseFeat`, `VarLenSparseFeat` or `DenseFeat`: for annotations.
+    """The base class of all columns, for type annotations.
 
     Example:
 
@@ -54,42 +53,44 @@ class FeatureColumn(ABC):
     name: str
 
     @abstractmethod
-    def _inputs(self) -> Iterable[Input]:
-        """What a model that has this column is given."""
+    def _input_specs(self) -> Iterable[InputSpec]:
+        """Yield the inputs of a model that has this column."""
 
 
 @dataclass(frozen=True)
 class SparseFeat(FeatureColumn):
-    """A feature with one id for each example, which an embedding table holds.
+    """A feature with one id for each example, looked up in an embedding table.
 
     Args:
-        name: the feature's name, which is its input's.
-        vocabulary_size: how many ids there are: 0 to `vocabulary_size` - 1.
-        embedding_dim: the width of an id's embedding; 'auto': 6 times the
-            fourth root of `vocabulary_size`, the root rounded down.
-        use_hash: whether the ids are still to be hashed. Models refuse True and
-            say how to hash before the model.
-        vocabulary_path: a file that numbers the ids. Models refuse it and say
-            how to look the ids up before the model.
-        dtype: the input's dtype, which can hold every id; "string": as
-            `use_hash`.
-        embeddings_initializer: the table's starting values, a Keras initializer
-            or its name; None: normal with a deviation of 0.0001.
-        embedding_name: the table's name; columns of one `embedding_name` share
-            their table. None: `name`.
-        group_name: a word of the user's. A model takes groups one by one, in
-            the order in which they first appear.
+        name: the name of the feature and of its input.
+        vocabulary_size: the number of ids, which are 0 to
+            `vocabulary_size` - 1.
+        embedding_dim: the width of the embeddings; 'auto' for 6 times the
+            fourth root of `vocabulary_size`, rounded down before it is
+            multiplied.
+        use_hash: whether the ids need hashing. Models raise ValueError for
+            True; the message shows how to hash before the model.
+        vocabulary_path: a file that numbers the ids. Models raise ValueError
+            for a path; the message shows how to look ids up before the model.
+        dtype: the dtype of the input, which must hold every id. Models raise
+            ValueError for "string", as for `use_hash`.
+        embeddings_initializer: a Keras initializer or its name; None for a
+            normal distribution with a standard deviation of 0.0001.
+        embedding_name: the name of the table; columns of one `embedding_name`
+            share a table. None for `name`.
+        group_name: a name of a group of features. Models concatenate embeddings
+            group by group, in the order of the groups' first columns.
         trainable: whether the table is trained.
 
     Returns:
-        A frozen dataclass that hashes by its name.
+        A frozen dataclass, hashed by its name.
 
     Raises:
         ValueError: an argument is out of range.
 
     Differences from DeepCTR:
         A dataclass, not a tuple: `dataclasses.replace` changes a field.
-        Arguments are checked. Columns declared alike are equal.
+        Arguments are checked. Columns with equal arguments are equal.
 
     Example:
 
@@ -100,11 +101,11 @@ class SparseFeat(FeatureColumn):
 
     name: str
     vocabulary_size: int
-    embedding_dim: Any = 4
+    embedding_dim: int | str = 4
     use_hash: bool = False
     vocabulary_path: str | None = None
     dtype: str = "int32"
-    embeddings_initializer: Any = None
+    embeddings_initializer: keras.Initializer | str | None = None
     embedding_name: str | None = None
     group_name: str = DEFAULT_GROUP_NAME
     trainable: bool = True
@@ -126,10 +127,13 @@ class SparseFeat(FeatureColumn):
         check_bool("use_hash", self.use_hash)
         if self.vocabulary_path is not None:
             check_instance(
-                "vocabulary_path", self.vocabulary_path, PATHS, "a path or None"
+                "vocabulary_path",
+                self.vocabulary_path,
+                str | os.PathLike,
+                "a path or None",
             )
-        dtype = _check_dtype(self.dtype, strings=True)
-        if dtype in BITS and size > 2 ** BITS[dtype]:
+        dtype = _check_dtype(self.dtype, allow_strings=True)
+        if size > 2 ** _INTEGER_BITS.get(dtype, 64):
             expected = f"a dtype that holds all ids below {size}"
             raise_invalid("dtype", expected, self.dtype)
         _check_initializer(initializer)
@@ -143,7 +147,7 @@ class SparseFeat(FeatureColumn):
             embedding_name=_check_name("embedding_name", embedding_name),
         )
 
-    def _inputs(self) -> Iterable[Input]:
+    def _input_specs(self) -> Iterable[InputSpec]:
         yield self.name, ((1,), self.dtype)
 
     def __hash__(self) -> int:
@@ -151,12 +155,12 @@ class SparseFeat(FeatureColumn):
 
 
 def _set(column: Any, **fields: Any) -> None:
-    """Fields as they are kept: Keras takes no integers of NumPy for sizes."""
+    """Set fields of a frozen dataclass to their validated values."""
     for field, value in fields.items():
         object.__setattr__(column, field, value)
 
 
-def _of_sparsefeat(field: str) -> Any:
+def _sparsefeat_property(field: str) -> Any:
     return property(lambda self: getattr(self.sparsefeat, field))
 
 
@@ -164,27 +168,29 @@ def _of_sparsefeat(field: str) -> Any:
 class VarLenSparseFeat(FeatureColumn):
     """A feature with a padded sequence of ids for each example.
 
-    It has all fields of its `sparsefeat`, too: `column.embedding_dim`.
+    It also has the fields of its `sparsefeat`, such as `column.embedding_dim`.
 
     Args:
-        sparsefeat: name, table and so on of the ids.
-        maxlen: the steps of the padded sequence; None: not known, another
-            number each batch.
-        combiner: how the sequence becomes one vector where it is no history:
-            'sum', 'mean' or 'max'.
-        length_name: the input that holds the sequences' lengths. None: ids that
-            are 0 are padding.
-        weight_name: the input that holds a weight for each step; None: none.
-        weight_norm: whether the weights go through a softmax.
+        sparsefeat: a `SparseFeat` with the name, the table and the dtype of the
+            ids.
+        maxlen: the length of the padded sequence; None if it varies between
+            batches.
+        combiner: how a sequence that is not a history is pooled: 'sum', 'mean'
+            or 'max'.
+        length_name: the name of the input of the sequences' lengths; None if
+            padded steps have id 0.
+        weight_name: the name of an input with a weight for each step; None for
+            no weights.
+        weight_norm: whether a softmax normalises the weights.
 
     Returns:
-        A frozen dataclass that hashes by its name.
+        A frozen dataclass, hashed by its name.
 
     Raises:
         ValueError: an argument is out of range.
 
     Differences from DeepCTR:
-        As `SparseFeat`. `maxlen=None` works.
+        Those of `SparseFeat`. `maxlen` may be None.
 
     Example:
 
@@ -201,20 +207,21 @@ class VarLenSparseFeat(FeatureColumn):
     weight_name: str | None = None
     weight_norm: bool = True
 
-    name = _of_sparsefeat("name")
-    vocabulary_size = _of_sparsefeat("vocabulary_size")
-    embedding_dim = _of_sparsefeat("embedding_dim")
-    use_hash = _of_sparsefeat("use_hash")
-    vocabulary_path = _of_sparsefeat("vocabulary_path")
-    dtype = _of_sparsefeat("dtype")
-    embeddings_initializer = _of_sparsefeat("embeddings_initializer")
-    embedding_name = _of_sparsefeat("embedding_name")
-    group_name = _of_sparsefeat("group_name")
-    trainable = _of_sparsefeat("trainable")
+    name = _sparsefeat_property("name")
+    vocabulary_size = _sparsefeat_property("vocabulary_size")
+    embedding_dim = _sparsefeat_property("embedding_dim")
+    use_hash = _sparsefeat_property("use_hash")
+    vocabulary_path = _sparsefeat_property("vocabulary_path")
+    dtype = _sparsefeat_property("dtype")
+    embeddings_initializer = _sparsefeat_property("embeddings_initializer")
+    embedding_name = _sparsefeat_property("embedding_name")
+    group_name = _sparsefeat_property("group_name")
+    trainable = _sparsefeat_property("trainable")
 
     def __post_init__(self) -> None:
-        if not isinstance(self.sparsefeat, SparseFeat):
-            raise_invalid("sparsefeat", "a SparseFeat", self.sparsefeat)
+        check_instance(
+            "sparsefeat", self.sparsefeat, SparseFeat, "a SparseFeat"
+        )
         if self.maxlen is not None:
             _set(self, maxlen=check_positive_int("maxlen", self.maxlen))
         check_one_of("combiner", self.combiner, COMBINERS)
@@ -223,7 +230,7 @@ class VarLenSparseFeat(FeatureColumn):
                 _check_name(field, getattr(self, field))
         check_bool("weight_norm", self.weight_norm)
 
-    def _inputs(self) -> Iterable[Input]:
+    def _input_specs(self) -> Iterable[InputSpec]:
         yield self.name, ((self.maxlen,), self.dtype)
         if self.weight_name is not None:
             yield self.weight_name, ((self.maxlen, 1), "float32")
@@ -236,26 +243,27 @@ class VarLenSparseFeat(FeatureColumn):
 
 @dataclass(frozen=True)
 class DenseFeat(FeatureColumn):
-    """A feature of numbers that a model takes as they are.
+    """A numeric feature, which a model reads without an embedding.
 
     Args:
-        name: the feature's name, which is its input's.
-        dimension: how many numbers there are for each example.
-        dtype: the input's dtype.
-        transform_fn: a function of the tensor `(batch, dimension)`, made of
-            operators and `keras.ops`, or a Keras layer, with a name that the
-            model does not have; it gives `(batch, numbers)`. None: none.
+        name: the name of the feature and of its input.
+        dimension: the number of values for each example.
+        dtype: the dtype of the input.
+        transform_fn: a function from a tensor `(batch, dimension)` to one
+            `(batch, numbers)`: Python operators and `keras.ops`, or a Keras
+            layer of a name that no layer of the model has. None for no
+            transformation.
 
     Returns:
-        A frozen dataclass that hashes by its name.
+        A frozen dataclass, hashed by its name.
 
     Raises:
         ValueError: an argument is out of range.
 
     Differences from DeepCTR:
-        As `SparseFeat`. What `transform_fn` computes is saved with the model
-        and needs no code of the user's to load; it is called with a symbolic
-        tensor, which NumPy's functions and a backend's own do not take.
+        Those of `SparseFeat`. `transform_fn` is saved with the model, which
+        loads without its code. It is called with a symbolic tensor, which
+        functions of NumPy and of a backend do not accept.
 
     Example:
 
@@ -279,28 +287,29 @@ class DenseFeat(FeatureColumn):
                 "transform_fn", "a function or None", self.transform_fn
             )
 
-    def _inputs(self) -> Iterable[Input]:
+    def _input_specs(self) -> Iterable[InputSpec]:
         yield self.name, ((self.dimension,), self.dtype)
 
     def __hash__(self) -> int:
         return hash(self.name)
 
 
-COLUMNS = "a list of SparseFeat, VarLenSparseFeat and DenseFeat"
+LIST_OF_COLUMNS = "a list of SparseFeat, VarLenSparseFeat and DenseFeat"
 
 
 def get_feature_names(feature_columns: Iterable[FeatureColumn]) -> list[str]:
-    """The names of the inputs of some columns, in their order, each once.
+    """Return the names of the inputs of columns, in order, without duplicates.
 
     Args:
-        feature_columns: the columns; one may be there twice.
+        feature_columns: the columns, which may contain duplicates.
 
     Returns:
-        The columns' names, and those of lengths and weights after their own.
+        The names of the columns, each followed by its inputs of weights and
+        lengths.
 
     Raises:
-        ValueError: something else is among the columns, or two ask for inputs
-            of one name that differ.
+        ValueError: `feature_columns` has other items, or two columns have an
+            input of one name with different shapes or dtypes.
 
     Example:
 
@@ -308,25 +317,25 @@ def get_feature_names(feature_columns: Iterable[FeatureColumn]) -> list[str]:
     >>> get_feature_names([SparseFeat("user", 10), SparseFeat("item", 10)])
     ['user', 'item']
     """
-    return list(_inputs(feature_columns))
+    return list(_input_specs(feature_columns))
 
 
 def build_input_features(
     feature_columns: Iterable[FeatureColumn], prefix: str = ""
 ) -> dict[str, Tensor]:
-    """The symbolic inputs of some columns.
+    """Create the symbolic inputs of columns.
 
     Args:
-        feature_columns: the columns; one may be there twice.
-        prefix: stands before the inputs' names.
+        feature_columns: the columns, which may contain duplicates.
+        prefix: a prefix of the inputs' names.
 
     Returns:
-        A `keras.Input` for each of `get_feature_names`: ids `(batch, 1)` or
-        `(batch, maxlen)`, numbers `(batch, dimension)`, weights
+        A dict of a `keras.Input` for each of `get_feature_names`: ids
+        `(batch, 1)` or `(batch, maxlen)`, numbers `(batch, dimension)`, weights
         `(batch, maxlen, 1)`, lengths `(batch, 1)`.
 
     Raises:
-        ValueError: as `get_feature_names`, or `prefix` is no word.
+        ValueError: as `get_feature_names`, or `prefix` is not a string.
 
     Example:
 
@@ -334,61 +343,57 @@ def build_input_features(
     >>> build_input_features([DenseFeat("price")], prefix="my_")["price"].name
     'my_price'
     """
-    check_instance("prefix", prefix, str, "a word")
+    check_instance("prefix", prefix, str, "a string")
     return {
         name: keras.Input(shape, name=prefix + name, dtype=dtype)
-        for name, (shape, dtype) in _inputs(feature_columns).items()
+        for name, (shape, dtype) in _input_specs(feature_columns).items()
     }
 
 
-def _inputs(
+def _input_specs(
     columns: Iterable[FeatureColumn],
 ) -> dict[str, tuple[Shape, str]]:
-    """Shape and dtype of each input by its name."""
-    found: dict[str, tuple[Shape, str]] = {}
-    columns = check_items("feature_columns", columns, FeatureColumn, COLUMNS)
-    for column in columns:
-        for name, told in column._inputs():
-            if found.setdefault(name, told) != told:
+    """Return the shape and dtype of each input by name."""
+    specs: dict[str, tuple[Shape, str]] = {}
+    for column in check_items(
+        "feature_columns", columns, FeatureColumn, LIST_OF_COLUMNS
+    ):
+        for name, spec in column._input_specs():
+            if specs.setdefault(name, spec) != spec:
                 raise_invalid(
                     "feature_columns",
                     f"one shape and dtype for the input {name!r}",
-                    Unquoted(f"{found[name]} and {told}"),
+                    Unquoted(f"{specs[name]} and {spec}"),
                 )
-    return found
+    return specs
 
 
 def _check_name(argument: str, name: Any) -> str:
-    # Keras makes the paths of weights of names.
+    # The paths of weights are names joined by '/'.
     if not isinstance(name, str) or not name or "/" in name:
         raise_invalid(argument, "a name without '/'", name)
     return name
 
 
-def _check_dtype(dtype: Any, strings: bool = False) -> str:
-    # A word: Keras takes None for its default, and a list for nothing it knows.
-    expected = "the name of a dtype of numbers"
+def _check_dtype(dtype: Any, allow_strings: bool = False) -> str:
+    expected = "the name of a numeric dtype"
+    # None would be Keras's default dtype.
     check_instance("dtype", dtype, str, expected)
     try:
-        found = str(keras.backend.standardize_dtype(dtype))
+        name = str(keras.backend.standardize_dtype(dtype))
     except ValueError:
         raise_invalid("dtype", expected, dtype)
-    if found not in BITS and not (strings and found == "string"):
+    if name not in _INTEGER_BITS and not (allow_strings and name == "string"):
         raise_invalid("dtype", expected, dtype)
-    return found
+    return name
 
 
 def _check_initializer(initializer: Any) -> None:
+    expected = "a Keras initializer, its name or None"
     try:
-        # Not an array, which some backends take: Constant(array) says it.
-        made = not isinstance(
-            initializer, np.ndarray | np.generic
-        ) and callable(keras.initializers.get(initializer))
+        found = keras.initializers.get(initializer)
     except (TypeError, ValueError):
-        made = False
-    if not made:
-        raise_invalid(
-            "embeddings_initializer",
-            "a Keras initializer, its name or None",
-            initializer,
-        )
+        raise_invalid("embeddings_initializer", expected, initializer)
+    # Keras accepts arrays on some backends only; Constant(array) works on all.
+    if isinstance(initializer, np.ndarray | np.generic) or not callable(found):
+        raise_invalid("embeddings_initializer", expected, initializer)

@@ -1,4 +1,4 @@
-"""DeepCTR's models of histories, on any backend: `deepctr.models`."""
+"""DeepCTR's models that read a user's history: `deepctr.models`."""
 
 from kseq.models.bst import BST as BST
 from kseq.models.candidates import score_candidates as score_candidates

@@ -11,7 +11,7 @@ from kseq.checks import (
 )
 from kseq.feature_column import FeatureColumn
 from kseq.layers.sequence import AttentionSequencePoolingLayer, Transformer
-from kseq.models.features import Features, click_model
+from kseq.models.features import Features, build_click_model
 
 
 def BST(
@@ -20,7 +20,7 @@ def BST(
     transformer_num: int = 1,
     att_head_num: int = 8,
     use_bn: bool = False,
-    dnn_hidden_units: Any = (256, 128, 64),
+    dnn_hidden_units: Sequence[int] = (256, 128, 64),
     dnn_activation: Any = "relu",
     l2_reg_dnn: float = 0,
     l2_reg_embedding: float = 1e-6,
@@ -30,45 +30,44 @@ def BST(
     *,
     max_steps: int | None = None,
 ) -> keras.Model:
-    r"""Behaviour Sequence Transformer: steps of a history see each other.
+    r"""Behaviour Sequence Transformer: self-attention within a history.
 
-    Blocks of self-attention with positions and layer normalisation read the
-    history, and DIN's attention (with a softmax) sums them up as they matter to
-    the candidate.
+    Transformer blocks with positions and layer normalisation read the history,
+    and DIN's attention to the candidate, with a softmax, pools their outputs.
 
     Args:
-        dnn_feature_columns: the columns of all features: each name of
-            `history_feature_list` as `SparseFeat`, and with "hist_" before it
-            as `VarLenSparseFeat`; any others. The histories' lengths are the
-            input that their `length_name` says.
+        dnn_feature_columns: the columns of all features. For each name of
+            `history_feature_list`, a `SparseFeat` of that name and a
+            `VarLenSparseFeat` with the prefix "hist_"; any others. The
+            `length_name` of the histories is the input of their lengths.
         history_feature_list: the names of the candidate's features.
         transformer_num: the number of blocks.
-        att_head_num: the number of each block's heads, which divides the
+        att_head_num: the number of heads of each block, a divisor of the
             history's width.
         use_bn: whether the DNN has batch normalisation.
-        dnn_hidden_units: the widths of its layers.
-        dnn_activation: their activation, see `DNN`.
-        l2_reg_dnn: the L2 penalty's strength on the DNN's kernels.
-        l2_reg_embedding: the same on the embedding tables.
-        dnn_dropout: the fraction of units dropped in training, of the DNN and
-            of the blocks.
-        seed: an integer, or None for another start each time.
+        dnn_hidden_units: the widths of the DNN's layers.
+        dnn_activation: their activation; see `DNN`.
+        l2_reg_dnn: the strength of the L2 penalty on the DNN's kernels.
+        l2_reg_embedding: the strength of the L2 penalty on the embedding
+            tables.
+        dnn_dropout: the dropout rate of the DNN and of the blocks.
+        seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
-        max_steps: how many positions there are. None: `maxlen`. With it
-            `maxlen` may be None, and histories of any length up to it.
+        max_steps: the number of positions; None for `maxlen`. With it, `maxlen`
+            may be None, for histories of up to `max_steps` steps.
 
     Returns:
-        A `keras.Model` as `DIN` returns it.
+        A `keras.Model` that takes and returns what `DIN`'s does.
 
     Raises:
-        ValueError: an argument is out of range, a column or the lengths are
-            missing or there twice, histories differ in `maxlen`, columns that
-            share a table differ in it, ids are words or still to be hashed, or
+        ValueError: an argument is out of range; a column or the lengths are
+            missing or duplicated; histories differ in `maxlen`; columns of one
+            table differ in its sizes; ids are strings or need hashing; or
             `maxlen` is None without `max_steps`.
 
     Differences from DeepCTR:
-        `max_steps`. The lengths' input has any name. (As in DeepCTR, and unlike
-        the paper, the candidate is no step of the sequence.)
+        `max_steps`. The input of lengths may have any name. (As in DeepCTR, and
+        unlike the paper, the candidate is not a step of the sequence.)
 
     Reference:
         Chen et al., Behavior Sequence Transformer for E-commerce
@@ -95,8 +94,8 @@ def BST(
     features = Features(
         dnn_feature_columns, history_feature_list, l2_reg_embedding
     )
-    history = features.history()
-    lengths = features.lengths(history)
+    history = features.history_columns()
+    lengths = features.history_lengths(history)
     steps = features.embed(history)
     dim = steps.shape[-1]
     if dim % att_head_num:
@@ -122,7 +121,7 @@ def BST(
         weight_normalization=True,
         name="attention_sequence_pooling_layer",
     )([features.embed(features.candidate), steps, lengths])
-    return click_model(
+    return build_click_model(
         "BST",
         features,
         [c for c in features.varlen if c not in history],

@@ -3,6 +3,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from kseq.checks import (
     Unquoted,
@@ -11,41 +12,45 @@ from kseq.checks import (
     is_real,
     raise_invalid,
 )
+from kseq.models.click_model import is_compatible
 from kseq.types import Shape
 
 
 def score_candidates(
     model: keras.Model,
-    user: Mapping[str, Any],
-    candidates: Mapping[str, Any],
+    user: Mapping[str, ArrayLike],
+    candidates: Mapping[str, ArrayLike],
     *,
     batch_size: int = 512,
-) -> Any:
-    """What a model predicts of each of some candidates for one user.
+) -> NDArray[Any]:
+    """Predict the score of each candidate for one user.
 
-    The user's features are repeated, so that any model of `kseq.models` will
-    do, and the candidates are predicted in batches.
+    The user's features are repeated for the candidates of each batch, so that
+    this works with every model of `kseq.models`.
 
     Args:
-        model: takes features by their names and gives `(batch, 1)`.
-        user: the features of one user: a single value, or an array with a batch
-            of 1 or without one, `(1, maxlen)` or `(maxlen,)`; of numbers for
-            each step the last axis, of 1, may be left out, too.
-        candidates: the features of K candidates, `(K,)` or `(K, dimension)`.
-            What is no input of the model is passed over, here and there.
-        batch_size: how many candidates are predicted at once, at most: it
-            bounds the memory. Where Keras compiles the model (`jit_compile`,
-            as it does on JAX), fewer are filled up to a power of two, so that
-            another K seldom compiles anew.
+        model: a Keras model that takes a dict of features by name and returns
+            `(batch, 1)`.
+        user: the features of one user by name: each a single value, or an array
+            with or without a batch axis of size 1, `(1, maxlen)` or
+            `(maxlen,)`. For one number a step, the last axis of size 1 may be
+            omitted too.
+        candidates: the features of K candidates by name, `(K,)` or
+            `(K, dimension)`. Names that are not inputs of the model are
+            ignored, here and in `user`.
+        batch_size: the largest number of candidates in a batch, which bounds
+            the memory. Where Keras compiles the model (`jit_compile`, as on
+            JAX), a smaller batch is padded to a power of two, so that a new K
+            rarely compiles the model again.
 
     Returns:
         A NumPy array `(K,)`.
 
     Raises:
-        ValueError: `model` is no such model, the features are no dicts, one is
-            missing or there twice, shapes do not fit, a feature is not of
-            numbers, or one of ids of none that its input's dtype holds;
-            `batch_size` is no positive integer.
+        ValueError: `model` has other outputs; a feature is missing, in both
+            dicts, not numeric, or of another shape than its input; an id is not
+            an integer that the input's dtype holds; or `batch_size` is not a
+            positive integer.
 
     Example:
 
@@ -59,64 +64,69 @@ def score_candidates(
     >>> score_candidates(model, user, {"item": [1, 2, 3, 4]}).shape
     (4,)
     """
-    inputs = _inputs(model)
+    inputs = _check_model(model)
     for argument, features in (("user", user), ("candidates", candidates)):
         check_instance(
             argument, features, Mapping, "a dict of features by name"
         )
     batch_size = check_positive_int("batch_size", batch_size)
-    if twice := inputs.keys() & user.keys() & candidates.keys():
+    if duplicates := inputs.keys() & user.keys() & candidates.keys():
         raise_invalid(
             "user and candidates",
             "each feature in one of them",
-            Unquoted(f"in both {sorted(twice)}"),
+            Unquoted(f"in both {sorted(duplicates)}"),
         )
     if missing := inputs.keys() - user.keys() - candidates.keys():
         raise_invalid(
             "user and candidates",
             f"all of {list(inputs)}",
-            Unquoted(f"neither with {sorted(missing)}"),
+            Unquoted(f"none of {sorted(missing)}"),
         )
-    of_candidates = {}
-    of_user = {}
+    candidate_arrays = {}
+    user_arrays = {}
     for name, symbol in inputs.items():
-        given = candidates if name in candidates else user
-        x = _numbers(name, given[name], symbol.dtype)
-        if given is candidates:
-            of_candidates[name] = _fitted(name, x, (None, *symbol.shape[1:]))
+        if name in candidates:
+            x = _to_array(name, candidates[name], symbol.dtype)
+            shape = (None, *symbol.shape[1:])
+            candidate_arrays[name] = _reshape(name, x, shape)
         else:
-            of_user[name] = _fitted(name, x, (1, *symbol.shape[1:]))
-    counts = {name: len(x) for name, x in of_candidates.items()}
+            x = _to_array(name, user[name], symbol.dtype)
+            user_arrays[name] = _reshape(name, x, (1, *symbol.shape[1:]))
+    counts = {name: len(x) for name, x in candidate_arrays.items()}
     if len({*counts.values()}) != 1:
         raise_invalid(
             "candidates", "features of one number of candidates", counts
         )
     (count,) = {*counts.values()}
     scores = []
-    for start in range(0, max(count, 1), batch_size):  # of none, one batch
-        kept = min(count - start, batch_size)
-        rows = np.arange(start, start + _padded(model, kept, batch_size))
-        batch = {n: x.repeat(len(rows), axis=0) for n, x in of_user.items()}
-        for name, x in of_candidates.items():
-            # "clip" takes the last candidate again for each row past it.
+    for start in range(0, max(count, 1), batch_size):  # one batch for count 0
+        size = min(count - start, batch_size)
+        padded_size = _padded_size(model, size, batch_size)
+        rows = np.arange(start, start + padded_size)
+        batch = {
+            name: x.repeat(padded_size, axis=0)
+            for name, x in user_arrays.items()
+        }
+        for name, x in candidate_arrays.items():
+            # "clip" repeats the last candidate as padding.
             batch[name] = x.take(rows, axis=0, mode="clip")
-        (found,) = keras.tree.flatten(model.predict_on_batch(batch))
-        scores.append(np.asarray(found)[:kept, 0])
+        (predicted,) = keras.tree.flatten(model.predict_on_batch(batch))
+        scores.append(np.asarray(predicted)[:size, 0])
     return np.concatenate(scores)
 
 
-def _padded(model: keras.Model, count: int, batch_size: int) -> int:
-    """The rows of a batch: few numbers of them where each is compiled."""
-    if count and model.jit_compile:
-        return min(1 << (count - 1).bit_length(), batch_size)
-    return count
+def _padded_size(model: keras.Model, size: int, batch_size: int) -> int:
+    """Return the rows of a batch: few distinct sizes if each is compiled."""
+    if size and model.jit_compile:
+        return min(1 << (size - 1).bit_length(), batch_size)
+    return size
 
 
-def _inputs(model: keras.Model) -> dict[str, Any]:
-    """The inputs by name, of a model that gives one score."""
+def _check_model(model: keras.Model) -> dict[str, Any]:
+    """Return the inputs by name of a model with one score for each example."""
     expected = "a Keras model of one output (batch, 1)"
     check_instance("model", model, keras.Model, expected)
-    if not getattr(model, "inputs", None):  # a subclass, or not built
+    if not getattr(model, "inputs", None):  # a subclassed or unbuilt model
         raise_invalid("model", expected, model)
     outputs = [tuple(symbol.shape) for symbol in model.outputs]
     if [shape[1:] for shape in outputs] != [(1,)]:
@@ -126,8 +136,8 @@ def _inputs(model: keras.Model) -> dict[str, Any]:
     return {symbol.name: symbol for symbol in model.inputs}
 
 
-def _numbers(name: str, value: Any, dtype: str) -> Any:
-    """An array of numbers; for an input of integers in its dtype."""
+def _to_array(name: str, value: ArrayLike, dtype: str) -> NDArray[Any]:
+    """Return a numeric array, cast to the input's dtype if this is integer."""
     try:
         x = np.asarray(value)
     except ValueError:  # ragged
@@ -136,21 +146,18 @@ def _numbers(name: str, value: Any, dtype: str) -> Any:
         raise_invalid(name, "numbers", Unquoted(f"dtype {x.dtype}"))
     if not keras.backend.is_int_dtype(dtype):
         return x
-    with np.errstate(invalid="ignore"):  # NaN: compared below
-        whole = x.astype(dtype)
-    if (lost := x[whole != x]).size:
-        raise_invalid(name, f"integers that {dtype} holds", lost[0].item())
-    return whole
+    with np.errstate(invalid="ignore"):  # NaN, which the comparison rejects
+        integers = x.astype(dtype)
+    if (changed := x[integers != x]).size:
+        raise_invalid(name, f"integers that {dtype} holds", changed[0].item())
+    return integers
 
 
-def _fitted(name: str, x: Any, expected: Shape) -> Any:
-    """An array with the axes of size 1 that it may come without."""
+def _reshape(name: str, x: NDArray[Any], expected: Shape) -> NDArray[Any]:
+    """Add a first and a last axis of size 1 where `x` lacks them."""
     for first in [(), (1,)] if expected[0] == 1 else [()]:
         for last in [(), (1,)] if expected[-1] == 1 else [()]:
             shape = (*first, *x.shape, *last)
-            if len(shape) == len(expected) and all(
-                size in (None, got)
-                for size, got in zip(expected, shape, strict=True)
-            ):
+            if is_compatible(shape, expected):
                 return x.reshape(shape)
     raise_invalid(name, f"shape {expected}", Unquoted(f"shape {x.shape}"))

@@ -12,7 +12,7 @@ from kseq.checks import (
 from kseq.feature_column import FeatureColumn
 from kseq.layers.core import AuxiliaryLoss
 from kseq.layers.sequence import AttentionSequencePoolingLayer, DynamicGRU
-from kseq.models.features import Features, click_model
+from kseq.models.features import Features, build_click_model
 from kseq.types import Tensor
 
 GRU_TYPES = ("GRU", "AIGRU", "AGRU", "AUGRU")
@@ -25,9 +25,9 @@ def DIEN(
     use_negsampling: bool = False,
     alpha: float = 1.0,
     use_bn: bool = False,
-    dnn_hidden_units: Any = (256, 128, 64),
+    dnn_hidden_units: Sequence[int] = (256, 128, 64),
     dnn_activation: Any = "relu",
-    att_hidden_units: Any = (64, 16),
+    att_hidden_units: Sequence[int] = (64, 16),
     att_activation: Any = "dice",
     att_weight_normalization: bool = True,
     l2_reg_dnn: float = 0,
@@ -38,52 +38,55 @@ def DIEN(
     *,
     augru_form: str = "deepctr",
 ) -> keras.Model:
-    r"""Deep Interest Evolution Network: interests that change over time.
+    r"""Deep Interest Evolution Network: models how interests change.
 
-    A GRU reads the history, which gives an interest at each step; attention
-    says how much each has to do with the candidate; a second GRU, whose state
-    the attention moves, gives what the DNN takes beside all other features.
+    A GRU reads the history and returns an interest at each step. Attention
+    scores each interest against the candidate. A second GRU, controlled by the
+    scores, returns the user's interest, which the DNN reads with all other
+    features.
 
     Args:
-        dnn_feature_columns: the columns of all features: each name of
-            `history_feature_list` as `SparseFeat`, and with "hist_" before it
-            as `VarLenSparseFeat` (for `use_negsampling` with "neg_hist_", too);
-            any others. The histories' lengths are the input that their
-            `length_name` says. `maxlen` may be None.
+        dnn_feature_columns: the columns of all features. For each name of
+            `history_feature_list`, a `SparseFeat` of that name, a
+            `VarLenSparseFeat` with the prefix "hist_", and for
+            `use_negsampling` another with "neg_hist_"; any others. The
+            `length_name` of the histories is the input of their lengths.
+            `maxlen` may be None.
         history_feature_list: the names of the candidate's features.
-        gru_type: how attention and the second GRU meet. 'GRU': attention sums
-            up what the GRU gives; 'AIGRU': it multiplies what the GRU is given;
-            'AGRU', 'AUGRU': it is a gate of the GRU, see `DynamicGRU`.
-        use_negsampling: whether each interest has to tell the next click from
-            what was not clicked, see `AuxiliaryLoss`.
-        alpha: the strength of that loss.
+        gru_type: how the second GRU uses attention. 'GRU': attention pools the
+            GRU's outputs; 'AIGRU': the scores multiply the GRU's inputs;
+            'AGRU', 'AUGRU': the scores act as a gate, see `DynamicGRU`.
+        use_negsampling: whether to add a loss that trains each interest to tell
+            the next click from a negative sample; see `AuxiliaryLoss`.
+        alpha: the weight of that loss.
         use_bn: whether the DNN has batch normalisation.
-        dnn_hidden_units: the widths of its layers.
-        dnn_activation: their activation, see `DNN`.
-        att_hidden_units: the widths of the attention's layers.
-        att_activation: their activation, see `DNN`.
-        att_weight_normalization: whether the scores go through a softmax.
-        l2_reg_dnn: the L2 penalty's strength on the DNN's kernels.
-        l2_reg_embedding: the same on the embedding tables.
-        dnn_dropout: the fraction of the DNN's units dropped in training.
-        seed: an integer, or None for another start each time.
+        dnn_hidden_units: the widths of the DNN's layers.
+        dnn_activation: their activation; see `DNN`.
+        att_hidden_units: the widths of the attention's hidden layers.
+        att_activation: their activation; see `DNN`.
+        att_weight_normalization: whether a softmax normalises the scores.
+        l2_reg_dnn: the strength of the L2 penalty on the DNN's kernels.
+        l2_reg_embedding: the strength of the L2 penalty on the embedding
+            tables.
+        dnn_dropout: the DNN's dropout rate.
+        seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
-        augru_form: AUGRU as 'deepctr' has it, or as in the 'paper', see
+        augru_form: 'deepctr' for DeepCTR's AUGRU, 'paper' for the paper's; see
             `DynamicGRU`.
 
     Returns:
-        A `keras.Model` as `DIN` returns it.
+        A `keras.Model` that takes and returns what `DIN`'s does.
 
     Raises:
-        ValueError: an argument is out of range, a column or the lengths are
-            missing or there twice, histories differ in `maxlen`, columns that
-            share a table differ in it, or ids are words or still to be hashed.
+        ValueError: an argument is out of range; a column or the lengths are
+            missing or duplicated; histories differ in `maxlen`; columns of one
+            table differ in its sizes; or ids are strings or need hashing.
 
     Differences from DeepCTR:
         The weights of 'AGRU' and 'AUGRU' are trained and saved. The auxiliary
-        loss is averaged over the steps that count, always finite, and there
-        with every `gru_type`. Other models of the process stay as they are. The
-        lengths' input has any name. `maxlen` may be None, and a batch of one
+        loss is averaged over the valid steps, is always finite, and works with
+        every `gru_type`. Other models in the process are not changed. The input
+        of lengths may have any name. `maxlen` may be None, and a batch of one
         example works.
 
     Reference:
@@ -109,13 +112,13 @@ def DIEN(
     features = Features(
         dnn_feature_columns, history_feature_list, l2_reg_embedding
     )
-    history = features.history()
-    lengths = features.lengths(history)
+    history = features.history_columns()
+    lengths = features.history_lengths(history)
     keys = features.embed(history)
     interests = DynamicGRU(name="gru1")([keys, lengths])
     negative_names = {f"neg_{c.name}" for c in history}
     if check_bool("use_negsampling", use_negsampling):
-        negatives = features.history("neg_hist_")
+        negatives = features.history_columns("neg_hist_")
         interests = AuxiliaryLoss(alpha, seed=seed, name="auxiliary_loss")(
             [interests, keys, features.embed(negatives), lengths]
         )
@@ -145,7 +148,7 @@ def DIEN(
         interest = evolve([weighted, lengths])
     else:
         interest = evolve([interests, lengths, attend(interests)])
-    return click_model(
+    return build_click_model(
         "DIEN",
         features,
         [

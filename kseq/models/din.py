@@ -6,16 +6,16 @@ import keras
 from kseq.checks import check_bool, check_positive_ints
 from kseq.feature_column import FeatureColumn
 from kseq.layers.sequence import AttentionSequencePoolingLayer
-from kseq.models.features import Features, click_model
+from kseq.models.features import Features, build_click_model
 
 
 def DIN(
     dnn_feature_columns: Iterable[FeatureColumn],
     history_feature_list: Sequence[str],
     dnn_use_bn: bool = False,
-    dnn_hidden_units: Any = (256, 128, 64),
+    dnn_hidden_units: Sequence[int] = (256, 128, 64),
     dnn_activation: Any = "relu",
-    att_hidden_size: Any = (80, 40),
+    att_hidden_size: Sequence[int] = (80, 40),
     att_activation: Any = "dice",
     att_weight_normalization: bool = False,
     l2_reg_dnn: float = 0,
@@ -24,45 +24,48 @@ def DIN(
     seed: int | None = 1024,
     task: str = "binary",
 ) -> keras.Model:
-    r"""Deep Interest Network: a history summed as it matters to a candidate.
+    r"""Deep Interest Network: pools a history by attention to a candidate.
 
     $$p = \sigma\bigl(w \cdot \mathrm{DNN}([q, u,
       \textstyle\sum_t m_t\, s(q, x_t)\, x_t]) + b\bigr)$$
 
-    with the candidate's embedding $q$, all other features $u$, and the history
-    $x$, of which a step counts where no feature's id is 0.
+    with the candidate's embedding $q$, all other features $u$, the history $x$,
+    and its mask $m$: a step is valid where no feature's id is 0.
 
     Args:
-        dnn_feature_columns: the columns of all features: each name of
-            `history_feature_list` as `SparseFeat`, and with "hist_" before it
-            as `VarLenSparseFeat`; any others. `maxlen` may be None.
+        dnn_feature_columns: the columns of all features. For each name of
+            `history_feature_list`, a `SparseFeat` of that name and a
+            `VarLenSparseFeat` with the prefix "hist_"; any others. `maxlen` may
+            be None.
         history_feature_list: the names of the candidate's features.
         dnn_use_bn: whether the DNN has batch normalisation.
-        dnn_hidden_units: the widths of its layers.
-        dnn_activation: their activation, see `DNN`.
-        att_hidden_size: the widths of the attention's layers.
-        att_activation: their activation, see `DNN`.
-        att_weight_normalization: whether the scores go through a softmax.
-        l2_reg_dnn: the L2 penalty's strength on the DNN's kernels.
-        l2_reg_embedding: the same on the embedding tables.
-        dnn_dropout: the fraction of the DNN's units dropped in training.
-        seed: an integer, or None for another start each time.
+        dnn_hidden_units: the widths of the DNN's layers.
+        dnn_activation: their activation; see `DNN`.
+        att_hidden_size: the widths of the attention's hidden layers.
+        att_activation: their activation; see `DNN`.
+        att_weight_normalization: whether a softmax normalises the scores.
+        l2_reg_dnn: the strength of the L2 penalty on the DNN's kernels.
+        l2_reg_embedding: the strength of the L2 penalty on the embedding
+            tables.
+        dnn_dropout: the DNN's dropout rate.
+        seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
 
     Returns:
-        A `keras.Model` that takes a dict of arrays, `(batch, 1)` or `(batch,)`
-        for a single id or number and `(batch, maxlen)` for a history (or a list
-        in the order of its `inputs`), and gives `(batch, 1)`. Its inputs are
-        those of `get_feature_names` that it uses; a dict may hold more.
+        A `keras.Model` that returns `(batch, 1)`. It takes a dict of arrays by
+        feature name: `(batch, 1)` or `(batch,)` for a single id or number,
+        `(batch, maxlen)` for a history. The dict may hold other names.
+        `fit`, `evaluate` and `predict` also take a list of arrays in the order
+        of `get_feature_names`. Targets may be `(batch, 1)` or `(batch,)`.
 
     Raises:
-        ValueError: an argument is out of range, a column is missing or there
-            twice, histories differ in `maxlen`, columns that share a table
-            differ in it, or ids are words or still to be hashed.
+        ValueError: an argument is out of range; a column is missing or
+            duplicated; histories differ in `maxlen`; columns of one table
+            differ in its sizes; or ids are strings or need hashing.
 
     Differences from DeepCTR:
-        `maxlen` may be None. The histories' lengths, of which DeepCTR makes an
-        input that it does not use, are none of the inputs.
+        `maxlen` may be None. The lengths of the histories, an unused input in
+        DeepCTR, are not among the model's `inputs`.
 
     Reference:
         Zhou et al., Deep Interest Network, 2018.
@@ -83,7 +86,7 @@ def DIN(
     features = Features(
         dnn_feature_columns, history_feature_list, l2_reg_embedding
     )
-    history = features.history()
+    history = features.history_columns()
     interest = AttentionSequencePoolingLayer(
         check_positive_ints("att_hidden_size", att_hidden_size),
         att_activation,
@@ -91,9 +94,9 @@ def DIN(
         name="attention_sequence_pooling_layer",
     )(
         [features.embed(features.candidate), features.embed(history)],
-        mask=[None, features.valid([c.name for c in history])],
+        mask=[None, features.valid_steps([c.name for c in history])],
     )
-    return click_model(
+    return build_click_model(
         "DIN",
         features,
         [c for c in features.varlen if c not in history],

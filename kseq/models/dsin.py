@@ -17,7 +17,7 @@ from kseq.layers.sequence import (
     BiLSTM,
     Transformer,
 )
-from kseq.models.features import Features, click_model
+from kseq.models.features import Features, build_click_model
 
 
 def DSIN(
@@ -27,7 +27,7 @@ def DSIN(
     bias_encoding: bool = False,
     att_embedding_size: int = 1,
     att_head_num: int = 8,
-    dnn_hidden_units: Any = (256, 128, 64),
+    dnn_hidden_units: Sequence[int] = (256, 128, 64),
     dnn_activation: Any = "relu",
     dnn_dropout: float = 0,
     dnn_use_bn: bool = False,
@@ -41,58 +41,60 @@ def DSIN(
     pool_others: bool = False,
     max_steps: int | None = None,
 ) -> keras.Model:
-    r"""Deep Session Interest Network: a history of sessions.
+    r"""Deep Session Interest Network: reads a history split into sessions.
 
-    Self-attention makes one vector of each session, a bidirectional LSTM reads
-    these in their order, and DIN's attention (with a softmax) sums up both as
-    they matter to the candidate.
+    Self-attention encodes each session as one vector, and a bidirectional LSTM
+    reads these in order. DIN's attention to the candidate, with a softmax,
+    pools the vectors and the LSTM's outputs.
 
     Args:
-        dnn_feature_columns: the columns of all features: each name of
-            `sess_feature_list` as `SparseFeat`, and with "sess_0_", "sess_1_"
-            ... before it as `VarLenSparseFeat`, whose ids are looked up in the
-            table of the former; any others. A step of a session counts where no
-            feature's id is 0. The number of sessions of each user is one more
-            input, "sess_length".
+        dnn_feature_columns: the columns of all features. For each name of
+            `sess_feature_list`, a `SparseFeat` of that name and a
+            `VarLenSparseFeat` with each of the prefixes "sess_0_", "sess_1_",
+            ..., whose ids are looked up in the table of the former; any others.
+            A step of a session is valid where no feature's id is 0. Another
+            input, "sess_length", is each user's number of sessions.
         sess_feature_list: the names of the candidate's features.
         sess_max_count: the number of sessions.
-        bias_encoding: whether numbers for session, step and feature are added
-            (`BiasEncoding`) and not positions.
+        bias_encoding: whether to add biases for session, step and feature
+            (`BiasEncoding`) rather than positions.
         att_embedding_size: the width of a head.
-        att_head_num: the number of heads. Together they are as wide as a step.
+        att_head_num: the number of heads; times `att_embedding_size`, the width
+            of a step.
         dnn_hidden_units: the widths of the DNN's layers.
-        dnn_activation: their activation, see `DNN`.
-        dnn_dropout: the fraction of the DNN's units dropped in training.
+        dnn_activation: their activation; see `DNN`.
+        dnn_dropout: the DNN's dropout rate.
         dnn_use_bn: whether the DNN has batch normalisation.
-        l2_reg_dnn: the L2 penalty's strength on the DNN's kernels.
-        l2_reg_embedding: the same on the embedding tables.
-        seed: an integer, or None for another start each time.
+        l2_reg_dnn: the strength of the L2 penalty on the DNN's kernels.
+        l2_reg_embedding: the strength of the L2 penalty on the embedding
+            tables.
+        seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
-        lstm_dropout: the fraction of the LSTM's inputs dropped in training.
-        mask_padding: False: as in DeepCTR, a session's padding counts in its
-            mean, and the LSTM that runs backwards begins with the sessions that
-            are not there. True: neither has a part in the prediction.
-        pool_others: False: as in DeepCTR, other sequences than the sessions
-            have no part in the prediction. True: their pooled embeddings go
-            into the DNN.
-        max_steps: how many positions there are. None: `maxlen`. With it
-            `maxlen` may be None, and sessions of any length up to it.
+        lstm_dropout: the dropout rate of the LSTM's inputs.
+        mask_padding: True to mask padded steps and padded sessions. False, as
+            in DeepCTR, to include padded steps in a session's mean, and padded
+            sessions in the LSTM's backward direction.
+        pool_others: True for a DNN that also reads pooled embeddings of other
+            sequences. False, as in DeepCTR, to ignore these.
+        max_steps: the number of positions; None for `maxlen`. With it, `maxlen`
+            may be None, for sessions of up to `max_steps` steps.
 
     Returns:
-        A `keras.Model` as `DIN` returns it, with one more input, "sess_length".
+        A `keras.Model` that takes and returns what `DIN`'s does, with another
+        input, "sess_length".
 
     Raises:
-        ValueError: an argument is out of range, a column is missing or there
-            twice, sessions differ in `maxlen`, the heads do not fit the width
-            of a step, columns that share a table differ in it, ids are words or
-            still to be hashed, or `maxlen` is None without `max_steps`.
+        ValueError: an argument is out of range; a column is missing or
+            duplicated; sessions differ in `maxlen`; the heads do not fit the
+            width of a step; columns of one table differ in its sizes; ids are
+            strings or need hashing; or `maxlen` is None without `max_steps`.
 
     Differences from DeepCTR:
-        Features may share tables. "sess_length" is of integers. `lstm_dropout`
-        is always 0.2 there. `mask_padding`, `max_steps`, and `pool_others`,
-        without which a warning says what is left out. In a session of one step,
-        which has nothing to look at but itself, attention gives 0; DeepCTR
-        looks at the padding.
+        `mask_padding`, `pool_others` and `max_steps`. `lstm_dropout` is always
+        0.2 in DeepCTR. Features may share tables. "sess_length" has an integer
+        dtype. A warning names the sequences that are ignored. In a session of
+        one step, attention, which excludes the step itself, returns 0; in
+        DeepCTR it attends to the padding.
 
     Reference:
         Feng et al., Deep Session Interest Network, 2019.
@@ -145,11 +147,10 @@ def DSIN(
             att_embedding_size * att_head_num,
         )
     prefixes, used = [], []
-    # One by one: the first that is not there is refused.
     for i in range(sess_max_count):
         prefixes.append(f"sess_{i}_")
-        used += features.over_time(prefixes[-1])
-    lengths = features.add_lengths("sess_length")
+        used += features.sequence_columns(prefixes[-1])
+    lengths = features.lengths_input("sess_length")
     sessions = [features.embed(features.candidate, p) for p in prefixes]
     if bias_encoding:
         sessions = BiasEncoding(
@@ -164,13 +165,15 @@ def DSIN(
         max_steps=max_steps,
         name="transformer",
     )
-    read = []
+    encoded = []
     for prefix, session in zip(prefixes, sessions, strict=True):
-        valid = features.valid([prefix + c.name for c in features.candidate])
-        read.append(transformer([session, session], mask=[valid, valid]))
-    vectors = read[0]
+        valid = features.valid_steps(
+            [prefix + c.name for c in features.candidate]
+        )
+        encoded.append(transformer([session, session], mask=[valid, valid]))
+    vectors = encoded[0]
     if sess_max_count > 1:
-        vectors = keras.layers.Concatenate(axis=1)(read)
+        vectors = keras.layers.Concatenate(axis=1)(encoded)
     evolved = BiLSTM(dim, dropout_rate=lstm_dropout, seed=seed, name="bi_lstm")(
         [vectors, lengths] if mask_padding else vectors
     )
@@ -185,12 +188,12 @@ def DSIN(
     others = [c for c in features.varlen if c not in used]
     if others and not pool_others:
         warnings.warn(
-            f"DSIN leaves out {[c.name for c in others]}, as DeepCTR does; "
-            "pool_others=True takes their pooled embeddings, too",
+            f"DSIN ignores {[c.name for c in others]}, as DeepCTR does; with "
+            "pool_others=True the DNN reads their pooled embeddings",
             stacklevel=2,
         )
         others = []
-    return click_model(
+    return build_click_model(
         "DSIN",
         features,
         others,

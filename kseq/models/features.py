@@ -1,4 +1,4 @@
-"""What all models share: columns to embeddings, and vectors to a click."""
+"""From feature columns to embeddings, and from vectors to a click model."""
 
 import warnings
 from collections import Counter
@@ -18,7 +18,7 @@ from kseq.checks import (
     raise_invalid,
 )
 from kseq.feature_column import (
-    COLUMNS,
+    LIST_OF_COLUMNS,
     DenseFeat,
     FeatureColumn,
     SparseFeat,
@@ -34,18 +34,18 @@ from kseq.types import Tensor
 
 
 class Features:
-    """The columns of a model as symbolic tensors.
+    """The symbolic inputs and the embedding tables of a model's columns.
 
-    An embedding table is named as DeepCTR names it: by the last column that
-    shares it, where columns of sequences come after the others.
+    A table has the name that DeepCTR gives it: that of the last column that
+    shares it, where sequence columns follow the others.
 
     Args:
         columns: the columns of all features.
-        names: those of the candidate's features, of which histories are made.
-        l2_reg: the L2 penalty's strength on the embedding tables.
-        argument: what the model calls `names`.
-        numbered: whether tables are named as in DeepCTR's DSIN instead, by
-            their column's number, columns of sequences first.
+        candidate_names: the names of the candidate's features.
+        l2_reg: the strength of the L2 penalty on the embedding tables.
+        argument: the model's argument for `candidate_names`.
+        numbered: True for the table names of DeepCTR's DSIN, which contain the
+            number of the column, and where sequence columns come first.
 
     Attributes:
         sparse, varlen, dense: the columns by kind.
@@ -55,13 +55,13 @@ class Features:
     def __init__(
         self,
         columns: Iterable[FeatureColumn],
-        names: Sequence[str],
+        candidate_names: Sequence[str],
         l2_reg: float,
         argument: str = "history_feature_list",
         numbered: bool = False,
     ) -> None:
         columns = check_items(
-            "dnn_feature_columns", columns, FeatureColumn, COLUMNS
+            "dnn_feature_columns", columns, FeatureColumn, LIST_OF_COLUMNS
         )
         self._inputs = build_input_features(columns)
         self._used: set[str] = set()
@@ -70,98 +70,101 @@ class Features:
         self.dense = [c for c in columns if isinstance(c, DenseFeat)]
         known = [c.name for c in self.sparse]
         expected = f"a list of SparseFeats' names, {known}"
-        names = check_items(argument, names, str, expected)
+        names = check_items(argument, candidate_names, str, expected)
         if not names or not {*names} <= {*known}:
             raise_invalid(argument, expected, list(names))
         self.candidate = [c for c in self.sparse if c.name in names]
-        _check_once(self.candidate, "SparseFeat", names)
-        self._over_time: list[VarLenSparseFeat] = []
+        _check_one_each(self.candidate, "SparseFeat", names)
+        self._maxlens: dict[str, int] = {}
         for column in self.sparse + self.varlen:
-            _refuse_words(column, column in self.varlen + self.candidate)
+            zero_is_padding = column in self.varlen + self.candidate
+            _check_integer_ids(column, zero_is_padding)
         self.l2_reg = check_nonnegative("l2_reg_embedding", l2_reg)
-        of_varlen = [(f"sparse_seq_emb_{c.name}", c) for c in self.varlen]
+        sequence_tables = [(f"sparse_seq_emb_{c.name}", c) for c in self.varlen]
         if numbered:
-            of_sparse = [
+            tables = sequence_tables + [
                 (f"sparse_emb_{i}-{c.name}", c)
                 for i, c in enumerate(self.sparse)
             ]
-            owners = of_varlen + of_sparse
         else:
-            of_sparse = [
+            tables = [
                 (f"sparse_emb_{c.embedding_name}", c) for c in self.sparse
-            ]
-            owners = of_sparse + of_varlen
-        self._owners = {c.embedding_name: (name, c) for name, c in owners}
+            ] + sequence_tables
+        # The last column of each embedding_name names and configures the table.
+        self._table_columns = {c.embedding_name: (n, c) for n, c in tables}
         self._tables: dict[str | None, keras.layers.Embedding] = {}
 
     def __getitem__(self, name: str) -> Tensor:
-        """The input of a name, which from now on is one of the model's."""
+        """Return the input of a name, and make it an input of the model."""
         self._used.add(name)
         return self._inputs[name]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those of all inputs, used or not: DeepCTR's `get_feature_names`."""
+        """The names of all inputs, as `get_feature_names` returns them."""
         return tuple(self._inputs)
 
     @property
     def inputs(self) -> list[Tensor]:
-        """The inputs that were used: Keras 3.12 refuses a model of others."""
+        """The inputs that were used: Keras 3.12 rejects unused ones."""
         return [x for name, x in self._inputs.items() if name in self._used]
 
-    def add_lengths(self, name: str) -> Tensor:
-        """One more input of lengths, unless a column has it."""
+    def lengths_input(self, name: str) -> Tensor:
+        """Return an input of lengths, created unless a column has it."""
         if name not in self._inputs:
             self._inputs[name] = keras.Input((1,), dtype="int32", name=name)
         return self[name]
 
-    def over_time(self, prefix: str) -> list[VarLenSparseFeat]:
-        """The columns of the candidate's features with a prefix."""
-        wanted = [prefix + c.name for c in self.candidate]
-        found = [c for c in self.varlen if c.name in wanted]
-        _check_once(found, "VarLenSparseFeat", wanted)
-        self._over_time += found
-        known = {c.name: c.maxlen for c in self._over_time if c.maxlen}
-        if len({*known.values()}) > 1:
-            raise_invalid("maxlen", "one for all histories or sessions", known)
+    def sequence_columns(self, prefix: str) -> list[VarLenSparseFeat]:
+        """Return the sequence columns named as the candidate's plus a prefix.
+
+        Warns of columns that do not share the candidate's tables.
+        """
         tables = {prefix + c.name: c.embedding_name for c in self.candidate}
-        apart = [c.name for c in found if c.embedding_name != tables[c.name]]
-        if apart:
+        found = [c for c in self.varlen if c.name in tables]
+        _check_one_each(found, "VarLenSparseFeat", list(tables))
+        self._maxlens |= {c.name: c.maxlen for c in found if c.maxlen}
+        if len({*self._maxlens.values()}) > 1:
+            raise_invalid(
+                "maxlen", "one for all histories or sessions", self._maxlens
+            )
+        unshared = [c.name for c in found if c.embedding_name != tables[c.name]]
+        if unshared:
             self._check_widths(found)
             warnings.warn(
-                f"{apart} have other embedding tables than the candidate's "
-                f"features: embedding_name={[tables[name] for name in apart]} "
-                "makes them share, so that attention compares like with like",
+                f"{unshared} do not share the candidate's embedding tables; "
+                f"with embedding_name={[tables[name] for name in unshared]} "
+                "they would, and attention would compare like with like",
                 stacklevel=4,
             )
         return found
 
     def _check_widths(self, found: list[VarLenSparseFeat]) -> None:
-        """Refuse columns that attention cannot compare with the candidate."""
-        sides = found, self.candidate
+        """Raise ValueError unless attention can compare with the candidate."""
+        sides: tuple[list[Any], ...] = (found, self.candidate)
         if len({sum(c.embedding_dim for c in side) for side in sides}) > 1:
             raise_invalid(
                 "embedding_dim",
-                "the candidate's width in all, which attention compares with "
-                "(embedding_name shares a table)",
+                "the same total width as the candidate's, which attention "
+                "compares (embedding_name shares a table)",
                 {c.name: c.embedding_dim for side in sides for c in side},
             )
 
-    def history(self, prefix: str = "hist_") -> list[VarLenSparseFeat]:
-        """The columns of a history, which is compared with the candidate."""
-        found = self.over_time(prefix)
-        names = [c.name for c in by_group(found)]
-        candidate = [c.name for c in by_group(self.candidate)]
+    def history_columns(self, prefix: str = "hist_") -> list[VarLenSparseFeat]:
+        """Return the columns of a history; warn if their order differs."""
+        found = self.sequence_columns(prefix)
+        names = [c.name for c in sorted_by_group(found)]
+        candidate = [c.name for c in sorted_by_group(self.candidate)]
         if names != [prefix + name for name in candidate]:
             warnings.warn(
-                f"{names} stand in another order than {candidate}: as in "
-                "DeepCTR, one feature's embedding meets another's",
+                f"{names} are in another order than {candidate}: as in "
+                "DeepCTR, attention compares embeddings of different features",
                 stacklevel=3,
             )
         return found
 
-    def lengths(self, history: list[VarLenSparseFeat]) -> Tensor:
-        """The input that holds the histories' lengths."""
+    def history_lengths(self, history: list[VarLenSparseFeat]) -> Tensor:
+        """Return the input that holds the lengths of the histories."""
         names = {c.length_name for c in history if c.length_name is not None}
         if not names and "seq_length" in self._inputs:
             names = {"seq_length"}
@@ -174,30 +177,33 @@ class Features:
             )
         return self[names.pop()]
 
-    def valid(self, names: Sequence[str]) -> Tensor:
-        """The steps where no feature is 0: bool `(batch, steps)`."""
+    def valid_steps(self, names: Sequence[str]) -> Tensor:
+        """Return a mask `(batch, steps)`: True where no feature's id is 0."""
         first, *others = (ops.not_equal(self[n], 0) for n in names)
         for other in others:
             first = ops.logical_and(first, other)
         return first
 
     def embed(self, columns: list[Any], prefix: str = "") -> Tensor:
-        """Embeddings `(batch, steps, dim)` of all columns, side by side.
+        """Return concatenated embeddings `(batch, steps, dim)` of columns.
 
-        With a prefix, of other inputs in the columns' tables.
+        With a prefix, the ids are those of the inputs of the prefixed names.
         """
         return concatenate(
-            [self._table(c)(self[prefix + c.name]) for c in by_group(columns)]
+            [
+                self._table(c)(self[prefix + c.name])
+                for c in sorted_by_group(columns)
+            ]
         )
 
     def pool(self, columns: list[VarLenSparseFeat]) -> list[Tensor]:
-        """Each column's sequence as one vector `(batch, 1, dim)`."""
-        return [self._pool(column) for column in by_group(columns)]
+        """Return each column's sequence as one vector `(batch, 1, dim)`."""
+        return [self._pool(column) for column in sorted_by_group(columns)]
 
     def _pool(self, column: VarLenSparseFeat) -> Tensor:
         lengths, mask = [], None
         if column.length_name is None:
-            mask = self.valid([column.name])
+            mask = self.valid_steps([column.name])
         else:
             lengths = [self[column.length_name]]
         x = self.embed([column])
@@ -207,18 +213,18 @@ class Features:
             )
         return SequencePoolingLayer(column.combiner)([x, *lengths], mask=mask)
 
-    def numbers(self, others: Iterable[keras.Layer]) -> list[Tensor]:
-        """Each dense column's numbers `(batch, dimension)`, transformed.
+    def dense_inputs(self, other_layers: Iterable[keras.Layer]) -> list[Tensor]:
+        """Return each dense column's transformed numbers `(batch, dimension)`.
 
         Args:
-            others: all other layers of the model, whose names the layers of a
-                transform must not have.
+            other_layers: all other layers of the model, whose names the layers
+                of a `transform_fn` must not have.
         """
-        taken = {layer.name: layer for layer in others}
-        return [self._transformed(column, taken) for column in self.dense]
+        layers = {layer.name: layer for layer in other_layers}
+        return [self._transform(column, layers) for column in self.dense]
 
-    def _transformed(
-        self, column: DenseFeat, taken: dict[str, keras.Layer]
+    def _transform(
+        self, column: DenseFeat, layers_by_name: dict[str, keras.Layer]
     ) -> Tensor:
         x = self[column.name]
         if column.transform_fn is None:
@@ -232,19 +238,20 @@ class Features:
                 argument, expected, Unquoted(f"shape {tuple(y.shape)}")
             )
         if y is x:
-            # No layer; Keras 3.12 refuses the model that this would be.
+            # Keras 3.12 rejects a model without a layer.
             return x
         try:
             layers = keras.Model(x, y).layers
         except ValueError as error:
-            # Two layers of one name, the input's too; or it is not connected.
+            # Two layers, or a layer and the input, have one name; or the output
+            # does not depend on the input.
             raise_invalid(
                 argument,
-                "what its input gives, by layers of different names",
+                "a function of its input, with layers of different names",
                 Unquoted(error),
             )
         for layer in layers:
-            if taken.setdefault(layer.name, layer) is not layer:
+            if layers_by_name.setdefault(layer.name, layer) is not layer:
                 raise_invalid(
                     argument,
                     "layers whose names the model does not have, such as "
@@ -255,7 +262,7 @@ class Features:
 
     def _table(self, column: Any) -> keras.layers.Embedding:
         key = column.embedding_name
-        name, owner = self._owners[key]
+        name, owner = self._table_columns[key]
         for field in ("vocabulary_size", "embedding_dim"):
             if getattr(column, field) != getattr(owner, field):
                 raise_invalid(
@@ -277,8 +284,8 @@ class Features:
         return self._tables[key]
 
 
-def by_group(columns: list[Any]) -> list[Any]:
-    """Groups one by one, in the order in which they first appear."""
+def sorted_by_group(columns: list[Any]) -> list[Any]:
+    """Return columns group by group, in the order of the groups' first ones."""
     groups = list(dict.fromkeys(c.group_name for c in columns))
     return sorted(columns, key=lambda c: groups.index(c.group_name))
 
@@ -289,13 +296,13 @@ def concatenate(tensors: list[Tensor]) -> Tensor:
     return keras.layers.Concatenate()(tensors)
 
 
-def click_model(
+def build_click_model(
     name: str,
     features: Features,
     pooled: list[VarLenSparseFeat],
     interests: list[Tensor],
     *,
-    dnn_hidden_units: Any,
+    dnn_hidden_units: Sequence[int],
     dnn_activation: Any,
     dnn_use_bn: bool,
     dnn_dropout: float,
@@ -303,15 +310,15 @@ def click_model(
     seed: int | None,
     task: str,
 ) -> keras.Model:
-    """The model, from what is known of a user's interests on.
+    """Build the model: a DNN reads all features and the user's interests.
 
     Args:
         name: the model's name.
-        features: what it is given.
-        pooled: the columns of sequences that count by their pooled embedding.
+        features: the model's features.
+        pooled: the sequence columns that the DNN reads as pooled embeddings.
         interests: tensors `(batch, 1, dim)`.
         dnn_hidden_units, dnn_activation, dnn_use_bn, dnn_dropout, l2_reg_dnn,
-            seed, task: as DeepCTR's models take them.
+            seed, task: as in DeepCTR's models.
     """
     seed = check_seed(seed)
     vectors = [
@@ -336,28 +343,29 @@ def click_model(
             kernel_initializer=keras.initializers.GlorotUniform(seed),
             name="dense",
         ),
-        # The weights' dtype: a probability of half precision would spoil the
-        # loss.
+        # In the weights' dtype: a probability in half precision makes the loss
+        # inaccurate.
         PredictionLayer(
             task,
             dtype=keras.config.dtype_policy().variable_dtype,
             name="prediction_layer",
         ),
     ]
-    others = [*keras.Model(features.inputs, x).layers, *head]
-    x = concatenate([x, *features.numbers(others)])
+    layers = [*keras.Model(features.inputs, x).layers, *head]
+    x = concatenate([x, *features.dense_inputs(layers)])
     for layer in head:
         x = layer(x)
-    model = ClickModel(features.inputs, x, name=name)
-    if len(features.names) > len(features.inputs):
-        model.feature_names = features.names
-    return model
+    return ClickModel(
+        features.inputs, x, name=name, feature_names=features.names
+    )
 
 
-def _check_once(columns: list[Any], kind: str, names: Sequence[str]) -> None:
-    """Refuse columns that are not one for each name."""
+def _check_one_each(
+    columns: list[Any], kind: str, names: Sequence[str]
+) -> None:
+    """Raise ValueError unless there is one column for each name."""
     counts = Counter(column.name for column in columns)
-    for said, wrong in (
+    for problem, wrong in (
         ("none for", [name for name in names if not counts[name]]),
         ("more than one for", [n for n in counts if counts[n] > 1]),
     ):
@@ -365,33 +373,31 @@ def _check_once(columns: list[Any], kind: str, names: Sequence[str]) -> None:
             raise_invalid(
                 "dnn_feature_columns",
                 f"one {kind} for each of {list(names)}",
-                Unquoted(f"{said} {sorted({*wrong})}"),
+                Unquoted(f"{problem} {sorted({*wrong})}"),
             )
 
 
-def _refuse_words(column: Any, zero_is_padding: bool) -> None:
-    """Refuse a column whose ids are no numbers yet."""
-    why = "since Keras has strings on TensorFlow only"
-    hash_before = (
-        f"{why}: hash before the model by kseq.hashing.hash_ids(ids, "
+def _check_integer_ids(column: Any, zero_is_padding: bool) -> None:
+    """Raise ValueError for a column of strings or of ids to be hashed."""
+    reason = "since Keras supports strings on TensorFlow only"
+    advice = (
+        f"{reason}: hash before the model by kseq.hashing.hash_ids(ids, "
         f"num_buckets={column.vocabulary_size}, mask_zero={zero_is_padding}) "
-        "and give dtype 'int32' (\"Hashed ids\" in docs/deepctr.md)"
+        "and set dtype='int32' (\"Hashed ids\" in docs/deepctr.md)"
     )
     if column.use_hash:
-        raise_invalid(
-            f"use_hash of {column.name!r}", f"False, {hash_before}", True
-        )
+        raise_invalid(f"use_hash of {column.name!r}", f"False, {advice}", True)
     if column.vocabulary_path is not None:
         raise_invalid(
             f"vocabulary_path of {column.name!r}",
-            f"None, {why}: look ids up before the model, with DeepCTR's file "
-            "of lines 'id,word': "
+            f"None, {reason}: look ids up before the model, in DeepCTR's file "
+            "with lines 'id,word': "
             "id_of = {word: int(id) for id, word in csv.reader(open(path))}; "
-            "ids = [id_of.get(word, 0) for word in words]; and give dtype "
-            "'int32'",
+            "ids = [id_of.get(word, 0) for word in words]; and set "
+            "dtype='int32'",
             column.vocabulary_path,
         )
     if column.dtype == "string":
         raise_invalid(
-            f"dtype of {column.name!r}", f"a number's, {hash_before}", "string"
+            f"dtype of {column.name!r}", f"a numeric dtype, {advice}", "string"
         )

@@ -1,6 +1,6 @@
-"""The paths of weights, which layout maps are written against, are kept.
+"""The paths of weights, which layout maps refer to, do not change.
 
-`python -m tests.models.test_paths` writes them anew.
+`python -m tests.models.test_paths` records them again.
 """
 
 import json
@@ -11,9 +11,11 @@ import pytest
 from tests.layers import examples as layers
 from tests.models import examples as models
 
+pytestmark = pytest.mark.once
+
 FILE = Path(__file__).parents[1] / "data" / "paths.json"
-# With batch statistics, whose weights have paths, too.
-STATISTICS = {"DIN": {"dnn_use_bn": True, "dnn_activation": "dice"}}
+# The moving statistics of batch normalisation are weights too.
+OPTIONS = {"DIN": {"dnn_use_bn": True, "dnn_activation": "dice"}}
 EXAMPLES = {
     **{e.name: e for e in models.EXAMPLES},
     **{f"layer {e.name}": e for e in layers.EXAMPLES},
@@ -22,16 +24,15 @@ EXAMPLES = {
 
 def paths(name):
     example = EXAMPLES[name]
-    if name.startswith("layer "):
-        made = example.built(name="layer")
-    else:
-        made = example.make(**STATISTICS.get(name, {}))
-    # The state of a seed is Keras's own, and not of every layer's making.
-    return sorted(w.path for w in made.variables if "seed_gen" not in w.path)
+    is_layer = name.startswith("layer ")
+    options = {"name": "layer"} if is_layer else OPTIONS.get(name, {})
+    layer = (example.built if is_layer else example.make)(**options)
+    # Keras creates and names the states of seeds.
+    return sorted(w.path for w in layer.variables if "seed_gen" not in w.path)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_paths_are_as_recorded_and_do_not_count_what_was_made_before(name):
+def test_paths_equal_the_record_each_time(name):
     recorded = json.loads(FILE.read_text())
     assert recorded.keys() == EXAMPLES.keys()
     first = paths(name)

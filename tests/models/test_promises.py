@@ -1,63 +1,59 @@
-"""What every model promises."""
+"""The promises that every model keeps."""
 
 import keras
 import numpy as np
 import pytest
 
 from kseq.agreement.measure import dtype_scope
-from kseq.agreement.numbers import seed_weights
 from kseq.agreement.tables import left_out, tolerance
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close, skip_left_out
 from tests.models.examples import (
     BATCH,
     BY_NAME,
+    CANDIDATE,
+    CLICKS,
     EXAMPLES,
     STEPS,
     arrays,
-    inputs_of,
-    names,
     predict,
 )
 
-# DeepCTR's DSIN counts a session's padding.
-WITH_INERT_PADDING = [e for e in EXAMPLES if e.name != "DSIN-bias"]
-CLICKS = np.arange(BATCH) % 2
-# One of each kind, for what takes compiling.
-ONE_OF_EACH = [
-    BY_NAME[name]
-    for name in ("DIN", "DIEN-GRU", "DIEN-AUGRU-negatives", "DSIN", "BST")
-]
-every_model = pytest.mark.parametrize("example", EXAMPLES, ids=names(EXAMPLES))
-one_of_each = pytest.mark.parametrize(
-    "example", ONE_OF_EACH, ids=names(ONE_OF_EACH)
-)
-inert_padding = pytest.mark.parametrize(
-    "example", WITH_INERT_PADDING, ids=names(WITH_INERT_PADDING)
-)
+DIN = BY_NAME["DIN"]
+# As in DeepCTR, DSIN includes padding without mask_padding.
+INERT_PADDING = [e for e in EXAMPLES if e.name != "DSIN-bias"]
+# One of each kind, for tests that compile.
+KINDS = ("DIN", "DIEN-GRU", "DIEN-AUGRU-negatives", "DSIN", "BST")
+ONE_OF_EACH = [BY_NAME[name] for name in KINDS]
+
+
+def each(examples):
+    return pytest.mark.parametrize("example", examples, ids=lambda e: e.name)
 
 
 @pytest.fixture(scope="module")
-def made():
-    """Each example's model, made once: tests must not change its weights."""
+def models():
+    """One model of each example; tests must not change the weights."""
     return {example.name: example.make() for example in EXAMPLES}
 
 
 def values(model):
-    return {w.path: to_numpy(w.value) for w in model.weights}
+    return {w.path: to_numpy(w.value).copy() for w in model.weights}
 
 
-def train(model, given=None, **options):
-    """The loss of one step; the model is compiled as users compile it."""
+def train(model, features):
+    """Return the loss of a step of training."""
     if not model.compiled:
         model.compile("adam", "binary_crossentropy")
-    inputs = inputs_of(model, given)
-    history = model.fit(inputs, CLICKS, verbose=0, **options)
-    return history.history["loss"][-1]
+    return model.fit(features, CLICKS, verbose=0).history["loss"][-1]
+
+
+def has_padding(path):
+    return path.endswith("/embeddings") and "user" not in path
 
 
 def fill_padding(model, number):
-    """Put a number into the embeddings of id 0, where 0 means padding."""
+    """Set the embeddings of id 0, where this is padding."""
     for weight in model.weights:
         if has_padding(weight.path):
             table = to_numpy(weight.value).copy()
@@ -65,119 +61,79 @@ def fill_padding(model, number):
             weight.assign(table)
 
 
-def has_padding(path):
-    return path.endswith("/embeddings") and "user" not in path
-
-
-EMPTY = {
-    name: np.zeros_like(x)
-    if name.startswith(("hist_", "neg_hist_", "sess_", "seq_", "tags"))
-    else x
-    for name, x in arrays().items()
-}
-
-
-@one_of_each
-def test_fit_trains_every_weight_whatever_the_padding(example):
+@each(ONE_OF_EACH)
+def test_fit_trains_every_weight_and_ignores_padding(example):
     skip_left_out("fit")
     model = example.unknown_steps(l2_reg_embedding=0)
     fill_padding(model, np.nan)
     before = values(model)
-    assert np.isfinite(train(model))
+    assert np.isfinite(train(model, arrays()))
     after = values(model)
-    still = {
-        w.path
-        for w in model.trainable_weights
-        if np.array_equal(before[w.path][1:], after[w.path][1:])
-        and np.array_equal(before[w.path][:1], after[w.path][:1])
-    }
-    # A softmax passes over what is added to all scores.
-    assert not {p for p in still if not p.endswith("activation_unit/bias")}
-    assert np.isfinite(train(model, EMPTY))
+    for weight in model.trainable_weights:
+        # A softmax is not changed by a bias that is added to all scores.
+        if not weight.path.endswith("activation_unit/bias"):
+            pair = before[weight.path], after[weight.path]
+            assert not np.array_equal(*pair, equal_nan=True), weight.path
+    # All histories empty, and of another length.
+    empty = {n: np.zeros_like(x) for n, x in arrays(STEPS + 3).items()}
+    empty |= {name: arrays()[name] for name in CANDIDATE}
+    assert np.isfinite(train(model, empty))
     for path, value in values(model).items():
         value = value[1:] if has_padding(path) else value
         assert np.all(np.isfinite(value)), path
 
 
-@pytest.mark.parametrize("name", ["DIN", "DIEN-AGRU"])
-def test_trains_on_any_number_of_steps(name):
-    skip_left_out("fit")
-    model = BY_NAME[name].unknown_steps()
-    for steps in (STEPS, STEPS + 3):
-        assert np.isfinite(train(model, arrays(steps)))
-
-
-@every_model
-def test_saves_and_loads(example, made, tmp_path):
-    model = made[example.name]
+@each(EXAMPLES)
+def test_saves_and_loads(example, models, tmp_path):
+    model = models[example.name]
+    assert model.name == example.build.__name__
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert [i.name for i in loaded.inputs] == [i.name for i in model.inputs]
+    assert loaded.name == model.name
+    assert loaded.feature_names == model.feature_names
+    assert [x.name for x in loaded.inputs] == [x.name for x in model.inputs]
+    assert [*values(loaded)] == [*values(model)]
     np.testing.assert_array_equal(predict(loaded), predict(model))
 
 
-@every_model
-def test_is_made_again_alike(example, made):
-    """Paths of weights are stable: weights are loaded and placed by them."""
-    model, again = made[example.name], example.make()
-    config = type(model).from_config(model.get_config())
-    for other in (again, config):
-        assert other.name == model.name == example.build.__name__
-        assert list(values(other)) == list(values(model))
-    assert not any(path[-2:-1] == "_" for path in values(model))
+@each(INERT_PADDING)
+def test_padding_is_inert(example):
+    """Neither its values nor its amount changes a prediction.
 
-
-@pytest.mark.parametrize("name", ["DIN", "DIEN-AGRU"])
-def test_takes_a_list_and_single_examples(name, made):
-    model = made[name]
+    One history is empty; `assert_close` requires finite predictions.
+    """
+    model = example.unknown_steps()
     expected = predict(model)
     assert expected.shape == (BATCH, 1)
     assert np.ptp(expected) > 0
-    given = inputs_of(model)
-    single = {name: x[:1] for name, x in given.items()}
-    assert_close(to_numpy(model(single)), expected[:1])
-    if keras.backend.backend() != "openvino":
-        # Its `predict` may compute float32 by bfloat16 instructions.
-        assert_close(model.predict(given, verbose=0), expected)
-    assert_close(to_numpy(model(list(given.values()))), expected)
-    more = arrays() | {"label": CLICKS}
-    assert_close(to_numpy(model(more)), expected)
-
-
-@inert_padding
-def test_padding_changes_nothing(example):
-    """Neither what stands there nor how many steps of it there are."""
-    model = example.unknown_steps()
-    expected = predict(model)
     fill_padding(model, np.nan)
     assert_close(predict(model, arrays(STEPS + 3)), expected)
+    # The last rows have at most two valid steps.
+    short = {
+        name: x[3:, :2] if x.shape[1:] == (STEPS,) else x[3:]
+        for name, x in arrays().items()
+    }
+    assert_close(predict(model, short), expected[3:])
 
 
-@every_model
-def test_empty_histories_are_finite(example, made):
-    assert np.all(np.isfinite(predict(made[example.name], EMPTY)))
-
-
-# Keras's NumPy backend has no sigmoid that is safe from overflow: 1/(1 + inf).
+# Keras's NumPy backend computes sigmoid as 1 / (1 + inf).
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp")
-@one_of_each
-def test_half_precision(example, made):
+@each(ONE_OF_EACH)
+def test_half_precision(example, models):
     with dtype_scope("mixed_float16"):
         model = example.make()
         assert model.output.dtype == "float32"
-        got = predict(model)
         limit = tolerance("forward", "float16").limit
-        assert np.abs(got - predict(made[example.name])).max() <= limit
+        difference = predict(model) - predict(models[example.name])
+        assert np.abs(difference).max() <= limit
         if left_out(keras.backend.backend(), "fit", "float16") is None:
-            assert np.isfinite(train(model))
+            assert np.isfinite(train(model, arrays()))
 
 
-@pytest.mark.parametrize("example", EXAMPLES[:2], ids=names(EXAMPLES[:2]))
 @pytest.mark.parametrize("task", ["binary", "regression"])
-def test_the_task_decides_what_the_output_is(example, task, made):
-    model = example.make(task=task)
-    (bias,) = (w for w in model.weights if w.name == "global_bias")
-    bias.assign([3.0])
+def test_output_of_each_task(task):
+    model = DIN.make(task=task)
+    model.get_layer("prediction_layer").global_bias.assign([3.0])
     logit = keras.Model(model.inputs, model.get_layer("dense").output)
     expected = predict(logit) + 3.0
     if task == "binary":
@@ -185,30 +141,31 @@ def test_the_task_decides_what_the_output_is(example, task, made):
     assert_close(predict(model), expected)
 
 
-def test_equal_seeds_begin_alike_and_others_do_not():
+@pytest.mark.once
+def test_seed_determines_initial_weights():
     def kernel(seed):
-        model = EXAMPLES[0].build(
-            EXAMPLES[0].columns(), ["item", "cate"], seed=seed
-        )
+        model = DIN.build(DIN.columns(), CANDIDATE, seed=seed)
         return to_numpy(model.get_layer("dnn").kernels[0].value)
 
     np.testing.assert_array_equal(kernel(1), kernel(1))
     assert not np.array_equal(kernel(1), kernel(2))
 
 
-def test_dropout_and_batch_normalisation_reach_the_net():
-    model = EXAMPLES[0].make(dnn_dropout=0.5, dnn_use_bn=True)
-    dnn = model.get_layer("dnn")
+@pytest.mark.once
+@each(ONE_OF_EACH)
+def test_dnn_options(example):
+    batch_norm = "dnn_use_bn" if example.name in ("DIN", "DSIN") else "use_bn"
+    dnn = example.make(
+        dnn_dropout=0.5, dnn_activation="selu", **{batch_norm: True}
+    ).get_layer("dnn")
     assert dnn.dropout_rate == 0.5
     assert len(dnn.bn_layers) == 2
-    seed_weights(model)
-    assert np.all(np.isfinite(predict(model)))
+    assert dnn.get_config()["activation"] == "selu"
 
 
-def test_penalties_are_those_of_tables_and_kernels():
-    weak = EXAMPLES[0].make(l2_reg_embedding=0.0)
-    assert weak.losses == []
-    model = EXAMPLES[0].make(l2_reg_embedding=0.25, l2_reg_dnn=0.5)
+def test_l2_penalties():
+    assert DIN.make(l2_reg_embedding=0.0).losses == []
+    model = DIN.make(l2_reg_embedding=0.25, l2_reg_dnn=0.5)
     expected = 0.0
     for path, value in values(model).items():
         if path.endswith("/embeddings"):
@@ -217,18 +174,3 @@ def test_penalties_are_those_of_tables_and_kernels():
             expected += 0.5 * np.square(value).sum(dtype="float64")
     total = sum(float(to_numpy(loss)) for loss in model.losses)
     np.testing.assert_allclose(total, expected, rtol=1e-5)
-
-
-def test_targets_may_be_a_row_or_a_column():
-    skip_left_out("fit")
-    losses = []
-    for clicks in (CLICKS, CLICKS[:, None]):
-        model = BY_NAME["DIN"].make()
-        seed_weights(model)
-        model.compile("sgd", "binary_crossentropy", metrics=["auc"])
-        told = model.evaluate(
-            inputs_of(model), clicks, verbose=0, return_dict=True
-        )
-        losses.append(told)
-    assert losses[0] == losses[1]
-    assert losses[0].keys() == {"loss", "auc"}

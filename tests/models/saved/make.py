@@ -1,6 +1,6 @@
-"""Saves a model of all examples, and what it predicts, on this backend.
+"""Saves a model of all examples and its predictions, on one backend.
 
-Made anew when a model changes, on each of tensorflow, torch and jax:
+When a model changes, run this on each of tensorflow, torch and jax:
 
     KERAS_BACKEND=jax python -m tests.models.saved.make
 """
@@ -19,19 +19,15 @@ NAMES = ("DIN", "DIEN-AUGRU-negatives", "DSIN", "BST")
 
 
 def model_to_save():
-    """The four models as one, side by side in the order of `NAMES`."""
+    """One model that concatenates the outputs of those in `NAMES`."""
     models = [BY_NAME[name].make() for name in NAMES]
-    inputs = {}
-    for model in models:
-        for symbol in model.inputs:
-            inputs.setdefault(
-                symbol.name,
-                keras.Input(
-                    symbol.shape[1:], dtype=symbol.dtype, name=symbol.name
-                ),
-            )
+    inputs = {
+        x.name: keras.Input(x.shape[1:], dtype=x.dtype, name=x.name)
+        for model in models
+        for x in model.inputs
+    }
     outputs = [
-        model([inputs[s.name] for s in model.inputs]) for model in models
+        model([inputs[x.name] for x in model.inputs]) for model in models
     ]
     together = keras.layers.Concatenate(name="together")(outputs)
     model = keras.Model(list(inputs.values()), together)
@@ -45,9 +41,8 @@ def main():
     model = model_to_save()
     model.save(path.with_suffix(".keras"))
     compress(path.with_suffix(".keras"))
-    np.savez_compressed(
-        path.with_suffix(".npz"), **inputs_of(model), output=predict(model)
-    )
+    arrays = inputs_of(model)
+    np.savez_compressed(f"{path}.npz", **arrays, output=predict(model))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Saves DIN in int8, and what it predicts.
+"""Saves DIN in int8 and its predictions.
 
 KERAS_BACKEND=jax python -m tests.models.saved.quantised
 """
@@ -13,13 +13,13 @@ from tests.models.examples import BY_NAME, inputs_of, predict
 from tests.models.saved.make import SAVED
 
 QUANTISED = SAVED / "din_int8.keras"
-LEFT = ".*(does not have a `quantize`|Invalid quantization mode)"
+UNSUPPORTED = ".*(does not have a `quantize`|Invalid quantization mode)"
 
 
 def quantise(model, mode):
-    """As `model.quantize`, without a warning for each layer that it leaves."""
+    """`model.quantize`, without warnings for the layers that it ignores."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", LEFT)
+        warnings.filterwarnings("ignore", UNSUPPORTED)
         model.quantize(mode)
 
 
@@ -28,12 +28,9 @@ def main():
     quantise(model, "int8")
     model.save(QUANTISED)
     compress(QUANTISED)
-    np.savez_compressed(
-        QUANTISED.with_suffix(".npz"),
-        **inputs_of(model),
-        output=predict(model),
-        made_by=keras.__version__,
-    )
+    predicted = {"output": predict(model), "made_by": keras.__version__}
+    path = QUANTISED.with_suffix(".npz")
+    np.savez_compressed(path, **inputs_of(model), **predicted)
 
 
 if __name__ == "__main__":
