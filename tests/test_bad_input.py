@@ -131,7 +131,7 @@ INVALID = {
     **each("format", "one of", "other"),
     **each("case", "a Case", None, "a"),
     **each("runs", "a sequence of run names", "torch", ["torch", 3]),
-    **each("dtypes kinds", "values from", "float32", ["fast"]),
+    **each("dtypes kinds", "(one of|values from)", "float32", ["fast"]),
 }
 ARGUMENTS = [
     pytest.param(function, argument, id=f"{function.__name__}-{argument}")
