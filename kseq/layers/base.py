@@ -56,9 +56,11 @@ class Layer(keras.layers.Layer):
         for cls in type(self).__mro__:
             if cls.__module__ == __name__:
                 break
-            for name in inspect.signature(cls).parameters:
-                if name not in ("self", "kwargs") and hasattr(self, name):
-                    config[name] = serialize(getattr(self, name))
+            if "__init__" in vars(cls):
+                names = inspect.signature(vars(cls)["__init__"]).parameters
+                for name in [*names][1:]:
+                    if hasattr(self, name):
+                        config[name] = serialize(getattr(self, name))
         return config
 
     def add_kernel(
