@@ -16,7 +16,7 @@ from kseq.checks import (
     raise_invalid,
 )
 from kseq.ops.masks import resolve_mask
-from kseq.types import InitializerLike, Tensor
+from kseq.types import InitializerLike, RegularizerLike, Tensor
 
 # PyTorch's seeds have 31 bits, the other backends' 32; none is negative.
 SEEDS = 2**31
@@ -25,8 +25,8 @@ SEEDS = 2**31
 class Layer(keras.layers.Layer):
     """A Keras layer whose config is the arguments of its constructor.
 
-    The arguments are attributes of the same names. Where a functional model is
-    made, Keras traces `call`, so that inputs that do not fit raise there.
+    Each argument is stored as an attribute of the same name. Keras traces
+    `call` when a functional model is built, so incompatible inputs raise then.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -34,7 +34,7 @@ class Layer(keras.layers.Layer):
         self.supports_masking = True
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        # Keras would trust compute_output_shape, and validate nothing.
+        # Keras would call compute_output_shape, which validates nothing.
         try:
             # The NumPy backend traces with arbitrary numbers.
             with np.errstate(all="ignore"):
@@ -44,7 +44,8 @@ class Layer(keras.layers.Layer):
         except ValueError as error:
             # Keras prepends advice to authors of layers.
             message = str(error).rpartition("Error encountered:\n\n")[2]
-            raise ValueError(message) from error.__cause__
+            cleaned = ValueError(message).with_traceback(error.__traceback__)
+            raise cleaned from None
         except RuntimeError:
             # OpenVINO cannot trace a loop over an unknown number of steps.
             if keras.backend.backend() != "openvino":
@@ -59,9 +60,20 @@ class Layer(keras.layers.Layer):
             if "__init__" in vars(cls):
                 names = inspect.signature(vars(cls)["__init__"]).parameters
                 for name in [*names][1:]:
-                    if hasattr(self, name):
+                    if name not in config and hasattr(self, name):
                         config[name] = serialize(getattr(self, name))
         return config
+
+    def set_kernel_options(
+        self,
+        seed: Any,
+        initializer: InitializerLike | None,
+        regularizer: RegularizerLike | None,
+    ) -> None:
+        """Validate and store what `add_kernel` uses."""
+        self.seed = check_seed(seed)
+        self.kernel_initializer = keras.initializers.get(initializer)
+        self.kernel_regularizer = keras.regularizers.get(regularizer)
 
     def add_kernel(
         self,
@@ -76,37 +88,36 @@ class Layer(keras.layers.Layer):
         Args:
             name: the weight's name.
             shape: the weight's shape.
-            default: the initializer's class where the layer was given none.
-            index: which of the layer's kernels it is, so that kernels of one
-                shape start differently.
+            default: the initializer class to use without `kernel_initializer`.
+            index: the kernel's number, which is added to the seed.
             options: further arguments of `add_weight`.
         """
-        initializer = default(seed=nth_seed(self.seed, index))
-        if self.kernel_initializer is not None:
+        if self.kernel_initializer is None:
+            initializer = default(seed=nth_seed(self.seed, index))
+        else:
             initializer = copy_initializer(self.kernel_initializer)
         return self.add_weight(
             name=name,
             shape=shape,
             initializer=initializer,
-            regularizer=keras.regularizers.get(self.kernel_regularizer),
-            **options,
+            **{"regularizer": self.kernel_regularizer} | options,
         )
 
 
 class SequenceLayer(Layer):
     """A layer over padded sequences.
 
-    It is called with named tensors, such as `layer(query, keys, lengths=n)`,
-    where steps are valid that lengths and masks both declare valid; or with
-    DeepCTR's list, `layer([query, keys, n])`, which is unpacked here.
+    It is called with named tensors, such as `layer(query, keys, lengths=n)`, or
+    with DeepCTR's list, `layer([query, keys, n])`, which is unpacked here. A
+    step is valid if it is within the lengths and True in the mask.
 
     A subclass declares `call(self, x, lengths=None, mask=None, x_mask=None)`.
     Keras fills in the mask that belongs to a tensor: as `mask` for the only
     tensor of a call, as `<name>_mask` where there are several.
 
     Args:
-        supports_masking: for a list with lengths only: False: masks are
-            ignored, as in DeepCTR; True: lengths and masks are combined.
+        supports_masking: applies to DeepCTR's list with lengths. If False,
+            masks are ignored, as in DeepCTR; if True, both are combined.
         kwargs: arguments of `keras.layers.Layer`.
     """
 
@@ -124,7 +135,13 @@ class SequenceLayer(Layer):
         super().__init__(autocast=False, **kwargs)
         self.combines_masks = check_bool("supports_masking", supports_masking)
         # Looked up here, since torch.compile cannot trace inspect.
-        self._call_parameters = tuple(inspect.signature(self.call).parameters)
+        self._call_parameters = tuple(
+            name
+            for name, parameter in inspect.signature(
+                self.call
+            ).parameters.items()
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return super().__call__(**self._named(args, kwargs))
@@ -152,16 +169,18 @@ class SequenceLayer(Layer):
             )
         given |= kwargs
         given |= self._named_masks(given, given.pop("mask", None))
-        lengths = [given[n] for n in given if n.endswith("lengths")]
-        if any(n is not None for n in lengths):
-            # Keras propagates masks without lengths, so none is propagated.
-            # False, since Keras fills in a mask that is None.
-            if "mask" in parameters:
-                given.setdefault(f"{parameters[0]}_mask", given.get("mask"))
-                given["mask"] = False
-            if is_list and not self.combines_masks:
-                masks = [n for n in parameters if "mask" in n]
-                given |= dict.fromkeys(masks, False)
+        lengths = [n for n in parameters if n.endswith("lengths")]
+        has_lengths = [given.get(n) is not None for n in lengths]
+        # The first lengths are those of the first sequence, whose mask is
+        # propagated.
+        if "mask" in parameters and has_lengths[:1] == [True]:
+            # Keras would propagate the mask alone, which ignores the lengths.
+            # False prevents it; None would be replaced by the tensor's mask.
+            given.setdefault(f"{parameters[0]}_mask", given.get("mask"))
+            given["mask"] = False
+        if is_list and any(has_lengths) and not self.combines_masks:
+            masks = [n for n in parameters if n.endswith("mask")]
+            given |= dict.fromkeys(masks, False)
         return given
 
     def _unpack(self, inputs: Any) -> dict[str, Any]:
@@ -221,7 +240,7 @@ class SequenceLayer(Layer):
         return resolve_mask(x, mask, lengths)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        return mask if self.keeps_steps and mask is not False else None
+        return first_mask(mask) if self.keeps_steps else None
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         shapes = config.get("input_shape")
@@ -233,21 +252,20 @@ class SequenceLayer(Layer):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        if "supports_masking" in config:
-            config["supports_masking"] = self.combines_masks
-        return config
+        return config | {"supports_masking": self.combines_masks}
 
 
 def first_mask(*masks: Any) -> Tensor | None:
-    """The first mask that is given, where False means one to be ignored."""
-    return next((m for m in masks if m is not None and m is not False), None)
+    """Return the first tensor among masks; None and False mean no mask."""
+    # By the shape, since jax.checkpoint makes a scalar tensor of False.
+    return next((m for m in masks if getattr(m, "shape", ())), None)
 
 
 @dataclass(frozen=True)
 class LayerTemplate:
-    """A layer of which every place gets a new copy.
+    """A layer's class and config, from which copies are created.
 
-    Not the layer itself, which Keras would track as a sublayer.
+    Keras would track the layer itself as a sublayer.
     """
 
     cls: Any
@@ -267,7 +285,7 @@ def serialize(value: Any) -> Any:
 
 
 def copy_initializer(initializer: InitializerLike) -> Any:
-    """A new initializer: one object draws the same numbers each time."""
+    """Copy an initializer, since one object always returns the same values."""
     return keras.initializers.get(
         serialize(keras.initializers.get(initializer))
     )

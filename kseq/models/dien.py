@@ -14,9 +14,8 @@ from kseq.layers.base import nth_seed
 from kseq.layers.core import AuxiliaryLoss
 from kseq.layers.sequence import AttentionSequencePoolingLayer, DynamicGRU
 from kseq.models.features import Features, build_click_model
+from kseq.ops.recurrence import GRU_TYPES
 from kseq.types import Tensor
-
-GRU_TYPES = ("GRU", "AIGRU", "AGRU", "AUGRU")
 
 
 def DIEN(

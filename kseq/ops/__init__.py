@@ -1,7 +1,7 @@
 """Functions of tensors that the layers are built from, for your own layers.
 
-They run on every backend, take symbolic tensors as `keras.ops` do, and know
-nothing of layers.
+They run on every backend, take symbolic tensors as `keras.ops` do, and do not
+depend on the layers.
 """
 
 from kseq.ops.attention import attention_pool as attention_pool

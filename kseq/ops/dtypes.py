@@ -18,7 +18,7 @@ LOWEST = {
     "float64": -1.7976931348623157e308,
 }
 
-# Of the backend's dtypes, once they were looked up.
+# Cache of dtype names.
 NAMES: dict[Any, str] = {}
 
 

@@ -98,8 +98,8 @@ def expand_mask(mask: Tensor, rank: int) -> Tensor:
 def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
     r"""The sequences with 0 in every padded step.
 
-    $x_{bt}$ where $m_{bt}$, else 0. Whatever stood in a padded step, NaN and
-    infinity included, reaches neither the result nor a gradient.
+    $x_{bt}$ where $m_{bt}$, else 0. Values in padded steps, including NaN and
+    infinity, affect neither the result nor its gradient.
 
     Args:
         x: `(batch, steps, ...)`, numbers or bools.

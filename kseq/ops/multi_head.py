@@ -9,6 +9,7 @@ from kseq.checks import (
     check_bool,
     check_one_of,
     check_positive_int,
+    describe_inputs,
     raise_invalid,
 )
 from kseq.ops.backends import fused_attention, loop, may_be_any_true
@@ -33,7 +34,7 @@ WEIGHTS = {"ln": 4, "additive": 2}
 # The largest score that float16 can hold, or that MASKED_SCORE outweighs.
 HIGHEST_SCORE = {"float16": 3e4, "float32": 1e24}
 
-# Of one head of one example: 1024 queries times 1024 keys.
+# The limit for one head of one example: 1024 queries by 1024 keys.
 MAX_SCORES = 1 << 20
 
 
@@ -119,7 +120,7 @@ def multi_head_attention(
     needed = WEIGHTS.get(attention_type, 0)
     if not isinstance(weights, (list, tuple)) or len(weights) != needed:
         expected = f"a tuple of {needed} tensors for {attention_type!r}"
-        raise_invalid("weights", expected, weights)
+        raise_invalid("weights", expected, describe_inputs(weights))
     keys, values = (ops.cast(x, query.dtype) for x in (keys, values))
     weights = tuple(
         float_vector(f"weights[{i}]", w, query.shape[-1])
@@ -139,11 +140,11 @@ def multi_head_attention(
         if attention_type == "scaled_dot_product":  # the others are bounded
             query, keys, weights = _rescale(query, keys)
         if dropout is None:
-            found = fused_attention(
+            output = fused_attention(
                 query, keys, values, query_valid, valid, blinding
             )
-            if found is not None:
-                return found
+            if output is not None:
+                return output
         keys = ops.transpose(keys, (0, 1, 3, 2))
     else:
         weights = tuple(ops.cast(w, query.dtype) for w in weights)
@@ -177,7 +178,7 @@ def _rescale(
     factor that restores the scores in float32; in wider dtypes scores stay
     reduced, since they would outweigh MASKED_SCORE.
     """
-    if 0 in query.shape or 0 in keys.shape:  # no maximum of nothing
+    if 0 in query.shape or 0 in keys.shape:  # an empty tensor has no maximum
         return query, keys, ()
     half = dtype_of(query) == "float16"
     # Each factor by itself, since their product could overflow.

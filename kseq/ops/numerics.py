@@ -22,8 +22,8 @@ from kseq.ops.dtypes import HALF_DTYPES, dtype_of
 from kseq.ops.validation import check_broadcastable, takes
 from kseq.types import Tensor
 
-# Added to the score of a masked key: it absorbs any score, and twice it is
-# still finite.
+# Added to the score of a masked key: it dominates any score and can be added
+# twice without overflow.
 MASKED_SCORE = -1e30
 
 # Squares of numbers up to this one, and their sums, do not overflow float32.
@@ -229,8 +229,8 @@ def _centre(
     return mean + rest, _select(centred - rest, valid)
 
 
-def _size(x: Tensor) -> Tensor:
-    """A divisor of the last axis against overflow of its squares; mostly 1."""
+def _safe_scale(x: Tensor) -> Tensor:
+    """A divisor that keeps squares from overflowing; usually 1."""
     size = ops.sum(ops.abs(x), axis=-1, keepdims=True)
     return ops.stop_gradient(ops.where(size > MAX_SQUARABLE, size, 1.0))
 
@@ -276,7 +276,7 @@ def layer_normalize(
     wide = upcast(x)
     dim = wide.shape[-1]
     _, centred = _centre(wide, (-1,), dim)
-    size = _size(centred)
+    size = _safe_scale(centred)
     centred = centred / size
     variance = _total(centred * centred, (-1,)) / dim
     y = centred / ops.sqrt(variance + epsilon / size / size)
@@ -309,7 +309,7 @@ def l2_normalize(x: Tensor) -> Tensor:
     """
     check_min_rank("x", x.shape, 1)
     wide = upcast(x)
-    wide = wide / _size(wide)
+    wide = wide / _safe_scale(wide)
     squares = ops.sum(wide * wide, axis=-1, keepdims=True)
     # ops.maximum rounds 64 bits to 32 on PyTorch
     # (docs/upstream/torch_maximum_float64.py).

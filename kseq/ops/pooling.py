@@ -108,7 +108,7 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
     if x.shape[0] == 0:  # TensorFlow has no maximum of an empty batch
         return masked_sum(x, valid)
     visible = fill_steps(x, expand_mask(valid, 3), -math.inf)
-    if not known(x.shape[1]):  # perhaps no step: one more, which never wins
+    if not known(x.shape[1]):  # there may be no step; append one of -inf
         visible = ops.pad(
             visible, [[0, 0], [0, 1], [0, 0]], constant_values=-math.inf
         )
@@ -163,8 +163,8 @@ def k_max(
         k: the number of values.
         axis: any axis but the batch; negative ones count from the end.
         valid: bool `(batch, steps)`; None: all steps are valid. Padded steps
-            are never among the largest: along the step axis, places for which
-            no valid step is left hold 0; along any other axis the whole padded
+            are never among the largest: along the step axis, entries beyond the
+            number of valid steps are 0; along any other axis the whole padded
             step is 0.
 
     Returns:
@@ -196,7 +196,7 @@ def k_max(
     order = list(range(rank))
     order[axis], order[-1] = order[-1], order[axis]
     x = ops.transpose(x, order)
-    if x.shape[-1] in STAND_INS:  # it may have no k values
+    if x.shape[-1] in STAND_INS:  # the real size may be less than k
         widths = [[0, 0]] * (rank - 1) + [[0, k]]
         x = ops.pad(x, widths, constant_values=-math.inf)
     top, _ = ops.top_k(x, k, sorted=True)

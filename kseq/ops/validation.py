@@ -11,8 +11,8 @@ one size; "..." stands for any further axes, "4*dim" or "dim+units" for sizes
 that follow from others. Tensors are validated in the order of the declaration,
 so that the error names the one that does not fit those before it.
 
-Only what is known before the data is validated: a compiled graph has no values,
-and a GPU would have to be waited for. A size that is not an integer (None, or
+Only dtypes and static shapes are validated: a traced graph has no values, and
+reading them from a GPU would block. A size that is not an integer (None, or
 symbolic while a backend traces) is not compared.
 """
 
@@ -34,7 +34,7 @@ R = TypeVar("R")
 
 FLOATS = tuple(LOWEST)
 INTEGERS = tuple(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))
-# Of each kind: its dtypes, and how an error describes it.
+# The dtypes of each kind and its description in error messages.
 KINDS = {
     "float": (FLOATS, "a tensor of floats"),
     "bool": (("bool", *INTEGERS), "bools, or integers 0 and 1"),
@@ -42,8 +42,8 @@ KINDS = {
     "any": ((*FLOATS, *INTEGERS, "bool"), "a tensor of numbers or bools"),
 }
 
-# While they trace a functional model, Keras's PyTorch and NumPy backends put
-# these sizes in the place of None: a size that equals one may be unknown.
+# While tracing a functional model, Keras's PyTorch and NumPy backends
+# substitute these sizes for None, so one of them may be unknown.
 STAND_INS = (83, 89) if keras.backend.backend() in ("torch", "numpy") else ()
 
 
@@ -120,10 +120,10 @@ def takes(**specs: str | tuple[str, ...]) -> Callable[..., Any]:
                 x = given[name]
                 if isinstance(spec, tuple):
                     if is_symbolic(x):
-                        return SymbolicCall.of(validated, given)
+                        return SymbolicCall.create(validated, given)
                     given[name] = _tensors(name, x, spec, sizes)
                 elif isinstance(x, keras.KerasTensor):
-                    return SymbolicCall.of(validated, given)
+                    return SymbolicCall.create(validated, given)
                 else:
                     given[name] = to_tensor(name, x, spec, sizes)
             return function(**given)
@@ -188,7 +188,7 @@ def _check_sum(
     size: int,
     sizes: dict[str, int],
 ) -> None:
-    """Check a size that is a sum; a single unknown term is what is left."""
+    """Check a size that is a sum, and solve for a single unknown term."""
     unknown = [term for term in axis.terms if term[0] not in sizes]
     if len(unknown) > 1:
         return
@@ -215,7 +215,7 @@ def _converted(name: str, x: Any, kind: str, expected: str) -> Tensor:
     try:
         x = ops.convert_to_tensor(x)
         dtype_of(x)
-    except Exception as error:  # each backend raises errors of its own
+    except Exception as error:  # each backend raises different types
         received = repr(describe_inputs(x))
         raise ValueError(
             f"{name}: expected {expected}; received {received}"
@@ -270,7 +270,7 @@ class SymbolicCall(keras.Operation):
         self.options = options
 
     @classmethod
-    def of(cls, function: Any, given: dict[str, Any]) -> Any:
+    def create(cls, function: Any, given: dict[str, Any]) -> Any:
         tensors = {n: x for n, x in given.items() if _holds_tensors(x)}
         options = {n: x for n, x in given.items() if n not in tensors}
         return cls(function.__name__, options)(**tensors)

@@ -1,4 +1,4 @@
-"""What the sequence layers are made of."""
+"""Building blocks of the sequence layers."""
 
 from kseq.layers.core.auxiliary_loss import AuxiliaryLoss as AuxiliaryLoss
 from kseq.layers.core.batch_normalization import (

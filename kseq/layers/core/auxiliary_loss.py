@@ -8,6 +8,7 @@ from kseq.checks import check_known_dim, check_nonnegative, check_positive_ints
 from kseq.layers.base import SequenceLayer
 from kseq.layers.core.dnn import DNN
 from kseq.ops.numerics import upcast
+from kseq.ops.validation import takes
 from kseq.types import ActivationLike, Shape, Tensor
 
 
@@ -115,19 +116,35 @@ class AuxiliaryLoss(SequenceLayer):
         states, clicks, negatives = (
             ops.cast(x, self.compute_dtype) for x in (states, clicks, negatives)
         )
-        valid_pairs = ops.logical_and(valid[:, :-1], valid[:, 1:])
+        loss = self._loss(states, clicks, negatives, valid, training)
+        self.add_loss(self.alpha * loss)
+        return states
+
+    @takes(
+        states="float batch steps units",
+        clicks="float batch steps dim",
+        negatives="float batch steps dim",
+        valid="bool batch steps",
+    )
+    def _loss(
+        self,
+        states: Tensor,
+        clicks: Tensor,
+        negatives: Tensor,
+        valid: Tensor,
+        training: bool | None,
+    ) -> Tensor:
+        valid = ops.logical_and(valid[:, :-1], valid[:, 1:])
 
         def logits(items: Tensor) -> Tensor:
             pairs = ops.concatenate([states[:, :-1], items[:, 1:]], axis=-1)
-            return upcast(self.dnn(pairs, mask=valid_pairs, training=training))
+            return upcast(self.dnn(pairs, mask=valid, training=training))
 
         # -log sigmoid(x) is softplus(-x), -log(1 - sigmoid(x)) softplus(x).
         each = ops.softplus(-logits(clicks)) + ops.softplus(logits(negatives))
-        each = ops.where(valid_pairs, ops.squeeze(each, -1), 0.0)
-        n = ops.sum(ops.cast(valid_pairs, each.dtype))
-        loss = ops.sum(each) / ops.where(n > 0, n, 1.0)
-        self.add_loss(self.alpha * loss)
-        return states
+        each = ops.where(valid, ops.squeeze(each, -1), 0.0)
+        n = ops.sum(ops.cast(valid, each.dtype))
+        return ops.sum(each) / ops.where(n > 0, n, 1.0)
 
     def compute_output_shape(
         self, states_shape: Shape, clicks_shape: Shape, negatives_shape: Shape

@@ -9,8 +9,9 @@ from kseq.checks import (
     check_nonnegative,
     check_positive_ints,
     check_rate,
+    raise_invalid,
 )
-from kseq.layers.base import Layer, check_seed, nth_seed
+from kseq.layers.base import Layer, nth_seed
 from kseq.layers.core.activation import (
     call_parameters,
     check_activation,
@@ -97,11 +98,10 @@ class DNN(Layer):
                 "output_activation", output_activation
             )
         self.output_activation = output_activation
-        self.seed = check_seed(seed)
-        self.kernel_initializer = kernel_initializer
-        if kernel_regularizer is None and self.l2_reg:
-            kernel_regularizer = keras.regularizers.L2(self.l2_reg)
-        self.kernel_regularizer = kernel_regularizer
+        self.set_kernel_options(seed, kernel_initializer, kernel_regularizer)
+        if self.l2_reg and kernel_regularizer is not None:
+            expected = "None, since l2_reg is given"
+            raise_invalid("kernel_regularizer", expected, kernel_regularizer)
 
     def build(self, input_shape: Shape) -> None:
         dims = (check_known_dim("inputs", input_shape, -1), *self.hidden_units)
@@ -110,6 +110,9 @@ class DNN(Layer):
             self.input_spec = keras.layers.InputSpec(
                 min_ndim=2, axes={-1: dims[0]}
             )
+        penalty = {}
+        if self.l2_reg:
+            penalty["regularizer"] = keras.regularizers.L2(self.l2_reg)
         # DeepCTR's order: all kernels, then all biases, then the sublayers'.
         self.kernels = [
             self.add_kernel(
@@ -117,6 +120,7 @@ class DNN(Layer):
                 dims[i : i + 2],
                 keras.initializers.GlorotNormal,
                 i,
+                **penalty,
             )
             for i in layers
         ]
@@ -187,7 +191,7 @@ class DNN(Layer):
     def after_first_kernel(
         self, x: Tensor, mask: Tensor | None, training: bool | None
     ) -> Tensor:
-        """The net from the first layer's activation on."""
+        """Apply everything after the first kernel."""
         options = {"mask": mask, "training": training}
         for i, activation in enumerate(self.activation_layers):
             if i > 0:
@@ -195,7 +199,8 @@ class DNN(Layer):
             if self.use_bn:
                 x = self.bn_layers[i](x, mask=mask, training=training)
             accepted = self._activation_options[i]
-            # Passed on, since Keras's call context lacks a `stateless_call`'s.
+            # Passed explicitly, since Keras's call context does not hold the
+            # `training` of a `stateless_call`.
             x = activation(
                 x, **{n: options[n] for n in options if n in accepted}
             )

@@ -1,4 +1,4 @@
-"""Takes the place of `deepctr.layers.sequence`."""
+"""Sequence layers; replaces `deepctr.layers.sequence`."""
 
 from kseq.layers.sequence.attention_sequence_pooling_layer import (
     AttentionSequencePoolingLayer as AttentionSequencePoolingLayer,

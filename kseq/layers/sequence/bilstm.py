@@ -11,7 +11,7 @@ from kseq.checks import (
     check_rate,
     raise_invalid,
 )
-from kseq.layers.base import SequenceLayer, check_seed, nth_seed
+from kseq.layers.base import SequenceLayer, nth_seed
 from kseq.ops.masks import zero_padding
 from kseq.ops.recurrence import lstm
 from kseq.types import InitializerLike, RegularizerLike, Shape, Tensor
@@ -105,9 +105,7 @@ class BiLSTM(SequenceLayer):
             raise_invalid("res_layers", f"0 to layers ({layers})", res_layers)
         self.dropout_rate = check_rate("dropout_rate", dropout_rate)
         self.merge_mode = check_one_of("merge_mode", merge_mode, MERGE_MODES)
-        self.seed = check_seed(seed)
-        self.kernel_initializer = kernel_initializer
-        self.kernel_regularizer = kernel_regularizer
+        self.set_kernel_options(seed, kernel_initializer, kernel_regularizer)
 
     def build(self, x_shape: Shape) -> None:
         dim = check_known_dim("x", x_shape, -1)

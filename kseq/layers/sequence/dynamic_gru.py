@@ -8,9 +8,10 @@ from kseq.checks import (
     check_known_dim,
     check_one_of,
     check_positive_int,
+    describe_inputs,
     raise_invalid,
 )
-from kseq.layers.base import SequenceLayer, check_seed
+from kseq.layers.base import SequenceLayer, first_mask
 from kseq.ops.masks import per_step
 from kseq.ops.recurrence import AUGRU_FORMS, GRU_TYPES, gru
 from kseq.types import InitializerLike, RegularizerLike, Shape, Tensor
@@ -105,9 +106,7 @@ class DynamicGRU(SequenceLayer):
         self.return_sequence = check_bool("return_sequence", return_sequence)
         self.return_state = check_bool("return_state", return_state)
         self.augru_form = check_one_of("augru_form", augru_form, AUGRU_FORMS)
-        self.seed = check_seed(seed)
-        self.kernel_initializer = kernel_initializer
-        self.kernel_regularizer = kernel_regularizer
+        self.set_kernel_options(seed, kernel_initializer, kernel_regularizer)
         self.uses_scores = self.gru_type in ("AGRU", "AUGRU")
         self.deepctr_inputs = ("x", "lengths", "scores")[: 2 + self.uses_scores]
 
@@ -141,7 +140,11 @@ class DynamicGRU(SequenceLayer):
         x = ops.cast(x, self.compute_dtype)
         if scores is not None:
             if not self.uses_scores:
-                raise_invalid("scores", f"None for {self.gru_type}", scores)
+                raise_invalid(
+                    "scores",
+                    f"None for {self.gru_type}",
+                    describe_inputs(scores),
+                )
             scores = ops.cast(scores, self.compute_dtype)
             scores = per_step("scores", scores, x)
         if initial_state is not None:
@@ -161,7 +164,7 @@ class DynamicGRU(SequenceLayer):
         return (outputs, state) if self.return_state else outputs
 
     def compute_mask(self, inputs: Tensor, mask: Any = None) -> Any:
-        mask = mask if self.return_sequence and mask is not False else None
+        mask = first_mask(mask) if self.return_sequence else None
         return (mask, None) if self.return_state else mask
 
     def compute_output_shape(self, x_shape: Shape) -> Any:

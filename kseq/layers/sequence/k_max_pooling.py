@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from kseq.checks import check_axis, check_int, check_positive_int
-from kseq.layers.base import SequenceLayer
+from kseq.layers.base import SequenceLayer, first_mask
 from kseq.ops.pooling import k_max
 from kseq.types import Shape, Tensor
 
@@ -27,8 +27,8 @@ class KMaxPooling(SequenceLayer):
 
     Returns:
         As `x`, with size `k` on `axis`, in the compute dtype. Padded steps are
-        never among the largest: along the step axis, places for which no valid
-        step is left hold 0; along any other axis the whole padded step is 0,
+        never among the largest: along the step axis, entries beyond the number
+        of valid steps are 0; along any other axis the whole padded step is 0,
         and without lengths the mask is propagated.
 
     Raises:
@@ -67,7 +67,7 @@ class KMaxPooling(SequenceLayer):
 
     def compute_mask(self, inputs: Tensor, mask: Any = None) -> Any:
         axis = check_axis("axis", self.axis, len(inputs.shape))
-        return None if axis == 1 or mask is False else mask
+        return None if axis == 1 else first_mask(mask)
 
     def compute_output_shape(self, x_shape: Shape) -> Shape:
         shape = list(x_shape)

@@ -14,7 +14,7 @@ from kseq.checks import (
     check_rate,
     raise_invalid,
 )
-from kseq.layers.base import SequenceLayer, check_seed, first_mask
+from kseq.layers.base import SequenceLayer, first_mask
 from kseq.layers.core.layer_normalization import LayerNormalization
 from kseq.layers.sequence.position_encoding import PositionEncoding
 from kseq.ops.backends import map_buckets
@@ -22,7 +22,7 @@ from kseq.ops.masks import resolve_mask, zero_padding
 from kseq.ops.multi_head import ATTENTION_TYPES, multi_head_attention
 from kseq.ops.numerics import linear
 from kseq.ops.pooling import masked_mean, masked_sum
-from kseq.ops.validation import known
+from kseq.ops.validation import known, takes
 from kseq.types import InitializerLike, RegularizerLike, Shape, Tensor
 
 OUTPUT_TYPES = ("mean", "sum", "masked_mean", "masked_sum", None)
@@ -152,7 +152,6 @@ class Transformer(SequenceLayer):
         self.use_feed_forward = check_bool("use_feed_forward", use_feed_forward)
         self.use_layer_norm = check_bool("use_layer_norm", use_layer_norm)
         self.blinding = check_bool("blinding", blinding)
-        self.seed = check_seed(seed)
         self.attention_type = check_one_of(
             "attention_type", attention_type, ATTENTION_TYPES
         )
@@ -162,8 +161,7 @@ class Transformer(SequenceLayer):
         if max_steps is not None:
             max_steps = check_positive_int("max_steps", max_steps)
         self.max_steps = max_steps
-        self.kernel_initializer = kernel_initializer
-        self.kernel_regularizer = kernel_regularizer
+        self.set_kernel_options(seed, kernel_initializer, kernel_regularizer)
         self.keeps_steps = output_type is None
         if attention_type == "ln" and att_embedding_size == 1:
             warnings.warn(
@@ -243,13 +241,14 @@ class Transformer(SequenceLayer):
         keys_mask: Tensor | None = None,
         training: bool | None = None,
     ) -> Tensor:
+        mask = first_mask(mask, queries_mask)
         if keys is None:  # self-attention
-            keys, key_lengths = queries, query_lengths
-            keys_mask = first_mask(mask, queries_mask)
+            if key_lengths is not None or first_mask(keys_mask) is not None:
+                expected = "a tensor, since key_lengths or keys_mask is given"
+                raise_invalid("keys", expected, None)
+            keys, key_lengths, keys_mask = queries, query_lengths, mask
         key_valid = self.valid_steps(keys, key_lengths, keys_mask)
-        query_valid = resolve_mask(
-            queries, first_mask(mask, queries_mask), query_lengths
-        )
+        query_valid = resolve_mask(queries, mask, query_lengths)
         queries, keys = (
             ops.cast(x, self.compute_dtype) for x in (queries, keys)
         )
@@ -271,6 +270,12 @@ class Transformer(SequenceLayer):
             result = self._normalize(result)
         return self._pool(result, query_valid)
 
+    @takes(
+        queries="float batch queries dim",
+        keys="float batch steps dim",
+        query_valid="bool batch queries",
+        key_valid="bool batch steps",
+    )
     def _attention(
         self,
         queries: Tensor,
@@ -288,7 +293,7 @@ class Transformer(SequenceLayer):
         dropout = None
         if self.dropout_rate and training:
             dropout = functools.partial(self.dropout, training=True)
-        # Of the whole tensors, since those of a bucket may be unknown.
+        # Sizes of the whole tensors; the sizes of a bucket may be unknown.
         steps = [
             known(x.shape[1]) or self.max_steps or 0 for x in (queries, keys)
         ]
@@ -315,8 +320,8 @@ class Transformer(SequenceLayer):
         return map_buckets(
             attend,
             (),
-            # Zeros in padded queries: they have no effect on the result, but in
-            # the gradient 0 times NaN is NaN.
+            # Padded queries do not affect the result, but NaN in them would
+            # reach the gradient (0 * NaN is NaN).
             (zero_padding(queries, query_valid), keys),
             (query_valid, key_valid),
             self.head_num * (self.att_embedding_size if additive else 1),

@@ -1,8 +1,8 @@
-"""Dispatch to the forms that one backend computes faster: the only such place.
+"""Select backend-specific implementations of some functions.
 
-All forms give the same values and gradients (tests/ops), and each is justified
-by a measurement in docs/performance.md. `plain.py` defines them all, on
-`keras.ops`.
+The only place that does so. All implementations give the same values and
+gradients (tests/ops), and each is justified by a measurement in
+docs/performance.md. `plain.py` defines them all, on `keras.ops`.
 
 - `loop(step, sequences, states, weights, recompute=False, valid=None,
   projection=None)`: the time loop. Returns the first state after each step,

@@ -16,12 +16,12 @@ _only_plain = contextvars.ContextVar("only_plain", default=False)
 
 @contextlib.contextmanager
 def plain_forms() -> Iterator[None]:
-    """Compute everything by the forms that all backends share.
+    """A context that uses only the implementations that all backends share.
 
-    Inside, no backend takes a form of its own: no length buckets, no fused
-    attention or LSTM, no select by bits. For debugging, to compare forms, and
-    where control flow must not depend on the data. Results are the same up to
-    rounding. What is compiled keeps the form that it was traced with.
+    Inside, no backend-specific implementation is used: no length buckets, no
+    fused attention or LSTM, no select by bits. For debugging, for comparisons,
+    and where control flow must not depend on the data. Results are the same up
+    to rounding. Compiled functions keep the implementation that was traced.
 
     Returns:
         A context manager.
@@ -85,7 +85,7 @@ def may_be_any_true(condition: Tensor) -> bool:
 
 
 def not_available(*arguments: Any) -> None:
-    """The answer of a backend without a form of its own."""
+    """Return None: not implemented by this backend."""
 
 
 fused_attention = fused_lstm = not_available

@@ -1,4 +1,4 @@
-"""PyTorch on a CPU: examples of similar length together, a few at a time.
+"""PyTorch on a CPU: process examples of similar length in small buckets.
 
 A bucket is cut to its longest sequence, so that most padding is not computed,
 and is so small that its intermediate results stay in the processor's cache.
@@ -38,7 +38,7 @@ def map_buckets(
         elements *= sequence.shape[1]
     if elements <= MAX_BUCKET_ELEMENTS:  # one bucket, for the price of sorting
         return function(*tensors)
-    buckets = of_similar_length(list(valid), elements_per_step)
+    buckets = bucket_by_length(list(valid), elements_per_step)
     parts = [cut(x, buckets) for x in examples]
     parts += [cut(x, buckets, i) for i, x in enumerate(sequences)]
     parts += [cut(x, buckets, i) for i, x in enumerate(valid)]
@@ -57,15 +57,15 @@ def can_depend_on_data(x: Tensor) -> bool:
     return (
         x.device.type == "cpu"
         and 0 not in x.shape
-        and not only_plain()
         and not torch.compiler.is_compiling()
+        and not only_plain()  # a context variable, which Dynamo cannot trace
         and not torch.jit.is_tracing()
         # PyTorch has no public function that tells.
         and torch._C._functorch.maybe_current_level() is None
     )
 
 
-def of_similar_length(
+def bucket_by_length(
     valid: list[Tensor], elements_per_step: int
 ) -> list[Bucket]:
     """Buckets of at most about `MAX_BUCKET_ELEMENTS`, or of one example.
