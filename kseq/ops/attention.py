@@ -38,8 +38,9 @@ def din_hidden(
         bias: float `(units,)`, cast as `keys`.
         form: "split" computes the first line of the second formula, which has
             one more product over the steps; "fold" the second line, which has
-            a kernel for each candidate. None: "split" where there are fewer
-            steps than `dim`, which is faster there, else "fold".
+            a kernel for each candidate. None: the faster one, which is "split"
+            where there are fewer steps than `dim` and, for a single candidate,
+            than 32, else "fold".
 
     Returns:
         `(batch, candidates, steps, units)`.
@@ -59,14 +60,11 @@ def din_hidden(
     check_one_of("form", form, ("fold", "split", None))
     keys = ops.cast(keys, query.dtype)
     kernel, bias = ops.cast(kernel, query.dtype), ops.cast(bias, query.dtype)
-    # Slices, since ops.split costs 45 microseconds on PyTorch.
-    dim = query.shape[-1]
-    w_query, w_keys = kernel[:dim], kernel[dim : 2 * dim]
-    w_difference, w_product = kernel[2 * dim : 3 * dim], kernel[3 * dim :]
+    # Not slices, whose gradients are 5 % slower in eager calls.
+    w_query, w_keys, w_difference, w_product = ops.split(kernel, 4, axis=0)
     w_query, w_keys = w_query + w_difference, w_keys - w_difference
     query_term = linear(query, w_query, bias)
-    steps = known(keys.shape[1])
-    if form == "split" or (form is None and steps is not None and steps < dim):
+    if (form or _faster_form(query, keys)) == "split":
         query_term = ops.expand_dims(query_term, 2)
         keys_term = ops.expand_dims(linear(keys, w_keys), 1)
         product = ops.expand_dims(query, 2) * ops.expand_dims(keys, 1)
@@ -77,6 +75,12 @@ def din_hidden(
         return ops.expand_dims(query_term + keys @ folded, 1)
     folded = w_keys + ops.expand_dims(query, -1) * w_product
     return ops.expand_dims(query_term, 2) + ops.expand_dims(keys, 1) @ folded
+
+
+def _faster_form(query: Tensor, keys: Tensor) -> str:
+    steps, dim = known(keys.shape[1]), keys.shape[2]
+    most = min(dim, 32) if query.shape[1] == 1 else dim
+    return "split" if steps is not None and steps < most else "fold"
 
 
 @takes(scores="float batch candidates steps", valid="bool batch steps")
