@@ -7,6 +7,7 @@ prints the CPU milliseconds of a step. The forms take turns on one core.
         KERAS_BACKEND=$b python benchmarks/din_form.py; done
 """
 
+import functools
 import os
 import statistics
 import time
@@ -19,18 +20,24 @@ import numpy as np
 
 from kseq.layers.core import local_activation_unit
 from kseq.layers.sequence import AttentionSequencePoolingLayer
+from kseq.ops import din_hidden
 
 BATCH, ROUNDS = 512, 9
 SIZES = ((20, 64), (50, 64), (100, 64), (20, 16), (100, 16))
 
 
+def use(form):
+    """Make the layer compute with this form."""
+    local_activation_unit.din_hidden = functools.partial(din_hidden, form=form)
+
+
 def trainer(form, steps, dim):
     """Return a function that runs one training step with this form."""
-    local_activation_unit.din_form = lambda shape: form
+    use(form)
     query, keys = keras.Input((1, dim)), keras.Input((steps, dim))
     lengths = keras.Input((1,), dtype="int32")
     layer = AttentionSequencePoolingLayer((80, 40))
-    model = keras.Model([query, keys, lengths], layer([query, keys, lengths]))
+    model = keras.Model([query, keys, lengths], layer(query, keys, lengths=lengths))
     model.compile("sgd", "mse")
     rng = np.random.default_rng(0)
     batch = [
@@ -42,7 +49,7 @@ def trainer(form, steps, dim):
 
     def train():
         # PyTorch chooses the form in each call, not while tracing.
-        local_activation_unit.din_form = lambda shape: form
+        use(form)
         model.train_on_batch(batch, target)
 
     train()

@@ -3,7 +3,7 @@
     for b in tensorflow torch jax; do
         KERAS_BACKEND=$b python benchmarks/long_attention.py; done
 
-`--most-scores 16e6` processes all queries at once; `--keep` stores the scores
+`--max-scores 16e6` processes all queries at once; `--keep` stores the scores
 of each group of queries for the gradient instead of computing them again.
 """
 
@@ -51,12 +51,12 @@ def main():
     parser.add_argument("--unknown", action="store_true", help="Input((None,))")
     parser.add_argument("--xla", action="store_true", help="jit_compile=True")
     parser.add_argument(
-        "--most-scores", type=float, default=multi_head.MOST_SCORES
+        "--max-scores", type=float, default=multi_head.MAX_SCORES
     )
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     transformer.multi_head_attention = functools.partial(
-        multi_head.multi_head_attention, most_scores=int(options.most_scores)
+        multi_head.multi_head_attention, max_scores=int(options.max_scores)
     )
     if options.keep:
         loop = multi_head.loop
@@ -65,7 +65,7 @@ def main():
     x = keras.Input((None if options.unknown else steps, 32))
     lengths = keras.Input((1,), dtype="int32")
     layer = Transformer(16, 2, max_steps=steps)
-    model = keras.Model([x, lengths], layer([x, x, lengths, lengths]))
+    model = keras.Model([x, lengths], layer(x, query_lengths=lengths))
     model.compile("sgd", "mse", jit_compile=options.xla or "auto")
     draw = np.random.default_rng(0).normal(size=(1, steps, 32))
     batch = [draw.astype("float32"), np.array([[steps]])]

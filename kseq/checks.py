@@ -178,16 +178,6 @@ def is_shape(value: Any) -> bool:
     )
 
 
-def check_rank(name: str, shape: Shape, ranks: tuple[int, ...]) -> Shape:
-    if len(shape) not in ranks:
-        raise_invalid(
-            name,
-            "a tensor of rank " + " or ".join(map(str, ranks)),
-            Unquoted(f"shape {tuple(shape)}"),
-        )
-    return shape
-
-
 def check_min_rank(name: str, shape: Shape, rank: int) -> Shape:
     if len(shape) < rank:
         raise_invalid(
@@ -196,40 +186,6 @@ def check_min_rank(name: str, shape: Shape, rank: int) -> Shape:
             Unquoted(f"shape {tuple(shape)}"),
         )
     return shape
-
-
-def check_same_dim(axis: int, **shapes: Shape) -> int | None:
-    """Return the size of ``axis``, which must be equal wherever it is known.
-
-    >>> check_same_dim(-1, query=(2, 1, 8), keys=(2, None, 8))
-    8
-    """
-    known = {name: s[axis] for name, s in shapes.items() if s[axis] is not None}
-    first = next(iter(known.values()), None)
-    # Not a set: torch.jit.trace makes sizes tensors, which hash by identity.
-    if any(size != first for size in known.values()):
-        raise_invalid(
-            " and ".join(known),
-            f"equal sizes on axis {axis}",
-            {name: tuple(shape) for name, shape in shapes.items()},
-        )
-    return first
-
-
-def check_width(name: str, shape: Shape, axis: int, width: int | None) -> None:
-    """Check that an axis has the size for which the layer was built."""
-    if None not in (width, shape[axis]) and shape[axis] != width:
-        raise_invalid(
-            name,
-            f"size {width} on axis {axis}, for which the layer was built",
-            Unquoted(f"shape {tuple(shape)}"),
-        )
-
-
-def check_max_steps(steps: int | None, rows: int) -> None:
-    """Check that a sequence is not longer than the table of positions."""
-    if steps is not None and steps > rows:
-        raise_invalid("inputs", f"at most {rows} steps (max_steps)", steps)
 
 
 def resolve_table_length(max_steps: int | None, *steps: int | None) -> int:

@@ -31,9 +31,7 @@ _INTEGER_BITS = {
 }
 
 # One object, so that columns with equal arguments are equal.
-_DEFAULT_INITIALIZER = keras.initializers.RandomNormal(
-    mean=0.0, stddev=0.0001, seed=2020
-)
+DEFAULT_INITIALIZER = keras.initializers.RandomNormal(stddev=0.0001)
 
 
 # The name of an input, and its shape without the batch and its dtype.
@@ -120,7 +118,7 @@ class SparseFeat(FeatureColumn):
             raise_invalid("embedding_dim", "a positive integer or 'auto'", dim)
         initializer = self.embeddings_initializer
         if initializer is None:
-            initializer = _DEFAULT_INITIALIZER
+            initializer = DEFAULT_INITIALIZER
         embedding_name = self.embedding_name
         if embedding_name is None:
             embedding_name = self.name

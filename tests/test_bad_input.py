@@ -130,8 +130,8 @@ INVALID = {
     **each("example_inputs", "inputs|rows", {"item": [1]}, ROWS | {"u": [1]}),
     **each("format", "one of", "other"),
     **each("case", "a Case", None, "a"),
-    **each("runs", "a list of runs' names", "torch", ["torch", 3]),
-    **each("dtypes kinds", "of", "float32", ["fast"]),
+    **each("runs", "a sequence of run names", "torch", ["torch", 3]),
+    **each("dtypes kinds", "(one of|values from)", "float32", ["fast"]),
 }
 ARGUMENTS = [
     pytest.param(function, argument, id=f"{function.__name__}-{argument}")

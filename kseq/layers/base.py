@@ -16,7 +16,7 @@ from kseq.checks import (
     raise_invalid,
 )
 from kseq.ops.masks import resolve_mask
-from kseq.types import Tensor
+from kseq.types import InitializerLike, Tensor
 
 # PyTorch's seeds have 31 bits, the other backends' 32; none is negative.
 SEEDS = 2**31
@@ -56,9 +56,11 @@ class Layer(keras.layers.Layer):
         for cls in type(self).__mro__:
             if cls.__module__ == __name__:
                 break
-            for name in inspect.signature(cls.__init__).parameters:
-                if name not in ("self", "kwargs") and hasattr(self, name):
-                    config[name] = serialize(getattr(self, name))
+            if "__init__" in vars(cls):
+                names = inspect.signature(vars(cls)["__init__"]).parameters
+                for name in [*names][1:]:
+                    if hasattr(self, name):
+                        config[name] = serialize(getattr(self, name))
         return config
 
     def add_kernel(
@@ -81,10 +83,7 @@ class Layer(keras.layers.Layer):
         """
         initializer = default(seed=nth_seed(self.seed, index))
         if self.kernel_initializer is not None:
-            # A copy, since an initializer draws the same numbers each time.
-            initializer = keras.initializers.get(
-                serialize(keras.initializers.get(self.kernel_initializer))
-            )
+            initializer = copy_initializer(self.kernel_initializer)
         return self.add_weight(
             name=name,
             shape=shape,
@@ -128,27 +127,42 @@ class SequenceLayer(Layer):
         self._call_parameters = tuple(inspect.signature(self.call).parameters)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return super().__call__(**self._named(args, kwargs))
+
+    def stateless_call(
+        self, trainable: Any, non_trainable: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        kwargs = self._named(args, kwargs)
+        return super().stateless_call(trainable, non_trainable, **kwargs)
+
+    def _named(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The arguments of a call, in either form, by the names of `call`."""
+        parameters = self._call_parameters
         is_list = len(args) > 0 and isinstance(args[0], (list, tuple))
-        if is_list:
-            given = self._unpack(args[0]) | kwargs
-            given |= dict(zip(("mask",), args[1:], strict=False))
-        else:
-            given = dict(zip(self._call_parameters, args, strict=False)) | kwargs
+        given = self._unpack(args[0]) if is_list else {}
+        names = ("mask",) if is_list else parameters
+        args = args[1:] if is_list else args
+        given |= dict(zip(names, args, strict=False))
+        if len(args) > len(names) or given.keys() & kwargs.keys():
+            raise TypeError(
+                f"{self.name} takes {', '.join(parameters)}, each once; "
+                f"received {describe_inputs([*args])} and {[*kwargs]}"
+            )
+        given |= kwargs
         given |= self._named_masks(given, given.pop("mask", None))
-        first = self._call_parameters[0]
         lengths = [given[n] for n in given if n.endswith("lengths")]
         if any(n is not None for n in lengths):
-            # Keras propagates masks and knows no lengths, so none is propagated.
+            # Keras propagates masks without lengths, so none is propagated.
             # False, since Keras fills in a mask that is None.
-            if "mask" in self._call_parameters:
-                given[f"{first}_mask"] = given.get(
-                    f"{first}_mask", given.get("mask")
-                )
+            if "mask" in parameters:
+                given.setdefault(f"{parameters[0]}_mask", given.get("mask"))
                 given["mask"] = False
             if is_list and not self.combines_masks:
-                given |= {n: False for n in self._call_parameters if "mask" in n}
-        positional = [given.pop(first)] if first in given else []
-        return super().__call__(*positional, **given)
+                masks = [n for n in parameters if "mask" in n]
+                given |= dict.fromkeys(masks, False)
+        return given
 
     def _unpack(self, inputs: Any) -> dict[str, Any]:
         """DeepCTR's list of inputs, by name."""
@@ -250,6 +264,13 @@ def serialize(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool, int, float, list, tuple)):
         return value
     return keras.saving.serialize_keras_object(value)
+
+
+def copy_initializer(initializer: InitializerLike) -> Any:
+    """A new initializer: one object draws the same numbers each time."""
+    return keras.initializers.get(
+        serialize(keras.initializers.get(initializer))
+    )
 
 
 def check_seed(seed: Any) -> int | None:

@@ -10,6 +10,7 @@ from kseq.checks import (
     raise_invalid,
 )
 from kseq.feature_column import FeatureColumn
+from kseq.layers.base import nth_seed
 from kseq.layers.sequence import AttentionSequencePoolingLayer, Transformer
 from kseq.models.features import Features, build_click_model
 
@@ -25,7 +26,7 @@ def BST(
     l2_reg_dnn: float = 0,
     l2_reg_embedding: float = 1e-6,
     dnn_dropout: float = 0.0,
-    seed: int | None = 1024,
+    seed: int | None = None,
     task: str = "binary",
     *,
     max_steps: int | None = None,
@@ -92,7 +93,7 @@ def BST(
     check_positive_int("att_head_num", att_head_num)
     dnn_dropout = check_rate("dnn_dropout", dnn_dropout)
     features = Features(
-        dnn_feature_columns, history_feature_list, l2_reg_embedding
+        dnn_feature_columns, history_feature_list, l2_reg_embedding, seed
     )
     history = features.history_columns()
     lengths = features.history_lengths(history)
@@ -111,16 +112,17 @@ def BST(
             dropout_rate=dnn_dropout,
             use_layer_norm=True,
             blinding=False,
-            seed=seed,
+            seed=nth_seed(seed, 100 * i),
             output_type=None,
             max_steps=max_steps,
             name=f"transformer_{i}" if i else "transformer",
-        )([steps, steps, lengths, lengths])
+        )(steps, query_lengths=lengths)
     interest = AttentionSequencePoolingLayer(
         (64, 16),
         weight_normalization=True,
+        seed=seed,
         name="attention_sequence_pooling_layer",
-    )([features.embed(features.candidate), steps, lengths])
+    )(features.embed(features.candidate), steps, lengths=lengths)
     return build_click_model(
         "BST",
         features,
@@ -131,6 +133,5 @@ def BST(
         dnn_use_bn=check_bool("use_bn", use_bn),
         dnn_dropout=dnn_dropout,
         l2_reg_dnn=l2_reg_dnn,
-        seed=seed,
         task=task,
     )

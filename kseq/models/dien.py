@@ -10,6 +10,7 @@ from kseq.checks import (
     check_positive_ints,
 )
 from kseq.feature_column import FeatureColumn
+from kseq.layers.base import nth_seed
 from kseq.layers.core import AuxiliaryLoss
 from kseq.layers.sequence import AttentionSequencePoolingLayer, DynamicGRU
 from kseq.models.features import Features, build_click_model
@@ -33,7 +34,7 @@ def DIEN(
     l2_reg_dnn: float = 0,
     l2_reg_embedding: float = 1e-6,
     dnn_dropout: float = 0,
-    seed: int | None = 1024,
+    seed: int | None = None,
     task: str = "binary",
     *,
     augru_form: str = "deepctr",
@@ -110,44 +111,46 @@ def DIEN(
     gru_type = check_one_of("gru_type", gru_type, GRU_TYPES)
     alpha = check_nonnegative("alpha", alpha)
     features = Features(
-        dnn_feature_columns, history_feature_list, l2_reg_embedding
+        dnn_feature_columns, history_feature_list, l2_reg_embedding, seed
     )
     history = features.history_columns()
     lengths = features.history_lengths(history)
     keys = features.embed(history)
-    interests = DynamicGRU(name="gru1")([keys, lengths])
+    interests = DynamicGRU(seed=seed, name="gru1")(keys, lengths=lengths)
     negative_names = {f"neg_{c.name}" for c in history}
     if check_bool("use_negsampling", use_negsampling):
         negatives = features.history_columns("neg_hist_")
         interests = AuxiliaryLoss(alpha, seed=seed, name="auxiliary_loss")(
-            [interests, keys, features.embed(negatives), lengths]
+            interests, keys, features.embed(negatives), lengths=lengths
         )
     attention = AttentionSequencePoolingLayer(
         check_positive_ints("att_hidden_units", att_hidden_units),
         att_activation,
         check_bool("att_weight_normalization", att_weight_normalization),
         return_score=gru_type != "GRU",
+        seed=seed,
         name="attention_sequence_pooling_layer",
     )
 
     def attend(states: Tensor) -> Tensor:
         query = features.embed(features.candidate)
-        return attention([query, states, lengths])
+        return attention(query, states, lengths=lengths)
 
     evolve = DynamicGRU(
         gru_type=gru_type,
         return_sequence=gru_type == "GRU",
         augru_form=augru_form,
+        seed=nth_seed(seed, 1),
         name="gru2",
     )
     if gru_type == "GRU":
-        interest = attend(evolve([interests, lengths]))
+        interest = attend(evolve(interests, lengths=lengths))
     elif gru_type == "AIGRU":
         scores = keras.layers.Permute((2, 1))(attend(interests))
         weighted = keras.layers.Multiply()([interests, scores])
-        interest = evolve([weighted, lengths])
+        interest = evolve(weighted, lengths=lengths)
     else:
-        interest = evolve([interests, lengths, attend(interests)])
+        interest = evolve(interests, attend(interests), lengths=lengths)
     return build_click_model(
         "DIEN",
         features,
@@ -162,6 +165,5 @@ def DIEN(
         dnn_use_bn=check_bool("use_bn", use_bn),
         dnn_dropout=dnn_dropout,
         l2_reg_dnn=l2_reg_dnn,
-        seed=seed,
         task=task,
     )

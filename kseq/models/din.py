@@ -21,7 +21,7 @@ def DIN(
     l2_reg_dnn: float = 0,
     l2_reg_embedding: float = 1e-6,
     dnn_dropout: float = 0,
-    seed: int | None = 1024,
+    seed: int | None = None,
     task: str = "binary",
 ) -> keras.Model:
     r"""Deep Interest Network: pools a history by attention to a candidate.
@@ -84,17 +84,19 @@ def DIN(
     (2, 1)
     """
     features = Features(
-        dnn_feature_columns, history_feature_list, l2_reg_embedding
+        dnn_feature_columns, history_feature_list, l2_reg_embedding, seed
     )
     history = features.history_columns()
     interest = AttentionSequencePoolingLayer(
         check_positive_ints("att_hidden_size", att_hidden_size),
         att_activation,
         check_bool("att_weight_normalization", att_weight_normalization),
+        seed=seed,
         name="attention_sequence_pooling_layer",
     )(
-        [features.embed(features.candidate), features.embed(history)],
-        mask=[None, features.valid_steps([c.name for c in history])],
+        features.embed(features.candidate),
+        features.embed(history),
+        keys_mask=features.valid_steps([c.name for c in history]),
     )
     return build_click_model(
         "DIN",
@@ -106,6 +108,5 @@ def DIN(
         dnn_use_bn=check_bool("dnn_use_bn", dnn_use_bn),
         dnn_dropout=dnn_dropout,
         l2_reg_dnn=l2_reg_dnn,
-        seed=seed,
         task=task,
     )

@@ -11,6 +11,7 @@ from kseq.checks import (
     raise_invalid,
 )
 from kseq.feature_column import FeatureColumn
+from kseq.layers.base import nth_seed
 from kseq.layers.sequence import (
     AttentionSequencePoolingLayer,
     BiasEncoding,
@@ -33,7 +34,7 @@ def DSIN(
     dnn_use_bn: bool = False,
     l2_reg_dnn: float = 0,
     l2_reg_embedding: float = 1e-6,
-    seed: int | None = 1024,
+    seed: int | None = None,
     task: str = "binary",
     *,
     lstm_dropout: float = 0.2,
@@ -135,6 +136,7 @@ def DSIN(
         dnn_feature_columns,
         sess_feature_list,
         l2_reg_embedding,
+        seed,
         "sess_feature_list",
         numbered=True,
     )
@@ -170,20 +172,21 @@ def DSIN(
         valid = features.valid_steps(
             [prefix + c.name for c in features.candidate]
         )
-        encoded.append(transformer([session, session], mask=[valid, valid]))
+        encoded.append(transformer(session, mask=valid))
     vectors = encoded[0]
     if sess_max_count > 1:
         vectors = keras.layers.Concatenate(axis=1)(encoded)
     evolved = BiLSTM(dim, dropout_rate=lstm_dropout, seed=seed, name="bi_lstm")(
-        [vectors, lengths] if mask_padding else vectors
+        vectors, lengths=lengths if mask_padding else None
     )
     interests = [
         AttentionSequencePoolingLayer(
             (64, 16),
             weight_normalization=True,
-            name=f"attention_sequence_pooling_layer{number}",
-        )([query, x, lengths])
-        for x, number in ((vectors, ""), (evolved, "_1"))
+            seed=nth_seed(seed, i),
+            name=f"attention_sequence_pooling_layer{suffix}",
+        )(query, x, lengths=lengths)
+        for i, (x, suffix) in enumerate([(vectors, ""), (evolved, "_1")])
     ]
     others = [c for c in features.varlen if c not in used]
     if others and not pool_others:
@@ -203,6 +206,5 @@ def DSIN(
         dnn_use_bn=check_bool("dnn_use_bn", dnn_use_bn),
         dnn_dropout=dnn_dropout,
         l2_reg_dnn=l2_reg_dnn,
-        seed=seed,
         task=task,
     )

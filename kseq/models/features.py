@@ -18,6 +18,7 @@ from kseq.checks import (
     raise_invalid,
 )
 from kseq.feature_column import (
+    DEFAULT_INITIALIZER,
     LIST_OF_COLUMNS,
     DenseFeat,
     FeatureColumn,
@@ -25,9 +26,9 @@ from kseq.feature_column import (
     VarLenSparseFeat,
     build_input_features,
 )
+from kseq.layers.base import check_seed, copy_initializer, nth_seed
 from kseq.layers.core import DNN, PredictionLayer
 from kseq.layers.core.activation import check_activation
-from kseq.layers.base import check_seed
 from kseq.layers.sequence import SequencePoolingLayer, WeightedSequenceLayer
 from kseq.models.click_model import ClickModel
 from kseq.types import Tensor
@@ -57,6 +58,7 @@ class Features:
         columns: Iterable[FeatureColumn],
         candidate_names: Sequence[str],
         l2_reg: float,
+        seed: int | None,
         argument: str = "history_feature_list",
         numbered: bool = False,
     ) -> None:
@@ -80,6 +82,7 @@ class Features:
             zero_is_padding = column in self.varlen + self.candidate
             _check_integer_ids(column, zero_is_padding)
         self.l2_reg = check_nonnegative("l2_reg_embedding", l2_reg)
+        self.seed = check_seed(seed)
         sequence_tables = [(f"sparse_seq_emb_{c.name}", c) for c in self.varlen]
         if numbered:
             tables = sequence_tables + [
@@ -201,17 +204,15 @@ class Features:
         return [self._pool(column) for column in sorted_by_group(columns)]
 
     def _pool(self, column: VarLenSparseFeat) -> Tensor:
-        lengths, mask = [], None
         if column.length_name is None:
-            mask = self.valid_steps([column.name])
+            valid = {"mask": self.valid_steps([column.name])}
         else:
-            lengths = [self[column.length_name]]
+            valid = {"lengths": self[column.length_name]}
         x = self.embed([column])
         if column.weight_name is not None:
-            x = WeightedSequenceLayer(column.weight_norm)(
-                [x, *lengths, self[column.weight_name]], mask=mask
-            )
-        return SequencePoolingLayer(column.combiner)([x, *lengths], mask=mask)
+            weights = self[column.weight_name]
+            x = WeightedSequenceLayer(column.weight_norm)(x, weights, **valid)
+        return SequencePoolingLayer(column.combiner)(x, **valid)
 
     def dense_inputs(self, other_layers: Iterable[keras.Layer]) -> list[Tensor]:
         """Return each dense column's transformed numbers `(batch, dimension)`.
@@ -271,10 +272,16 @@ class Features:
                     {c.name: getattr(c, field) for c in (column, owner)},
                 )
         if key not in self._tables:
+            initializer: Any = owner.embeddings_initializer
+            if initializer is DEFAULT_INITIALIZER:
+                initializer = keras.initializers.RandomNormal(
+                    stddev=initializer.stddev,
+                    seed=nth_seed(self.seed, len(self._tables)),
+                )
             self._tables[key] = keras.layers.Embedding(
                 owner.vocabulary_size,
                 owner.embedding_dim,
-                embeddings_initializer=owner.embeddings_initializer,
+                embeddings_initializer=copy_initializer(initializer),
                 embeddings_regularizer=keras.regularizers.L2(self.l2_reg)
                 if self.l2_reg
                 else None,
@@ -307,7 +314,6 @@ def build_click_model(
     dnn_use_bn: bool,
     dnn_dropout: float,
     l2_reg_dnn: float,
-    seed: int | None,
     task: str,
 ) -> keras.Model:
     """Build the model: a DNN reads all features and the user's interests.
@@ -318,9 +324,8 @@ def build_click_model(
         pooled: the sequence columns that the DNN reads as pooled embeddings.
         interests: tensors `(batch, 1, dim)`.
         dnn_hidden_units, dnn_activation, dnn_use_bn, dnn_dropout, l2_reg_dnn,
-            seed, task: as in DeepCTR's models.
+            task: as in DeepCTR's models.
     """
-    seed = check_seed(seed)
     vectors = [
         features.embed(features.sparse),
         *features.pool(pooled),
@@ -334,13 +339,13 @@ def build_click_model(
             check_nonnegative("l2_reg_dnn", l2_reg_dnn),
             check_rate("dnn_dropout", dnn_dropout),
             dnn_use_bn,
-            seed=seed,
+            seed=features.seed,
             name="dnn",
         ),
         keras.layers.Dense(
             1,
             use_bias=False,
-            kernel_initializer=keras.initializers.GlorotUniform(seed),
+            kernel_initializer=keras.initializers.GlorotUniform(features.seed),
             name="dense",
         ),
         # In the weights' dtype: a probability in half precision makes the loss

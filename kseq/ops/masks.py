@@ -185,17 +185,17 @@ def per_step(name: str, values: Tensor, x: Tensor) -> Tensor:
         x: `(batch, steps, ...)`.
     """
     shape = tuple(values.shape)
-    batch, steps = known(x.shape[0]), known(x.shape[1])
-    rest = [known(size) for size in shape[1:]]
-    if (
-        len(shape) not in (2, 3)
-        or (len(shape) == 3 and 1 not in rest and None not in rest)
-        or (None not in (batch, known(shape[0])) and shape[0] != batch)
-        or (
-            None not in (steps, *rest)
-            and sorted(rest) != sorted([steps, 1][: len(rest)])
+    allowed = [(0, 1), (0, 1, None), (0, None, 1)]  # axes of x, None for 1
+    sizes = [known(size) for size in shape]
+
+    def fits(axes: tuple[int | None, ...]) -> bool:
+        wanted = [1 if a is None else known(x.shape[a]) for a in axes]
+        return len(shape) == len(axes) and all(
+            None in pair or len({*pair}) == 1
+            for pair in zip(sizes, wanted, strict=True)
         )
-    ):
+
+    if not any(map(fits, allowed)):
         raise_invalid(
             name,
             "shape (batch, steps), (batch, steps, 1) or (batch, 1, steps) for "

@@ -2,9 +2,9 @@
 
 Keras computes several operations in 32 bits for inputs of 64 (``ops.matmul`` on
 PyTorch, ``ops.tanh`` and ``ops.mean`` on JAX, its ``Dense`` and
-``BatchNormalization`` layers), and sums in half precision lose digits. kseq uses
-the functions below instead. docs/upstream has a script for each fault, such as
-torch_matmul_float64 and jax_mean_float64.
+``BatchNormalization`` layers), and sums in half precision lose digits. kseq
+uses the functions below instead. docs/upstream has a script for each fault,
+such as torch_matmul_float64 and jax_mean_float64.
 """
 
 from collections.abc import Sequence
@@ -114,7 +114,9 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
 
 @takes(x="float ...")
 def tanh(x: Tensor) -> Tensor:
-    r"""The hyperbolic tangent, which keeps float64 (``ops.tanh`` does not on JAX).
+    r"""The hyperbolic tangent, in the precision of its input.
+
+    (``ops.tanh`` rounds float64 to 32 bits on JAX.)
 
     Args:
         x: float tensor of any shape.

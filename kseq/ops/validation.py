@@ -7,7 +7,7 @@ A function declares the kind and the axes of its tensors once:
 
 The kinds are "float", "bool" (or integers, of which 0 is False), "lengths" (any
 real numbers, of shape (batch,) or (batch, 1)) and "any". Axes of one name have
-one size; "..." stands for any further axes, and "4*dim" or "dim+units" for sizes
+one size; "..." stands for any further axes, "4*dim" or "dim+units" for sizes
 that follow from others. Tensors are validated in the order of the declaration,
 so that the error names the one that does not fit those before it.
 
@@ -20,7 +20,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -30,7 +30,6 @@ from kseq.checks import Unquoted, describe_inputs, raise_invalid
 from kseq.ops.dtypes import LOWEST, NAMES, dtype_of
 from kseq.types import Shape, Tensor
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 FLOATS = tuple(LOWEST)
@@ -100,7 +99,7 @@ def takes(**specs: str | tuple[str, ...]) -> Callable[..., Any]:
         for name, spec in specs.items()
     }
 
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+    def decorate(function: Callable[..., R]) -> Callable[..., R]:
         parameters = inspect.signature(function).parameters
         names = tuple(parameters)
         optional = {n for n, p in parameters.items() if p.default is None}
@@ -235,7 +234,8 @@ def _raise_shape(name: str, shape: Shape, spec: Spec, why: str = "") -> None:
 
 def float_vector(name: str, x: Any, dim: int | None) -> Tensor:
     """A float tensor `(dim,)`."""
-    sizes = {} if known(dim) is None else {"dim": dim}
+    size = known(dim)
+    sizes = {} if size is None else {"dim": size}
     return to_tensor(name, x, parse("float dim"), sizes)
 
 

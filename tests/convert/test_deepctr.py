@@ -19,7 +19,7 @@ from tests.convert import recorded
 @pytest.fixture
 def layer():
     layer = AttentionSequencePoolingLayer((4, 2), "dice")
-    layer.build([(None, 1, 3), (None, 5, 3), (None, 1)])
+    layer.build((None, 1, 3), (None, 5, 3))
     return layer
 
 

@@ -38,6 +38,7 @@ SECTIONS = {
     kseq.models: BASIC | {"Raises", "Differences from DeepCTR", "Reference"},
 }
 SECTIONS_NOT_NEEDED = {
+    "kseq.ops.plain_forms": {"Args"},
     "kseq.feature_column.FeatureColumn": {"Args", "Returns", "Raises"},
     "kseq.layers.BatchNormalization": {"Differences from DeepCTR"},
     "kseq.layers.positional_encoding": {"Call arguments"},

@@ -78,7 +78,7 @@ def test_long_histories(name):
         pytest.skip("OpenVINO unrolls the loop and takes minutes to compile it")
     make, inputs, reference = LAYERS[name]
     layer = make()
-    layer.build([x.shape for x in inputs])
+    layer.build_from_config({"input_shape": [x.shape for x in inputs]})
     seed_weights(layer)
     for weight in layer.weights:
         weight.assign(weight * 0.5)

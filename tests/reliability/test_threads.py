@@ -64,7 +64,7 @@ def make_model(seed=0, dtype=None):
             block([x, x, lengths, lengths]),
         ]
     )
-    y = DNN((3,), dropout_rate=0.3, dtype=dtype)(y)
+    y = DNN((3,), dropout_rate=0.3, seed=1, dtype=dtype)(y)
     model = keras.Model([query, x, lengths], y)
     seed_weights(model, seed)
     return model

@@ -150,8 +150,8 @@ class DNN(Layer):
             create_activation(activation, self.dtype_policy, f"activation{i}")
             for i, activation in enumerate(activations)
         ]
-        # Whether examples are independent: a layer or function of the user's may
-        # use statistics of the batch, as Dice does.
+        # Whether examples are independent: a user's layer or function may use
+        # statistics of the batch, as Dice does.
         self.is_rowwise = not self.use_bn and all(
             isinstance(a, str) and a.lower() != "dice" for a in activations
         )
@@ -166,8 +166,9 @@ class DNN(Layer):
                 self.activation_layers,
                 self.dropout_layers,
             ):
-                if sublayers and isinstance(sublayers[i], keras.layers.Layer):
-                    sublayers[i].build(shape)
+                for layer in sublayers[i : i + 1]:
+                    if isinstance(layer, keras.layers.Layer):
+                        layer.build(shape)
 
     def call(
         self,

@@ -127,8 +127,8 @@ class LocalActivationUnit(SequenceLayer):
             return din_hidden(query, keys, self.kernel, self.bias)[..., 0]
         x = din_hidden(query, keys, self.dnn.kernels[0], self.dnn.biases[0])
         batch, candidates, steps, units = ops.shape(x)
-        # For the net each candidate is an example, so that activation layers see
-        # (batch, steps, units).
+        # For the net each candidate is an example, so that activation layers
+        # see (batch, steps, units).
         x = ops.reshape(x, (batch * candidates, steps, units))
         if query.shape[1] != 1:
             valid = ops.broadcast_to(

@@ -4,8 +4,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from kseq.checks import check_bool
+from kseq.checks import check_bool, check_positive_ints
 from kseq.layers.base import SequenceLayer
+from kseq.layers.core.activation import check_activation
 from kseq.layers.core.local_activation_unit import LocalActivationUnit
 from kseq.ops.attention import attention_pool, attention_weights
 from kseq.ops.backends import map_buckets
@@ -15,7 +16,7 @@ from kseq.types import ActivationLike, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kseq")
 class AttentionSequencePoolingLayer(SequenceLayer):
-    r"""DIN's pooling: the steps of a history, weighted by relevance to a candidate.
+    r"""DIN's pooling: a history summed by each step's relevance to a candidate.
 
     $$y_{bk} = \sum_t a_{bkt}\, x_{bt}, \qquad
       a_{bkt} = m_{bt} s_{bkt} \;\text{ or }\;
@@ -35,6 +36,7 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         return_score: True: the output is the weights and not the weighted sum.
         supports_masking: for DeepCTR's list with lengths: False: masks are
             ignored; True: lengths and masks are combined.
+        seed: the scorer's seed, an integer or None.
 
     Call arguments:
         query: `(batch, candidates, dim)`. DeepCTR's list is `[query, keys,
@@ -96,15 +98,18 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         weight_normalization: bool = False,
         return_score: bool = False,
         supports_masking: bool = False,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(supports_masking, **kwargs)
         self.local_att = LocalActivationUnit(
-            att_hidden_units,
-            att_activation,
+            check_positive_ints("att_hidden_units", att_hidden_units),
+            check_activation("att_activation", att_activation),
+            seed=seed,
             dtype=self.dtype_policy,
             name="local_activation_unit",
         )
+        self.seed = self.local_att.seed
         self.att_hidden_units = self.local_att.hidden_units
         self.att_activation = self.local_att.activation
         self.weight_normalization = check_bool(

@@ -7,7 +7,6 @@ from keras import ops
 from kseq.checks import (
     check_known_dim,
     check_positive_int,
-    check_same_dim,
     describe_inputs,
     is_shape,
     raise_invalid,
@@ -42,7 +41,7 @@ class BiasEncoding(Layer):
 
     Raises:
         ValueError: an argument is out of range, the number of sessions differs,
-            sessions are not of rank 3 or differ in batch size or `dim`, `dim`
+            sessions are not of rank 3 or differ in `dim`, `dim` is unknown or
             differs from that at build time, a session has more steps than the
             table, or neither `max_steps` nor any number of steps is known.
 
@@ -116,8 +115,6 @@ class BiasEncoding(Layer):
 
     def call(self, inputs: list[Tensor]) -> list[Tensor]:
         sessions = self._sessions(inputs)
-        shapes = {f"session {i}": x.shape for i, x in enumerate(sessions)}
-        check_same_dim(0, **shapes)
         session_bias, step_bias, item_bias = (
             ops.cast(table, self.compute_dtype)
             for table in (

@@ -18,7 +18,7 @@ from kseq.types import InitializerLike, RegularizerLike, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kseq")
 class DynamicGRU(SequenceLayer):
-    r"""DIEN's recurrent layer: a GRU whose update may be controlled by attention.
+    r"""DIEN's recurrent layer: a GRU whose updates attention may control.
 
     $$h_t = h_{t-1} + w_t \odot (c_t - h_{t-1})$$
 

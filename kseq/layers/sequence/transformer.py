@@ -40,9 +40,9 @@ class Transformer(SequenceLayer):
     optional. `kseq.ops.multi_head_attention` defines the attention types.
 
     Values in padded steps have no effect, except where `output_type` is "mean"
-    (the default) or "sum" and `use_res` is True: these pool over all rows of the
-    queries, as in DeepCTR, so that values in padded queries, NaN too, reach the
-    output. Use "masked_mean" or "masked_sum" to exclude them.
+    (the default) or "sum" and `use_res` is True: these pool over all rows of
+    the queries, as in DeepCTR, so that values in padded queries, NaN too, reach
+    the output. Use "masked_mean" or "masked_sum" to exclude them.
 
     Args:
         att_embedding_size: the width of a head.
@@ -289,7 +289,9 @@ class Transformer(SequenceLayer):
         if self.dropout_rate and training:
             dropout = functools.partial(self.dropout, training=True)
         # Of the whole tensors, since those of a bucket may be unknown.
-        steps = [known(x.shape[1]) or self.max_steps for x in (queries, keys)]
+        steps = [
+            known(x.shape[1]) or self.max_steps or 0 for x in (queries, keys)
+        ]
 
         def attend(
             queries: Tensor, keys: Tensor, query_valid: Tensor, valid: Tensor
@@ -303,7 +305,7 @@ class Transformer(SequenceLayer):
                 weights,
                 self.blinding,
                 dropout,
-                None if None in steps else max(steps),
+                max(steps) if all(steps) else None,
                 query_valid=query_valid,
             )
             result = ops.transpose(result, (0, 2, 1, 3))

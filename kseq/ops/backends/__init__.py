@@ -36,10 +36,10 @@ by a measurement in docs/performance.md. `plain.py` defines them all, on
 - `may_be_any_true(condition)`: False only where the bool tensor is known to be
   False throughout, so that the work for the other case can be skipped.
 
-- `map_buckets(function, examples, sequences, valid, elements_per_step, training,
-  returns_sequence=False)`: `function(*examples, *sequences, *valid)`, computed
-  in buckets of examples with similar lengths, cut to their longest sequence,
-  where that pays. `function` must treat examples independently.
+- `map_buckets(function, examples, sequences, valid, elements_per_step,
+  training, returns_sequence=False)`: `function(*examples, *sequences, *valid)`,
+  computed in buckets of examples with similar lengths, cut to their longest
+  sequence, where that pays. `function` must treat examples independently.
 
   - `examples`: tensors `(batch, ...)`;
   - `sequences`: tensors `(batch, steps, ...)`, each with its own number of
@@ -52,11 +52,11 @@ by a measurement in docs/performance.md. `plain.py` defines them all, on
     steps of the first sequence, and 0 where these are padded.
 
 - `fused_attention(query, keys, values, query_valid, valid, blinding)`:
-  `softmax(q k) v` as in `multi_head_attention`, or None where the backend has no
-  form of its own for these tensors.
+  `softmax(q k) v` as in `multi_head_attention`, or None where the backend has
+  no form of its own for these tensors.
 
-- `fused_lstm(x, valid, kernel, recurrent_kernel, bias, reverse)`: an LSTM of the
-  backend as in `lstm`, or None likewise.
+- `fused_lstm(x, valid, kernel, recurrent_kernel, bias, reverse)`: an LSTM of
+  the backend as in `lstm`, or None likewise.
 
 - `plain_forms()`: a context in which only the plain forms are used.
 """

@@ -23,6 +23,9 @@ def plain_forms() -> Iterator[None]:
     where control flow must not depend on the data. Results are the same up to
     rounding. What is compiled keeps the form that it was traced with.
 
+    Returns:
+        A context manager.
+
     Example:
 
     >>> import numpy as np

@@ -1,4 +1,4 @@
-"""TensorFlow's graphs on a CPU, in training: examples of similar length together.
+"""TensorFlow graphs on a CPU, in training: buckets of similar lengths.
 
 Each bucket is cut to its longest sequence, so that most padding is not computed
 and more of what is computed stays in the cache.

@@ -51,8 +51,8 @@ def map_buckets(
 def can_depend_on_data(x: Tensor) -> bool:
     """Whether a form that is faster on a CPU and depends on data may be used.
 
-    Not under compilation, export or `torch.func`'s transforms, whose result must
-    hold for other data too.
+    Not under compilation, export or `torch.func`'s transforms, whose result
+    must hold for other data too.
     """
     return (
         x.device.type == "cpu"

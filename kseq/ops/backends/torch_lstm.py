@@ -1,7 +1,7 @@
 """PyTorch's LSTM on a CPU, with the valid steps of each sequence moved first.
 
-It has no mask. But a step affects later ones only, so padding at the end does no
-harm; results are moved back afterwards.
+It has no mask. But a step affects later ones only, so padding at the end does
+no harm; results are moved back afterwards.
 """
 
 import torch

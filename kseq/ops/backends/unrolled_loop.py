@@ -1,7 +1,8 @@
 """PyTorch, NumPy, OpenVINO: a Python loop.
 
-The sequences are unstacked once. Indexing them in each step would make PyTorch's
-gradient quadratic in the steps, since the gradient of an index is a whole tensor.
+The sequences are unstacked once. Indexing them in each step would make
+PyTorch's gradient quadratic in the steps, since that of an index is a whole
+tensor.
 """
 
 from typing import Any
