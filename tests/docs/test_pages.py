@@ -125,7 +125,8 @@ def test_generated_tables_are_filled_in(page):
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer_page_lists_all_arguments_and_defaults(name):
     text = PAGES[f"docs/layers/{name}.md"]
-    _, _, table = text.partition("| argument | default | description |\n|---|---|---|\n")
+    header = "| argument | default | description |\n|---|---|---|\n"
+    _, _, table = text.partition(header)
     listed = {}
     for row in table.partition("\n\n")[0].splitlines():
         names, values = row.replace("`", "").split("|")[1:3]
