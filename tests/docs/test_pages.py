@@ -7,6 +7,7 @@ import ast
 import inspect
 import pkgutil
 import re
+import sys
 from pathlib import Path
 
 import keras
@@ -69,13 +70,22 @@ def test_block_runs(name, tmp_path, monkeypatch, restored_distribution):
     for file, recorded in DEEPCTR_FILES.items():
         if f'"{file}"' in block:
             Path(file).write_bytes(model(recorded).files["weights"])
-    if not block.startswith("# "):
+    # The first line of a block may be a file name.
+    modules = {
+        match[1]: text
+        for other, text in BLOCKS.items()
+        if other.rpartition("-")[0] == name.rpartition("-")[0]
+        and (match := re.match(r"# ([\w]+)\.py\n", text))
+    }
+    monkeypatch.syspath_prepend(tmp_path)
+    for module, text in modules.items():
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        Path(f"{module}.py").write_text(text)
+    if "import case\n" not in block:
         exec(compile(block, name, "exec"), {"__name__": "block"})
         return
-    # A module of agreement cases: its first line is its file name.
-    module = tmp_path / block.splitlines()[0].removeprefix("# ")
-    module.write_text(block)
-    record_module(module, tmp_path / "run.npz")
+    (module,) = (m for m, text in modules.items() if text == block)
+    record_module(tmp_path / f"{module}.py", tmp_path / "run.npz")
     record = load_record(tmp_path / "run.npz")
     assert record.values or record.left_out
     assert not record.errors
@@ -115,7 +125,8 @@ def test_generated_tables_are_filled_in(page):
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer_page_lists_all_arguments_and_defaults(name):
     text = PAGES[f"docs/layers/{name}.md"]
-    _, _, table = text.partition("| argument | default | |\n|---|---|---|\n")
+    header = "| argument | default | description |\n|---|---|---|\n"
+    _, _, table = text.partition(header)
     listed = {}
     for row in table.partition("\n\n")[0].splitlines():
         names, values = row.replace("`", "").split("|")[1:3]

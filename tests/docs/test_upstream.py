@@ -35,8 +35,9 @@ def test_script_names_its_backend(name):
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_workaround_refers_to_the_script(name):
+def test_workaround_refers_to_the_script_or_its_directory(name):
     files = re.findall(r"`([\w/]+\.py)`", WORKAROUNDS[name])
     assert files or WORKAROUNDS[name].startswith("none")
     for file in files:
-        assert name in (ROOT / file).read_text(encoding="utf-8"), file
+        text = (ROOT / file).read_text(encoding="utf-8")
+        assert name in text or "docs/upstream" in text, file
