@@ -37,7 +37,9 @@ def trainer(form, steps, dim):
     query, keys = keras.Input((1, dim)), keras.Input((steps, dim))
     lengths = keras.Input((1,), dtype="int32")
     layer = AttentionSequencePoolingLayer((80, 40))
-    model = keras.Model([query, keys, lengths], layer(query, keys, lengths=lengths))
+    model = keras.Model(
+        [query, keys, lengths], layer(query, keys, lengths=lengths)
+    )
     model.compile("sgd", "mse")
     rng = np.random.default_rng(0)
     batch = [
