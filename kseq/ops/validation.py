@@ -128,7 +128,8 @@ def takes(**specs: str | tuple[str, ...]) -> Callable[..., Any]:
                     given[name] = to_tensor(name, x, spec, sizes)
             return function(**given)
 
-        FUNCTIONS[function.__name__] = validated
+        if "self" not in parameters:
+            FUNCTIONS[function.__name__] = validated
         return validated
 
     return decorate

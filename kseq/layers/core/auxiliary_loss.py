@@ -102,6 +102,11 @@ class AuxiliaryLoss(SequenceLayer):
         dim += check_known_dim("clicks", clicks_shape, -1)
         self.dnn.build((*states_shape[:-1], dim))
 
+    @takes(
+        states="any batch steps units",
+        clicks="any batch steps dim",
+        negatives="any batch steps dim",
+    )
     def call(
         self,
         states: Tensor,
@@ -116,24 +121,6 @@ class AuxiliaryLoss(SequenceLayer):
         states, clicks, negatives = (
             ops.cast(x, self.compute_dtype) for x in (states, clicks, negatives)
         )
-        loss = self._loss(states, clicks, negatives, valid, training)
-        self.add_loss(self.alpha * loss)
-        return states
-
-    @takes(
-        states="float batch steps units",
-        clicks="float batch steps dim",
-        negatives="float batch steps dim",
-        valid="bool batch steps",
-    )
-    def _loss(
-        self,
-        states: Tensor,
-        clicks: Tensor,
-        negatives: Tensor,
-        valid: Tensor,
-        training: bool | None,
-    ) -> Tensor:
         valid = ops.logical_and(valid[:, :-1], valid[:, 1:])
 
         def logits(items: Tensor) -> Tensor:
@@ -144,7 +131,9 @@ class AuxiliaryLoss(SequenceLayer):
         each = ops.softplus(-logits(clicks)) + ops.softplus(logits(negatives))
         each = ops.where(valid, ops.squeeze(each, -1), 0.0)
         n = ops.sum(ops.cast(valid, each.dtype))
-        return ops.sum(each) / ops.where(n > 0, n, 1.0)
+        loss = ops.sum(each) / ops.where(n > 0, n, 1.0)
+        self.add_loss(self.alpha * loss)
+        return states
 
     def compute_output_shape(
         self, states_shape: Shape, clicks_shape: Shape, negatives_shape: Shape

@@ -10,6 +10,7 @@ from kseq.layers.core.dnn import DNN
 from kseq.ops.attention import din_hidden
 from kseq.ops.masks import zero_padding
 from kseq.ops.numerics import linear
+from kseq.ops.validation import takes
 from kseq.types import ActivationLike, Shape, Tensor
 
 
@@ -105,6 +106,7 @@ class LocalActivationUnit(SequenceLayer):
         )
         self.dnn.build((*keys_shape[:-1], width))
 
+    @takes(query="any batch candidates dim", keys="any batch steps dim")
     def call(
         self,
         query: Tensor,

@@ -11,6 +11,7 @@ from kseq.layers.core.local_activation_unit import LocalActivationUnit
 from kseq.ops.attention import attention_pool, attention_weights
 from kseq.ops.backends import map_buckets
 from kseq.ops.masks import zero_padding
+from kseq.ops.validation import takes
 from kseq.types import ActivationLike, Shape, Tensor
 
 
@@ -120,6 +121,7 @@ class AttentionSequencePoolingLayer(SequenceLayer):
     def build(self, query_shape: Shape, keys_shape: Shape) -> None:
         self.local_att.build(query_shape, keys_shape)
 
+    @takes(query="any batch candidates dim", keys="any batch steps dim")
     def call(
         self,
         query: Tensor,

@@ -230,6 +230,7 @@ class Transformer(SequenceLayer):
         layer.build(shape)
         return layer
 
+    @takes(queries="any batch queries dim", keys="any batch steps dim")
     def call(
         self,
         queries: Tensor,
@@ -270,12 +271,6 @@ class Transformer(SequenceLayer):
             result = self._normalize(result)
         return self._pool(result, query_valid)
 
-    @takes(
-        queries="float batch queries dim",
-        keys="float batch steps dim",
-        query_valid="bool batch queries",
-        key_valid="bool batch steps",
-    )
     def _attention(
         self,
         queries: Tensor,

@@ -7,6 +7,7 @@ from kseq.checks import check_bool
 from kseq.layers.base import SequenceLayer
 from kseq.ops.masks import per_step, zero_padding
 from kseq.ops.pooling import step_weights
+from kseq.ops.validation import takes
 from kseq.types import Shape, Tensor
 
 
@@ -73,6 +74,7 @@ class WeightedSequenceLayer(SequenceLayer):
             "weight_normalization", weight_normalization
         )
 
+    @takes(x="any batch steps dim")
     def call(
         self,
         x: Tensor,
