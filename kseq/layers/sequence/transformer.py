@@ -244,10 +244,9 @@ class Transformer(SequenceLayer):
     ) -> Tensor:
         mask = first_mask(mask, queries_mask)
         if keys is None:  # self-attention
-            if key_lengths is not None or first_mask(keys_mask) is not None:
-                expected = "a tensor, since key_lengths or keys_mask is given"
-                raise_invalid("keys", expected, None)
-            keys, key_lengths, keys_mask = queries, query_lengths, mask
+            keys = queries
+            key_lengths = query_lengths if key_lengths is None else key_lengths
+            keys_mask = first_mask(keys_mask, mask)
         key_valid = self.valid_steps(keys, key_lengths, keys_mask)
         query_valid = resolve_mask(queries, mask, query_lengths)
         queries, keys = (
