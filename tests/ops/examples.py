@@ -4,48 +4,35 @@ Shapes are names of axes, so that an example can be drawn with any sizes.
 """
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+import pytest
 
-from kseq import ops as kops
 from kseq.agreement.numbers import rounded
 from kseq.agreement.reference import complex_step_gradients
-from kseq.ops.multi_head import ATTENTION_TYPES
-from kseq.ops.numerics import moments
-from kseq.ops.positions import first_rows, sinusoid_like
+from kseq.ops.validation import FUNCTIONS
 from tests import cases
 from tests.reference import attention, pooling, recurrence, transformer
 from tests.reference.masks import mask_of, select, softmax
+from tests.reference.transformer import attend
 
-SIZES = {
-    "batch": 4,
-    "steps": 6,
-    "queries": 3,
-    "candidates": 2,
-    "heads": 2,
-    "dim": 3,
-    "units": 2,
-    "rows": 9,
-}
+SIZES = {"batch": 4, "steps": 6, "queries": 3, "candidates": 2, "heads": 2}
+SIZES |= {"dim": 3, "units": 2, "rows": 9}
 LENGTHS = cases.LENGTHS[:, 0]
-MASKS = {
-    "valid": cases.MASK,
-    "mask": cases.MASK,
-    "query_valid": np.roll(cases.MASK, 1, axis=0),
-}
+MASKS = dict.fromkeys(("valid", "mask"), cases.MASK)
+MASKS["query_valid"] = np.roll(cases.MASK, 1, axis=0)
+NO_FLOATS = {*MASKS, "lengths"}
 
 
 @dataclass(frozen=True)
 class Example:
     name: str
-    function: Callable[..., Any]
     axes: dict[str, Any]  # of each tensor, or a tuple of them
-    reference: Callable[..., Any]  # takes the same arguments but the options
-    options: dict[str, Any] = field(default_factory=dict)
+    reference: Any  # a function of the same tensors
+    options: dict[str, Any]
     half: bool = True  # accurate in half precision
     # Values of padded steps that must not have an effect.
     fillings: tuple[float, ...] = (np.nan, np.inf, -np.inf, 3e38)
@@ -57,13 +44,16 @@ class Example:
         return self.function(**tensors, **self.options)
 
     @property
-    def inert(self):
-        """Whether padding may be NaN."""
-        return np.isnan(self.fillings[0])
+    def function(self):
+        return FUNCTIONS[self.name.split("-")[0]]
 
     @property
     def has_mask(self):
-        return not {"valid", "mask", "lengths"}.isdisjoint(self.axes)
+        return not NO_FLOATS.isdisjoint(self.axes)
+
+    @property
+    def has_gradients(self):
+        return self.expected(self.arrays())[0].dtype != bool
 
     def arrays(self, dtype="float64", **sizes):
         """Arguments; the same numbers in all dtypes but float64."""
@@ -71,20 +61,31 @@ class Example:
 
         def draw(name, axes):
             if isinstance(axes, tuple):
-                return tuple(
-                    draw(f"{name} {i}", each) for i, each in enumerate(axes)
-                )
+                return tuple(draw(f"{name}{i}", a) for i, a in enumerate(axes))
             shape = tuple(eval(axis, {}, sizes) for axis in axes.split())
             if name == "lengths":
                 return LENGTHS[: shape[0]]
             if name in MASKS:
-                mask = MASKS[name][: shape[0], : shape[1]]
-                return mask.reshape(shape)
+                return MASKS[name][: shape[0], : shape[1]].reshape(shape)
             x = cases.draw(name, *shape)
             return x if dtype == "float64" else rounded(x, "bfloat16")
 
         # Sorted, as keras.tree flattens it.
         return {name: draw(name, self.axes[name]) for name in sorted(self.axes)}
+
+    def padded(self, name):
+        """Which entries of an argument are padding; None: it has none."""
+        axes = self.axes[name]
+        if name in NO_FLOATS or not self.has_mask or isinstance(axes, tuple):
+            return None
+        axes = axes.split()
+        if not {"batch", "steps"} <= {*axes}:
+            return None
+        valid = cases.MASK
+        if "lengths" in self.axes and "mask" not in self.axes:
+            valid = mask_of(cases.X, lengths=LENGTHS)
+        shape = [SIZES[a] if a in ("batch", "steps") else 1 for a in axes]
+        return np.broadcast_to(~valid.reshape(shape), [SIZES[a] for a in axes])
 
     def filled(self, value, dtype="float32"):
         """Arguments with a value in all padded steps."""
@@ -95,21 +96,6 @@ class Example:
                 arrays[name] = np.where(padded, value, x)
         return arrays
 
-    def padded(self, name):
-        """Which entries of an argument are padding; None: it has none."""
-        if name in (*MASKS, "lengths") or not self.has_mask:
-            return None
-        axes = self.axes[name]
-        if isinstance(axes, tuple) or not {"batch", "steps"} <= {*axes.split()}:
-            return None
-        axes = axes.split()
-        valid = cases.MASK
-        if "lengths" in self.axes and "mask" not in self.axes:
-            valid = mask_of(cases.X, lengths=LENGTHS)
-        shape = [SIZES[a] if a in ("batch", "steps") else 1 for a in axes]
-        whole = [SIZES.get(a, 1) for a in axes]
-        return np.broadcast_to(~valid.reshape(shape), whole)
-
     def expected(self, arrays):
         return keras.tree.flatten(self.reference(**arrays))
 
@@ -117,10 +103,9 @@ class Example:
     def float_names(self):
         """The argument of each float tensor, in the order of the gradients."""
         names = []
-        for name in sorted(self.axes):
-            if name not in (*MASKS, "lengths"):
-                axes = self.axes[name]
-                names += [name] * (len(axes) if isinstance(axes, tuple) else 1)
+        for name, x in self.arrays().items():
+            if name not in NO_FLOATS:
+                names += [name] * len(keras.tree.flatten(x))
         return names
 
     @functools.cached_property
@@ -129,19 +114,20 @@ class Example:
         arrays = self.arrays("float32")
 
         def reference(flat, _):
-            packed = keras.tree.pack_sequence_as(arrays, flat)
-            return self.expected(packed)
+            return self.expected(keras.tree.pack_sequence_as(arrays, flat))
 
-        outputs = self.expected(arrays)
         found, _ = complex_step_gradients(
-            reference, keras.tree.flatten(arrays), [], cotangents(outputs)
+            reference,
+            keras.tree.flatten(arrays),
+            [],
+            cotangents(self.expected(arrays)),
         )
         return [gradient for gradient in found if gradient is not None]
 
 
 def cotangents(outputs):
     return [
-        cases.draw(f"cotangent {i}", *y.shape) for i, y in enumerate(outputs)
+        cases.draw(f"gradient {i}", *y.shape) for i, y in enumerate(outputs)
     ]
 
 
@@ -150,102 +136,157 @@ def pool(mode):
 
 
 def k_max(axis):
-    return lambda x, valid: pooling.k_max(x, 2, axis, valid)
+    return lambda x, valid=None: pooling.k_max(x, 2, axis, valid)
 
 
-def din_hidden(query, keys, kernel, bias):
-    shape = (*query.shape[:2], *keys.shape[1:])
-    q = np.broadcast_to(query[:, :, None], shape)
-    k = np.broadcast_to(keys[:, None], shape)
-    return np.concatenate([q, k, q - k, q * k], axis=-1) @ kernel + bias
+def attention_weights(normalize):
+    return functools.partial(attention.attention_weights, normalize=normalize)
 
 
 def gru(gru_type, form="deepctr"):
-    def reference(x, valid, gates, candidate, scores=None, initial_state=None):
-        weights = (*gates, *candidate)
-        return recurrence.gru(
-            x, valid, weights, scores, gru_type, form, initial_state
+    return lambda x, valid, gates, candidate, scores=None, initial_state=None: (
+        recurrence.gru(
+            *(x, valid, (*gates, *candidate), scores),
+            *(gru_type, form, initial_state),
         )
-
-    return reference
-
-
-def attend(kind, blinding=False):
-    def reference(query, keys, values, valid, query_valid=None, weights=()):
-        queries, steps = query.shape[2], keys.shape[2]
-        allowed = np.repeat(valid[:, None], queries, axis=1)
-        if blinding:
-            allowed = allowed & ~np.eye(queries, steps, dtype=bool)
-        heads = []
-        for h in range(query.shape[1]):
-            q, k, v = query[:, h], keys[:, h], values[:, h]
-            scores = transformer.scores(q, k, kind, weights)
-            heads.append(softmax(scores, allowed) @ v)
-        found = np.stack(heads, axis=1)
-        if query_valid is None:
-            return found
-        return select(query_valid[:, None, :, None], found)
-
-    return reference
+    )
 
 
-def moments_of_valid(x, valid):
-    entries = x[valid[..., 0]]
-    if not len(entries):
-        return [np.zeros((1, 1, x.shape[-1]), x.dtype)] * 3
-    mean = entries.mean(axis=0)
-    variance = ((entries - mean) ** 2).mean(axis=0)
-    count = np.full_like(mean, len(entries))
-    return [y[None, None] for y in (mean, variance, count)]
-
-
-SEQUENCE = {"x": "batch steps dim", "valid": "batch steps"}
+X = {"x": "batch steps dim"}
+SEQUENCE = X | {"valid": "batch steps"}
+SCORES = {"scores": "batch steps", "valid": "batch steps"}
 WEIGHTS = {"weights": "batch steps", "valid": "batch steps"}
-SCORES = {"scores": "batch candidates steps", "valid": "batch steps"}
-DIN = {
-    "query": "batch candidates dim",
-    "keys": "batch steps dim",
-    "kernel": "4*dim units",
-    "bias": "units",
-}
+DIN = {"query": "batch candidates dim", "keys": "batch steps dim"}
+DIN |= {"kernel": "4*dim units", "bias": "units"}
+DIN_WEIGHTS = "batch candidates steps"
 GRU = SEQUENCE | {
     "gates": ("dim+units 2*units", "2*units"),
     "candidate": ("dim+units units", "units"),
 }
 START = GRU | {"initial_state": "batch units"}
 SCORED = START | {"scores": "batch steps"}
-LSTM = SEQUENCE | {
-    "kernel": "dim 4*units",
-    "recurrent_kernel": "units 4*units",
-    "bias": "4*units",
-}
-HEADS = {
-    "query": "batch heads queries dim",
-    "keys": "batch heads steps dim",
-    "values": "batch heads steps dim",
-    "valid": "batch steps",
-}
+LSTM = SEQUENCE | {"kernel": "dim 4*units", "bias": "4*units"}
+LSTM |= {"recurrent_kernel": "units 4*units"}
+HEADS = {"query": "batch heads queries dim", "valid": "batch steps"}
+HEADS |= dict.fromkeys(("keys", "values"), "batch heads steps dim")
+QUERIES = HEADS | {"query_valid": "batch queries"}
 ATTENTION = {
     "scaled_dot_product": HEADS,
-    "cos": HEADS | {"query_valid": "batch queries"},
+    "cos": QUERIES,
     "ln": HEADS | {"weights": ("dim",) * 4},
-    "additive": HEADS
-    | {"query_valid": "batch queries", "weights": ("dim",) * 2},
+    "additive": QUERIES | {"weights": ("dim",) * 2},
 }
+# A function, and what tells its examples apart; the axes of its tensors; the
+# reference; and options.
+ROWS = [
+    ("zero_padding", SEQUENCE, lambda x, valid: select(valid[..., None], x)),
+    ("lengths_to_mask", X | {"lengths": "batch"}, mask_of),
+    ("resolve_mask", X, lambda x: np.ones(x.shape[:2], bool)),
+    ("resolve_mask-mask", X | {"mask": "batch steps"}, mask_of),
+    ("resolve_mask-lengths", X | {"lengths": "batch"}, mask_of),
+    (
+        "resolve_mask-both",
+        {"x": "batch steps", "mask": "batch steps", "lengths": "batch"},
+        lambda x, mask, lengths: mask & mask_of(x, lengths=lengths),
+    ),
+    ("masked_softmax", SCORES, softmax),
+    ("masked_sum", SEQUENCE, pool("sum")),
+    ("masked_mean", SEQUENCE, pool("mean")),
+    ("masked_max", SEQUENCE, pool("max")),
+    ("step_weights", WEIGHTS, lambda weights, valid: softmax(weights, valid)),
+    (
+        "step_weights-as-given",
+        WEIGHTS,
+        lambda weights, valid: select(valid, weights),
+        {"normalize": False},
+    ),
+    ("k_max", SEQUENCE, k_max(1), {"k": 2}),
+    ("k_max-axis2", SEQUENCE, k_max(2), {"k": 2, "axis": 2}),
+    ("k_max-all-valid", X, k_max(1), {"k": 2}),
+    ("din_hidden", DIN, attention.hidden),
+    ("din_hidden-fold", DIN, attention.hidden, {"form": "fold"}),
+    ("din_hidden-split", DIN, attention.hidden, {"form": "split"}),
+    *(
+        (
+            f"attention_weights{name}",
+            {"scores": DIN_WEIGHTS, "valid": "batch steps"},
+            attention_weights(normalize=bool(options)),
+            options,
+        )
+        for name, options in (("", {}), ("-softmax", {"normalize": True}))
+    ),
+    (
+        "attention_pool",
+        {"weights": DIN_WEIGHTS, "keys": "batch steps dim"},
+        lambda weights, keys: weights @ keys,
+    ),
+    (
+        "linear",
+        X | {"kernel": "dim units", "bias": "units"},
+        lambda x, kernel, bias: x @ kernel + bias,
+    ),
+    (
+        "linear-no-bias",
+        {"x": "batch dim", "kernel": "dim units"},
+        lambda x, kernel: x @ kernel,
+    ),
+    ("tanh", X, lambda x: np.tanh(x)),
+    ("l2_normalize", X, transformer.unit),
+    (
+        "layer_normalize",
+        X | {"gamma": "dim", "beta": "dim"},
+        transformer.layer_norm,
+    ),
+    (
+        "moments",
+        X | {"valid": "batch steps 1"},
+        pooling.moments,
+        {"axes": (0, 1)},
+    ),
+    (
+        "sinusoid_like",
+        X,
+        lambda x: transformer.table(*x.shape[1:]).reshape(x.shape[1:]),
+    ),
+    (
+        "first_rows",
+        X | {"table": "rows dim"},
+        lambda table, x: table[: x.shape[1]],
+    ),
+    ("gru", GRU, gru("GRU")),
+    ("gru-AIGRU", START, gru("AIGRU"), {"gru_type": "AIGRU"}),
+    ("gru-AGRU", SCORED, gru("AGRU"), {"gru_type": "AGRU"}),
+    ("gru-AUGRU", SCORED, gru("AUGRU"), {"gru_type": "AUGRU"}),
+    (
+        "gru-AUGRU-paper",
+        SCORED,
+        gru("AUGRU", "paper"),
+        {"gru_type": "AUGRU", "augru_form": "paper"},
+    ),
+    ("lstm", LSTM, recurrence.lstm),
+    (
+        "lstm-reverse",
+        LSTM,
+        functools.partial(recurrence.lstm, reverse=True),
+        {"reverse": True},
+    ),
+]
 
 
-def attention_examples():
-    for kind in ATTENTION_TYPES:
+def examples():
+    for name, axes, reference, *options in ROWS:
+        # moments takes float32 and float64 only.
+        half = name != "moments"
+        yield Example(name, axes, reference, *(options or [{}]), half=half)
+    for kind, axes in ATTENTION.items():
         for name, options in (
             ("", {}),
             ("-blinding", {"blinding": True}),
-            ("-chunks", {"max_scores": 20}),
-            ("-blinding-chunks", {"blinding": True, "max_scores": 7}),
+            ("-chunks", {"blinding": True, "max_scores": 7}),
         ):
             yield Example(
                 f"multi_head_attention-{kind}{name}",
-                kops.multi_head_attention,
-                ATTENTION[kind],
+                axes,
                 attend(kind, options.get("blinding", False)),
                 {"attention_type": kind, **options},
                 # A cosine is multiplied by 20 before it is an exponent.
@@ -254,179 +295,6 @@ def attention_examples():
             )
 
 
-EXAMPLES = [
-    Example(
-        "zero_padding",
-        kops.zero_padding,
-        SEQUENCE,
-        lambda x, valid: select(valid[..., None], x),
-    ),
-    Example(
-        "zero_padding-rank4",
-        kops.zero_padding,
-        {"x": "batch steps dim units", "valid": "batch steps"},
-        lambda x, valid: select(valid[..., None, None], x),
-    ),
-    Example(
-        "lengths_to_mask",
-        kops.lengths_to_mask,
-        {"lengths": "batch", "x": "batch steps dim"},
-        lambda lengths, x: mask_of(x, lengths=lengths),
-    ),
-    Example(
-        "resolve_mask",
-        kops.resolve_mask,
-        {"x": "batch steps dim"},
-        lambda x: np.ones(x.shape[:2], bool),
-    ),
-    Example(
-        "resolve_mask-mask",
-        kops.resolve_mask,
-        {"x": "batch steps dim", "mask": "batch steps"},
-        lambda x, mask: mask,
-    ),
-    Example(
-        "resolve_mask-lengths",
-        kops.resolve_mask,
-        {"x": "batch steps dim", "lengths": "batch"},
-        lambda x, lengths: mask_of(x, lengths=lengths),
-    ),
-    Example(
-        "resolve_mask-both",
-        kops.resolve_mask,
-        {"x": "batch steps", "mask": "batch steps", "lengths": "batch"},
-        lambda x, mask, lengths: mask & mask_of(x, lengths=lengths),
-    ),
-    Example(
-        "masked_softmax",
-        kops.masked_softmax,
-        {"scores": "batch steps", "valid": "batch steps"},
-        softmax,
-    ),
-    *(
-        Example(f.__name__, f, SEQUENCE, pool(f.__name__.split("_")[1]))
-        for f in (kops.masked_sum, kops.masked_mean, kops.masked_max)
-    ),
-    Example(
-        "step_weights",
-        kops.step_weights,
-        WEIGHTS,
-        lambda weights, valid: softmax(weights, valid),
-    ),
-    Example(
-        "step_weights-as-given",
-        kops.step_weights,
-        WEIGHTS,
-        lambda weights, valid: select(valid, weights),
-        {"normalize": False},
-    ),
-    *(
-        Example(
-            f"k_max-axis{axis}",
-            kops.k_max,
-            SEQUENCE,
-            k_max(axis),
-            {"k": 2, "axis": axis},
-        )
-        for axis in (1, 2)
-    ),
-    Example(
-        "k_max-all-valid",
-        kops.k_max,
-        {"x": "batch steps dim"},
-        lambda x: pooling.k_max(x, 2, 1),
-        {"k": 2},
-    ),
-    *(
-        Example(
-            f"din_hidden-{form}",
-            kops.din_hidden,
-            DIN,
-            din_hidden,
-            {"form": form},
-        )
-        for form in (None, "fold", "split")
-    ),
-    *(
-        Example(
-            f"attention_weights-{normalize}",
-            kops.attention_weights,
-            SCORES,
-            functools.partial(attention.attention_weights, normalize=normalize),
-            {"normalize": normalize},
-        )
-        for normalize in (False, True)
-    ),
-    Example(
-        "attention_pool",
-        kops.attention_pool,
-        {"weights": "batch candidates steps", "keys": "batch steps dim"},
-        lambda weights, keys: weights @ keys,
-    ),
-    Example(
-        "linear",
-        kops.linear,
-        {"x": "batch steps dim", "kernel": "dim units", "bias": "units"},
-        lambda x, kernel, bias: x @ kernel + bias,
-    ),
-    Example(
-        "linear-no-bias",
-        kops.linear,
-        {"x": "batch dim", "kernel": "dim units"},
-        lambda x, kernel: x @ kernel,
-    ),
-    Example("tanh", kops.tanh, {"x": "batch steps"}, lambda x: np.tanh(x)),
-    Example(
-        "l2_normalize",
-        kops.l2_normalize,
-        {"x": "batch steps dim"},
-        transformer.unit,
-    ),
-    Example(
-        "layer_normalize",
-        kops.layer_normalize,
-        {"x": "batch steps dim", "gamma": "dim", "beta": "dim"},
-        transformer.layer_norm,
-    ),
-    Example(
-        "moments",
-        moments,
-        {"x": "batch steps dim", "valid": "batch steps 1"},
-        moments_of_valid,
-        {"axes": (0, 1)},
-        half=False,  # it takes float32 and float64
-    ),
-    Example(
-        "sinusoid_like",
-        sinusoid_like,
-        {"x": "batch steps dim"},
-        lambda x: transformer.table(*x.shape[1:]).reshape(x.shape[1:]),
-    ),
-    Example(
-        "first_rows",
-        first_rows,
-        {"table": "rows dim", "x": "batch steps dim"},
-        lambda table, x: table[: x.shape[1]],
-    ),
-    Example("gru", kops.gru, GRU, gru("GRU")),
-    Example("gru-AIGRU", kops.gru, START, gru("AIGRU"), {"gru_type": "AIGRU"}),
-    Example("gru-AGRU", kops.gru, SCORED, gru("AGRU"), {"gru_type": "AGRU"}),
-    Example("gru-AUGRU", kops.gru, SCORED, gru("AUGRU"), {"gru_type": "AUGRU"}),
-    Example(
-        "gru-AUGRU-paper",
-        kops.gru,
-        SCORED,
-        gru("AUGRU", "paper"),
-        {"gru_type": "AUGRU", "augru_form": "paper"},
-    ),
-    Example("lstm", kops.lstm, LSTM, recurrence.lstm),
-    Example(
-        "lstm-reverse",
-        kops.lstm,
-        LSTM,
-        functools.partial(recurrence.lstm, reverse=True),
-        {"reverse": True},
-    ),
-    *attention_examples(),
-]
+EXAMPLES = list(examples())
 BY_NAME = {example.name: example for example in EXAMPLES}
+each_example = pytest.mark.parametrize("example", EXAMPLES, ids=str)

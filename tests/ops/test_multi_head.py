@@ -1,6 +1,7 @@
 """Chunks of queries, dropout and large scores."""
 
-import keras
+import contextlib
+
 import numpy as np
 import pytest
 from keras import ops
@@ -8,15 +9,15 @@ from keras import ops
 from kseq.ops import multi_head, multi_head_attention, plain_forms
 from kseq.ops.backends.plain import not_available
 from kseq.ops.multi_head import ATTENTION_TYPES
-from tests.arrays import to_numpy
 from tests.ops.compute import (
+    BACKEND,
     assert_close,
     compute,
     each_dtype,
     gradients,
-    needs_gradients,
 )
-from tests.ops.examples import BY_NAME, attend
+from tests.ops.examples import BY_NAME
+from tests.reference.transformer import attend
 
 each_type = pytest.mark.parametrize("kind", ATTENTION_TYPES)
 
@@ -41,14 +42,6 @@ def test_chunks_give_what_all_queries_give(kind, max_scores):
             got = compute(function, "float32", arrays)
         expected = attend(kind, blinding)(**arrays)
         assert_close(got, expected, "float32")
-
-
-@each_dtype
-def test_the_dtype_of_chunks(dtype):
-    function, arrays = example_of("scaled_dot_product", max_scores=5)
-    with plain_forms():
-        got = compute(function, dtype, arrays)
-    assert_close(got, attend("scaled_dot_product")(**arrays), dtype)
 
 
 @pytest.mark.parametrize(("size", "chunks"), [(1, 3), (2, 2)])
@@ -101,20 +94,6 @@ def test_the_size_of_a_chunk(sizes, options, expected):
     query, values = map(Shaped, sizes)
     got = multi_head._chunk_size(query, values, **(defaults | options))
     assert got == expected
-
-
-def test_the_size_of_a_chunk_is_that_of_the_arguments(monkeypatch):
-    calls = []
-
-    def watched(query, values, *sizes):
-        calls.append((query.shape[2], values.shape[2], *sizes))
-
-    monkeypatch.setattr(multi_head, "_chunk_size", watched)
-    for kind in ("additive", "cos"):
-        function, arrays = example_of(kind, max_scores=77, max_steps=9)
-        with plain_forms():
-            compute(function, "float32", arrays)
-    assert calls == [(3, 6, True, 9, 77), (3, 6, False, 9, 77)]
 
 
 @pytest.mark.parametrize(
@@ -187,39 +166,17 @@ def test_scores_that_would_overflow():
         # The softmax has all weight on the largest score.
         expected = attend("scaled_dot_product")(**arrays)
         assert_close(got, expected, "float32")
-
-
-@needs_gradients
-def test_the_gradient_of_large_scores_is_finite():
-    function, arrays = example_of("scaled_dot_product")
-    arrays["query"] = arrays["query"] * 1e19
-    arrays["keys"] = arrays["keys"] * 1e19
-    for found in gradients(function, arrays):
-        assert np.all(np.isfinite(found))
+        if BACKEND in ("tensorflow", "torch", "jax"):
+            for found in gradients(function, arrays):
+                assert np.all(np.isfinite(found))
 
 
 def test_nan_of_a_valid_key_is_kept():
     function, arrays = example_of("cos")
     arrays["keys"][0, 0, 1] = np.nan
-    for plain in (False, True):
-        if plain:
-            with plain_forms():
-                got = compute(function, "float32", arrays)
-        else:
+    for form in (contextlib.nullcontext, plain_forms):
+        with form():
             got = compute(function, "float32", arrays)
         answered = arrays["query_valid"][0]
         assert np.all(np.isnan(got[0, 0]) == answered[:, None])
         assert np.all(np.isfinite(got[1:]))
-
-
-def test_keys_and_values_are_cast_to_the_query():
-    _, arrays = example_of("cos")
-    arrays = {
-        n: x.astype("float32") if x.dtype.kind == "f" else x
-        for n, x in arrays.items()
-    }
-    arrays["query"] = arrays["query"].astype("float16")
-    got = multi_head_attention(**arrays, attention_type="cos")
-    assert keras.backend.standardize_dtype(got.dtype) == "float16"
-    expected = attend("cos")(**arrays)
-    np.testing.assert_allclose(to_numpy(got), expected, atol=0.1)
