@@ -35,7 +35,7 @@ class Example:
     options: dict[str, Any]
     half: bool = True  # accurate in half precision
     # Values of padded steps that must not have an effect.
-    fillings: tuple[float, ...] = (np.nan, np.inf, -np.inf, 3e38)
+    fillings: tuple[float, ...] = (np.nan, np.inf, -np.inf, 6e4)
 
     def __str__(self):
         return self.name
@@ -250,7 +250,7 @@ ROWS = [
     ),
     (
         "first_rows",
-        X | {"table": "rows dim"},
+        X | {"table": "rows units"},
         lambda table, x: table[: x.shape[1]],
     ),
     ("gru", GRU, gru("GRU")),

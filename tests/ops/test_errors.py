@@ -102,101 +102,89 @@ def ones(*shape, dtype="float32"):
     return np.ones(shape, dtype)
 
 
-NO_MASK = ones(4, 5, dtype=bool)
-WRONG = [
-    ("attention_pool", "keys", ones(4, 5, 3)),
-    ("attention_pool", "keys", ones(3, 6, 3)),
-    ("attention_weights", "valid", NO_MASK),
-    ("attention_weights", "normalize", 1),
-    ("din_hidden", "keys", ones(4, 6, 2)),
-    ("din_hidden", "kernel", ones(11, 2)),
-    ("din_hidden", "bias", ones(3)),
-    ("din_hidden", "form", "both"),
-    ("first_rows", "x", ones(4, 10, 3)),
-    ("gru", "valid", NO_MASK),
-    ("gru", "x", ones(4, 6, 4)),
-    ("gru", "scores", ones(4, 5)),
-    ("gru", "scores", None),
-    ("gru", "initial_state", ones(4, 3)),
-    ("gru", "gates", ones(5, 4)),
-    ("gru", "candidate", (ones(5, 2),)),
-    ("gru", "gates[0]", (ones(1, 4), ones(4))),
-    ("gru", "gru_type", "LSTM"),
-    ("gru", "augru_form", None),
-    ("k_max", "valid", NO_MASK),
-    *(("k_max", "k", k) for k in (0, -1, True, 1.0, None, 7)),
-    *(("k_max", "axis", axis) for axis in (0, 3, -3, 1.0, None, True)),
-    ("layer_normalize", "gamma", ones(2)),
-    ("layer_normalize", "beta", ones(6, 3)),
-    *(("layer_normalize", "epsilon", e) for e in (-1e-9, np.nan, None, "0")),
-    ("lengths_to_mask", "lengths", ones(3, dtype="int32")),
-    ("lengths_to_mask", "lengths", ones(4, 2, dtype="int32")),
-    ("linear", "x", ones(4, 6, 2)),
-    ("linear", "bias", ones(3)),
-    ("lstm", "valid", NO_MASK),
-    ("lstm", "kernel", ones(3, 7)),
-    ("lstm", "x", ones(4, 6, 2)),
-    ("lstm", "bias", ones(7)),
-    ("lstm", "recurrent_kernel", ones(2, 7)),
-    ("lstm", "reverse", 1),
-    ("masked_max", "valid", NO_MASK),
-    ("masked_mean", "valid", NO_MASK),
-    ("masked_sum", "valid", NO_MASK),
-    ("masked_softmax", "valid", NO_MASK),
-    ("masked_softmax", "valid", ones(1, 4, 6, dtype=bool)),
-    ("masked_softmax", "axis", 2),
-    ("moments", "valid", NO_MASK),
-    *(("moments", "axes", axes) for axes in (3, (3,), (1, 1), (0.5,))),
-    ("multi_head_attention", "keys", ones(4, 2, 5, 2)),
-    ("multi_head_attention", "values", ones(4, 2, 5, 3)),
-    ("multi_head_attention", "valid", NO_MASK),
-    ("multi_head_attention", "query_valid", NO_MASK),
-    ("multi_head_attention", "weights[0]", (ones(2), ones(3))),
-    ("multi_head_attention", "weights", (ones(3),)),
-    ("multi_head_attention", "weights", ones(2, 3)),
-    ("multi_head_attention", "attention_type", "dot"),
-    ("multi_head_attention", "blinding", 1),
-    ("multi_head_attention", "dropout", 0.5),
-    ("multi_head_attention", "max_scores", 0),
-    ("multi_head_attention", "max_steps", -1),
-    ("resolve_mask", "mask", NO_MASK),
-    ("resolve_mask", "lengths", ones(3, dtype="int32")),
-    ("sinusoid", "steps", -1),
-    ("sinusoid", "dim", 0),
-    ("step_weights", "valid", NO_MASK),
-    ("step_weights", "normalize", None),
-    ("zero_padding", "valid", NO_MASK),
-    ("zero_padding", "valid", ones(dtype=bool)),
-]
+def each_axis():
+    """The axes whose size other axes must fit."""
+    for name, argument, i in each_tensor():
+        axes = RIGHT[name].axes
+        own = axes[argument] if i is None else axes[argument][i]
+        terms = re.findall("[a-z]+", " ".join(keras.tree.flatten(axes)))
+        for at, axis in enumerate(own.split()):
+            if any(terms.count(n) > 1 for n in re.findall("[a-z]+", axis)):
+                yield name, argument, i, at
+
+
+@pytest.mark.parametrize(("name", "argument", "i", "axis"), [*each_axis()])
+def test_wrong_sizes(name, argument, i, axis):
+    """The error names this argument, or one that does not fit it."""
+    names = "|".join(RIGHT[name].axes)
+    _, arrays = changed(
+        name, argument, i, lambda x: np.concatenate([x, x], axis)
+    )
+    with pytest.raises(ValueError, match=rf"^({names})(\[\d\])?: expected"):
+        call(name, **arrays)
+
+
+WRONG = {
+    "attention_weights": {"normalize": [1]},
+    "din_hidden": {"form": ["both"]},
+    "first_rows": {"x": [ones(4, 10, 3)]},
+    "gru": {
+        "scores": [None, ones(4, 5)],
+        "gates": [ones(5, 4), None],
+        "candidate": [(ones(5, 2),)],
+        "gates[0]": [(ones(1, 4), ones(4))],
+        "gru_type": ["LSTM"],
+        "augru_form": [None],
+        "initial_state": [ones(4, 3)],
+    },
+    "k_max": {
+        "k": [0, -1, True, 1.0, None, 7],
+        "axis": [0, 3, -3, 1.0, None, True],
+    },
+    "layer_normalize": {
+        "gamma": [ones(2)],
+        "beta": [ones(6, 3)],
+        "epsilon": [-1e-9, np.nan, None, "0"],
+    },
+    "lengths_to_mask": {"lengths": [ones(3), ones(4, 2)]},
+    "lstm": {"reverse": [1], "kernel": [ones(3, 7)]},
+    "masked_softmax": {"valid": [ones(1, 4, 6, dtype=bool)], "axis": [2]},
+    "moments": {"axes": [3, (3,), (1, 1), (0.5,)]},
+    "multi_head_attention": {
+        "weights[0]": [(ones(2), ones(3))],
+        "weights": [(ones(3),), ones(2, 3)],
+        "attention_type": ["dot"],
+        "blinding": [1],
+        "dropout": [0.5],
+        "max_scores": [0],
+        "max_steps": [-1],
+    },
+    "sinusoid": {"steps": [-1, 1.0], "dim": [0]},
+    "step_weights": {"normalize": [None]},
+    "zero_padding": {"valid": [ones(dtype=bool)]},
+}
 
 
 @pytest.mark.parametrize(
-    ("name", "argument", "value"),
-    [
-        pytest.param(*row, id=f"{row[0]}-{row[1]}-{i}")
-        for i, row in enumerate(WRONG)
-    ],
+    ("name", "argument"), [(n, a) for n, rows in WRONG.items() for a in rows]
 )
-def test_wrong_sizes_and_options(name, argument, value):
-    with raises(argument):
-        if name == "sinusoid":
-            kops.sinusoid(**{"steps": 3, "dim": 4, argument: value})
-        else:
-            call(name, **{argument.split("[")[0]: value})
+def test_wrong_values(name, argument):
+    for value in WRONG[name][argument]:
+        with raises(argument):
+            if name == "sinusoid":
+                kops.sinusoid(**{"steps": 3, "dim": 4, argument: value})
+            else:
+                call(name, **{argument.split("[")[0]: value})
 
 
 @pytest.mark.once
 def test_every_argument_is_tested():
-    tested = {row[:2] for row in each_tensor()} | {
-        (name, argument.split("[")[0]) for name, argument, _ in WRONG
-    }
-    there = {
-        (name, argument)
-        for name, function in vars(kops).items()
-        if inspect.isfunction(function)
-        for argument in inspect.signature(function).parameters
-    }
-    assert there <= tested
+    tested = {row[:2] for row in each_tensor()}
+    tested |= {(name, a) for name, rows in WRONG.items() for a in rows}
+    for name, function in vars(kops).items():
+        if inspect.isfunction(function):
+            arguments = inspect.signature(function).parameters
+            assert {(name, a) for a in arguments} <= tested
 
 
 def test_k_and_max_steps_are_checked_where_steps_are_unknown():

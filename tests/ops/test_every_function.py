@@ -161,8 +161,7 @@ def test_padding_has_no_gradient(example, plain):
     BACKEND != "torch", reason="it depends on PyTorch's tracing"
 )
 @pytest.mark.parametrize(
-    "name",
-    ["masked_max", "k_max", "lstm", "multi_head_attention-cos-blinding"],
+    "name", ["masked_max", "k_max", "lstm", "multi_head_attention-cos-blinding"]
 )
 def test_torch_compile(name):
     example = BY_NAME[name]

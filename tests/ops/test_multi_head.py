@@ -1,6 +1,7 @@
 """Chunks of queries, dropout and large scores."""
 
 import contextlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -65,34 +66,29 @@ def test_chunks_are_computed_again_for_the_gradient(monkeypatch, size, chunks):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    ("sizes", "options", "expected"),
+    ("sizes", "max_scores", "more", "expected"),
     [
         # Three queries of two heads and 4 numbers each, five keys.
-        ((3, 5), {}, None),
-        ((3, 5), {"max_scores": 15}, None),
-        ((3, 5), {"max_scores": 14}, 1),
-        ((3, 5), {"max_scores": 1}, 1),
-        ((30, 5), {"max_scores": 149}, 14),
-        ((30, 5), {"max_scores": 140}, 14),
-        ((30, 5), {"max_scores": 139}, 13),
-        ((3, 5), {"additive": True, "max_scores": 60}, None),
-        ((3, 5), {"additive": True, "max_scores": 59}, 1),
-        ((30, 5), {"additive": True, "max_scores": 120}, 3),
-        ((None, 5), {"max_scores": 1}, None),
-        ((3, None), {"max_scores": 1}, None),
-        ((None, 5), {"max_scores": 50, "max_steps": 10}, None),
-        ((None, 5), {"max_scores": 49, "max_steps": 10}, 4),
-        ((3, None), {"max_scores": 29, "max_steps": 10}, 1),
+        ((3, 5), 1 << 20, {}, None),
+        ((3, 5), 15, {}, None),
+        ((3, 5), 14, {}, 1),
+        ((3, 5), 1, {}, 1),
+        ((30, 5), 149, {}, 14),
+        ((30, 5), 139, {}, 13),
+        ((3, 5), 60, {"additive": True}, None),
+        ((3, 5), 59, {"additive": True}, 1),
+        ((30, 5), 120, {"additive": True}, 3),
+        ((None, 5), 1, {}, None),
+        ((3, None), 1, {}, None),
+        ((None, 5), 50, {"max_steps": 10}, None),
+        ((None, 5), 49, {"max_steps": 10}, 4),
+        ((3, None), 29, {"max_steps": 10}, 1),
     ],
 )
-def test_the_size_of_a_chunk(sizes, options, expected):
-    class Shaped:
-        def __init__(self, steps):
-            self.shape = (None, 2, steps, 4)
-
-    defaults = {"additive": False, "max_steps": None, "max_scores": 1 << 20}
-    query, values = map(Shaped, sizes)
-    got = multi_head._chunk_size(query, values, **(defaults | options))
+def test_the_size_of_a_chunk(sizes, max_scores, more, expected):
+    shapes = (SimpleNamespace(shape=(None, 2, n, 4)) for n in sizes)
+    options = {"additive": False, "max_steps": None} | more
+    got = multi_head._chunk_size(*shapes, max_scores=max_scores, **options)
     assert got == expected
 
 
