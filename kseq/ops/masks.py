@@ -129,7 +129,8 @@ def zero_padding(x: Tensor, valid: Tensor) -> Tensor:
     ):
         expected = f"a mask of the leading axes of x {tuple(x.shape)}"
         raise_invalid("valid", expected, tuple(valid.shape))
-    return fill_steps(x, expand_mask(valid, len(x.shape)))
+    zero = False if dtype_of(x) == "bool" else 0  # which keeps the dtype
+    return fill_steps(x, expand_mask(valid, len(x.shape)), zero)
 
 
 @takes(scores="float ...", valid="bool ...")

@@ -165,15 +165,18 @@ def to_tensor(
     if rank < len(axes) or (rank > len(axes) and not spec.open):
         _raise_shape(name, shape, spec)
     sizes = {} if sizes is None else sizes
+    sums = []  # checked last, since the other axes may tell their terms
     # No function calls in this loop: it runs for every tensor of every call.
     for axis, size in zip(axes, shape, strict=False):
         if not isinstance(size, int) or size in STAND_INS:
             continue
         if not axis.is_name:
-            _check_sum(name, shape, spec, axis, size, sizes)
+            sums.append((axis, size))
         elif sizes.setdefault(axis.text, size) != size:
             why = f" with {axis.text} = {sizes[axis.text]}"
             _raise_shape(name, shape, spec, why)
+    for axis, size in sums:
+        _check_sum(name, shape, spec, axis, size, sizes)
     if spec.kind == "bool" and dtype != "bool":
         return ops.cast(x, "bool")
     if spec.kind == "lengths":
@@ -200,10 +203,11 @@ def _check_sum(
         if not rest and value >= 0:
             sizes[term] = value
             return
-    if rest:
-        named = [f"{n} = {sizes[n]}" for n, _ in axis.terms if n in sizes]
-        why = f" with {' and '.join(named)}" if named else ""
-        _raise_shape(name, shape, spec, why)
+    elif not rest:
+        return
+    named = [f"{n} = {sizes[n]}" for n, _ in axis.terms if n in sizes]
+    why = f" with {' and '.join(named)}" if named else ""
+    _raise_shape(name, shape, spec, why)
 
 
 def _converted(name: str, x: Any, kind: str, expected: str) -> Tensor:

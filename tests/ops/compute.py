@@ -5,7 +5,6 @@ import contextlib
 import keras
 import numpy as np
 import pytest
-from hypothesis import settings
 from keras import ops
 
 from kseq.agreement import probes
@@ -17,14 +16,12 @@ from kseq.ops.dtypes import HALF_DTYPES, dtype_of
 from tests import cases
 
 
-# Of 8 significant bits, so that every dtype is given the same numbers
-# (test_float64.py has others).
 def draw(name, *shape):
+    """Numbers of 8 significant bits, which are the same in every dtype."""
     return rounded(cases.draw(name, *shape), "bfloat16")
 
 
 X = draw("x", *cases.X.shape)
-WEIGHTS = draw("weights", *cases.WEIGHTS.shape)
 
 BACKEND = keras.backend.backend()
 KIND = HALF_KINDS[0]
@@ -38,9 +35,9 @@ needs_gradients = pytest.mark.skipif(
     left_out(BACKEND, "gradients", "float32") is not None,
     reason=f"{BACKEND} has no gradients",
 )
-# The same few examples in every run, and no files left behind.
-few_examples = settings(
-    max_examples=15, deadline=None, derandomize=True, database=None
+not_without_steps_on_openvino = pytest.mark.skipif(
+    BACKEND == "openvino",
+    reason="it ends the process (docs/upstream/openvino_no_steps.py)",
 )
 
 
@@ -52,30 +49,50 @@ def tensor(x, dtype):
 
 
 def compute(function, dtype, *arguments, **options):
-    """The result as an array; the dtype must be the one that was given."""
+    """The outputs as an array or a list; floats must have the given dtype."""
     scope = contextlib.nullcontext()
     if dtype == "float64":  # the only one that the backends must be set to
         scope = dtype_scope(dtype)
     with scope:
-        out = function(*(tensor(x, dtype) for x in arguments), **options)
-        assert dtype_of(out) == dtype
-        return to_numpy(out)
+        convert = keras.tree.map_structure
+        arguments, options = convert(
+            lambda x: tensor(x, dtype), (arguments, options)
+        )
+        out = function(*arguments, **options)
+        for y in keras.tree.flatten(out):
+            assert dtype_of(y) in (dtype, "bool")
+        return convert(to_numpy, out)
+
+
+def gradients(function, inputs, cotangents=None, compiled=False):
+    """Of the sum of the outputs times cotangents (or 1), in float32."""
+    inputs = keras.tree.map_structure(lambda x: tensor(x, "float32"), inputs)
+    outputs = probes.forward(function, inputs, {}, False)
+    if cotangents is None:
+        cotangents = [ops.ones_like(y) for y in outputs]
+    cotangents = [
+        ops.cast(c, y.dtype) for c, y in zip(cotangents, outputs, strict=True)
+    ]
+    found, _ = probes.gradients(function, inputs, {}, cotangents, compiled)
+    return [to_numpy(g) for g in found]
 
 
 def gradient(function, x):
-    """Of the sum of the function's output, in float32."""
-    x = ops.convert_to_tensor(x, "float32")
-    ones = [ops.ones_like(y) for y in probes.forward(function, x, {}, False)]
-    (found,), _ = probes.gradients(function, x, {}, ones, False)
-    return to_numpy(found)
+    (found,) = gradients(function, x)
+    return found
 
 
 def assert_close(got, expected, dtype):
+    check_within(got, expected, tolerance(KIND, dtype).limit)
+
+
+def assert_close_gradient(got, expected):
+    check_within(got, expected, 2e-5, floor=5e-6)
+
+
+def check_within(got, expected, limit, floor=0.0):
     assert got.shape == expected.shape
     scale = np.abs(expected).max(initial=0.0) or 1.0
     np.testing.assert_allclose(
-        got.astype("float64"),
-        expected,
-        rtol=0,
-        atol=tolerance(KIND, dtype).limit * scale,
+        got.astype("float64"), expected, rtol=0, atol=limit * scale + floor
     )

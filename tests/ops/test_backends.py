@@ -1,18 +1,17 @@
-"""The one time loop, by what its step function is asked for."""
+"""The time loop of each backend."""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from kseq.agreement import probes
-from kseq.layers.sequence import DynamicGRU
-from kseq.ops import recurrence
-from tests.ops.compute import BACKEND, needs_gradients
+from kseq.ops import gru, recurrence
+from tests.ops.compute import BACKEND, gradients, tensor
+from tests.ops.examples import BY_NAME
 
 
 @pytest.fixture
-def steps_written(monkeypatch):
+def traced(monkeypatch):
     """A list that grows when Python runs the GRU's step."""
     calls = []
 
@@ -24,39 +23,33 @@ def steps_written(monkeypatch):
     return calls
 
 
-def gru(steps, units):
-    """A layer, built, and its inputs; each test has units of its own."""
-    layer = DynamicGRU(units)
-    layer.build([(2, steps, 3), (2,)])
-    x = np.ones((2, steps, 3), "float32")
-    return layer, [ops.convert_to_tensor(x), ops.convert_to_tensor([steps, 1])]
+def arrays(steps, units):
+    """Arguments of a GRU; each test has its own units."""
+    sized = BY_NAME["gru"].arrays("float32", steps=steps, units=units)
+    convert = keras.tree.map_structure
+    return convert(lambda x: tensor(x, "float32"), sized)
 
 
-@needs_gradients
-def test_what_is_compiled_does_not_grow_with_the_steps(steps_written):
-    if BACKEND == "torch":
-        pytest.skip("PyTorch runs a loop of Python")
-    written = []
-    for steps in (4, 40):
-        steps_written.clear()
-        layer, inputs = gru(steps, units=6)
-        cotangents = [ops.ones((2, steps, 6))]
-        probes.gradients(layer, inputs, {}, cotangents, compiled=True)
-        written.append(len(steps_written))
-    few, many = written
-    assert 0 < few == many < 10
+@pytest.mark.skipif(BACKEND not in ("jax", "tensorflow"), reason="no graph")
+def test_a_graph_does_not_grow_with_the_steps(traced):
+    lengths = []
+    for steps in (3, 6):
+        traced.clear()
+        gradients(
+            lambda tensors: gru(**tensors)[0],
+            arrays(steps, units=6),
+            compiled=True,
+        )
+        lengths.append(len(traced))
+    few, many = lengths
+    assert 0 < few == many < 20
 
 
-def test_an_eager_call_compiles_once(steps_written):
-    if BACKEND != "jax":
-        pytest.skip("only JAX's loop is compiled where it is called eagerly")
-    layer, inputs = gru(steps=5, units=7)
-    expected = ops.convert_to_numpy(layer(inputs))
-    assert len(steps_written) == 1
-    np.testing.assert_array_equal(ops.convert_to_numpy(layer(inputs)), expected)
-    another, inputs = gru(steps=5, units=7)
-    another(inputs)
-    assert len(steps_written) == 1
+@pytest.mark.skipif(BACKEND != "jax", reason="it compiles no eager calls")
+def test_eager_calls_are_compiled_once(traced):
+    for _ in range(2):
+        gru(**arrays(steps=5, units=7))
+        assert len(traced) == 1
 
 
 def test_no_steps_leave_the_states():
@@ -91,7 +84,7 @@ def test_outputs_are_the_first_state_after_each_step(valid):
     np.testing.assert_array_equal(ops.convert_to_numpy(states[1]), 3)
 
 
-def test_the_form_is_the_backend_s():
+def test_each_backend_has_its_own_loop():
     form = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
     module = form.get(keras.backend.backend(), "unrolled")
     assert recurrence.loop.__module__ == f"kseq.ops.backends.{module}_loop"

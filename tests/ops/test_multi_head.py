@@ -1,364 +1,178 @@
-"""The Transformer's attention, head by head in NumPy."""
+"""Chunks of queries, dropout and large scores."""
 
-import re
+import contextlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from keras import ops
 
-from kseq.ops import multi_head, multi_head_attention
-from kseq.ops.backends.plain import no_form
-from kseq.ops.multi_head import ATTENTION_TYPES, _group_size
-from tests.arrays import to_numpy
+from kseq.ops import multi_head, multi_head_attention, plain_forms
+from kseq.ops.backends.plain import not_available
+from kseq.ops.multi_head import ATTENTION_TYPES
 from tests.ops.compute import (
     BACKEND,
     assert_close,
     compute,
-    draw,
     each_dtype,
-    gradient,
-    needs_gradients,
+    gradients,
 )
-from tests.reference.masks import select, softmax
-from tests.reference.transformer import scores
-
-QUERY = draw("queries", 4, 2, 3, 4)
-KEYS = draw("attended keys", 4, 2, 5, 4)
-VALUES = draw("attended values", 4, 2, 5, 4)
-VALID = np.array(
-    [[1, 1, 1, 1, 1], [1, 0, 1, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 0]], bool
-)
-QUERY_VALID = np.array([[1, 1, 1], [0, 1, 1], [1, 1, 0], [1, 1, 1]], bool)
-WEIGHTS = {
-    "ln": [draw(f"ln {i}", 4) for i in range(4)],
-    "additive": [draw(f"additive {i}", 4) for i in range(2)],
-}
-BLINDED = ~np.eye(3, 5, dtype=bool)
+from tests.ops.examples import BY_NAME
+from tests.reference.transformer import attend
 
 each_type = pytest.mark.parametrize("kind", ATTENTION_TYPES)
-either_way = pytest.mark.parametrize("blinding", [False, True])
 
 
-def expected_of(kind, blinding=False, query_valid=None, drop=None):
-    allowed = np.repeat(VALID[:, None], 3, axis=1)
-    if blinding:
-        allowed = allowed & BLINDED
-    heads = []
-    for h in range(2):
-        q, k, v = QUERY[:, h], KEYS[:, h], VALUES[:, h]
-        shown = softmax(scores(q, k, kind, WEIGHTS.get(kind, ())), allowed)
-        heads.append((shown if drop is None else shown * drop) @ v)
-    found = np.stack(heads, axis=1)
-    if query_valid is None:
-        return found
-    return select(query_valid[:, None, :, None], found)
+def example_of(kind, **options):
+    example = BY_NAME[f"multi_head_attention-{kind}"]
+
+    def function(arrays):
+        return multi_head_attention(**arrays, attention_type=kind, **options)
+
+    return function, example.arrays("float32")
 
 
-def attend(kind, **options):
-    def function(query, keys, values, *weights):
-        return multi_head_attention(
-            query, keys, values, VALID, kind, weights, **options
+@each_type
+@pytest.mark.parametrize("max_scores", [1, 6, 12, 24, 53])
+def test_chunks_give_what_all_queries_give(kind, max_scores):
+    for blinding in (False, True):
+        function, arrays = example_of(
+            kind, blinding=blinding, max_scores=max_scores
         )
-
-    return function
-
-
-def given(kind):
-    return QUERY, KEYS, VALUES, *WEIGHTS.get(kind, ())
+        with plain_forms():
+            got = compute(function, "float32", arrays)
+        expected = attend(kind, blinding)(**arrays)
+        assert_close(got, expected, "float32")
 
 
-@each_dtype
-@each_type
-@either_way
-def test_attention(dtype, kind, blinding):
-    function = attend(kind, blinding=blinding, query_valid=QUERY_VALID)
-    got = compute(function, dtype, *given(kind))
-    expected = expected_of(kind, blinding, QUERY_VALID)
-    # A cosine is multiplied by 20 before it is an exponent.
-    if not (kind == "cos" and dtype in ("float16", "bfloat16")):
-        assert_close(got, expected, dtype)
-    assert np.all(got[3] == 0)
-    assert np.all(got[1, :, 0] == 0)
+@pytest.mark.parametrize(("size", "chunks"), [(1, 3), (2, 2)])
+def test_chunks_are_computed_again_for_the_gradient(monkeypatch, size, chunks):
+    """This saves memory; no result depends on it."""
+    calls = []
+    loop = multi_head.loop
+
+    def counted(step, sequences, *arguments, recompute=False):
+        calls.append((recompute, [x.shape[1] for x in sequences]))
+        return loop(step, sequences, *arguments, recompute=recompute)
+
+    monkeypatch.setattr(multi_head, "loop", counted)
+    monkeypatch.setattr(multi_head, "fused_attention", not_available)
+    monkeypatch.setattr(multi_head, "_chunk_size", lambda *sizes: size)
+    function, arrays = example_of("cos")
+    got = compute(function, "float32", arrays)
+    assert_close(got, attend("cos")(**arrays), "float32")
+    assert calls == [(True, [chunks, chunks])]
 
 
-@each_type
-@either_way
-@pytest.mark.parametrize("most", [1, 5, 11, 20, 60])
-def test_groups_of_queries_give_the_same(kind, blinding, most):
-    options = {"blinding": blinding, "query_valid": QUERY_VALID}
-    function = attend(kind, most_scores=most, **options)
-    got = compute(function, "float32", *given(kind))
-    expected = expected_of(kind, blinding, QUERY_VALID)
-    assert_close(got, expected, "float32")
-
-
-@each_dtype
-def test_groups_have_the_dtype_of_the_query(dtype):
-    function = attend("scaled_dot_product", most_scores=5)
-    got = compute(function, dtype, *given("scaled_dot_product"))
-    assert_close(got, expected_of("scaled_dot_product"), dtype)
-
-
-def test_one_head_is_taken_in_groups():
-    one = [x[:, :1] for x in (QUERY, KEYS, VALUES)]
-    got = compute(
-        attend("additive", most_scores=1), "float32", *one, *WEIGHTS["additive"]
-    )
-    assert_close(got, expected_of("additive")[:, :1], "float32")
-
-
-@each_type
-def test_one_head(kind):
-    one = [x[:, :1] for x in (QUERY, KEYS, VALUES)]
-    got = compute(attend(kind), "float32", *one, *WEIGHTS.get(kind, ()))
-    assert_close(got, expected_of(kind)[:, :1], "float32")
-
-
-def test_one_number_a_head():
-    one = [x[..., :1] for x in (QUERY, KEYS, VALUES)]
-    got = compute(attend("scaled_dot_product"), "float32", *one)
-    allowed = np.repeat(VALID[:, None], 3, axis=1)
-    for h in range(2):
-        s = scores(one[0][:, h], one[1][:, h], "scaled_dot_product", ())
-        expected = softmax(s, allowed) @ one[2][:, h]
-        assert_close(got[:, h], expected, "float32")
-
-
-@pytest.mark.parametrize("kind", ["additive", "cos"])
-def test_groups_are_of_the_sizes_at_hand(monkeypatch, kind):
-    told = []
-
-    def watched(query, values, *sizes):
-        told.append((tuple(query.shape), tuple(values.shape), *sizes))
-
-    monkeypatch.setattr(multi_head, "_group_size", watched)
-    monkeypatch.setattr(multi_head, "fused_attention", no_form)
-    function = attend(kind, most_scores=77, max_steps=9)
-    compute(function, "float32", *given(kind))
-    assert told == [(QUERY.shape, VALUES.shape, kind == "additive", 9, 77)]
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("sizes", "max_scores", "more", "expected"),
+    [
+        # Three queries of two heads and 4 numbers each, five keys.
+        ((3, 5), 1 << 20, {}, None),
+        ((3, 5), 15, {}, None),
+        ((3, 5), 14, {}, 1),
+        ((3, 5), 1, {}, 1),
+        ((30, 5), 149, {}, 14),
+        ((30, 5), 139, {}, 13),
+        ((3, 5), 60, {"additive": True}, None),
+        ((3, 5), 59, {"additive": True}, 1),
+        ((30, 5), 120, {"additive": True}, 3),
+        ((None, 5), 1, {}, None),
+        ((3, None), 1, {}, None),
+        ((None, 5), 50, {"max_steps": 10}, None),
+        ((None, 5), 49, {"max_steps": 10}, 4),
+        ((3, None), 29, {"max_steps": 10}, 1),
+    ],
+)
+def test_the_size_of_a_chunk(sizes, max_scores, more, expected):
+    shapes = (SimpleNamespace(shape=(None, 2, n, 4)) for n in sizes)
+    options = {"additive": False, "max_steps": None} | more
+    got = multi_head._chunk_size(*shapes, max_scores=max_scores, **options)
+    assert got == expected
 
 
 @pytest.mark.parametrize(
-    ("kind", "dropout", "asked"),
+    ("kind", "dropout", "used"),
     [
         ("cos", None, True),
         ("scaled_dot_product", None, True),
         ("ln", None, True),
         ("additive", None, False),
-        ("cos", lambda shown: shown, False),
+        ("cos", lambda weights: weights, False),
     ],
 )
-def test_attention_of_the_backend_s_own_is_taken(
-    monkeypatch, kind, dropout, asked
+def test_where_the_form_of_the_backend_is_used(
+    monkeypatch, kind, dropout, used
 ):
-    told = []
-
-    def own(query, keys, values, query_valid, valid, blinding):
-        told.append((to_numpy(query_valid), to_numpy(valid), blinding))
-        return query * 0 + 7
-
-    monkeypatch.setattr(multi_head, "fused_attention", own)
-    function = attend(
-        kind, dropout=dropout, blinding=True, query_valid=QUERY_VALID
+    monkeypatch.setattr(
+        multi_head, "fused_attention", lambda query, *rest: query * 0 + 7
     )
-    got = compute(function, "float32", *given(kind))
-    assert bool(told) == bool(np.all(got == 7)) == asked
-    for query_valid, valid, blinding in told:
-        np.testing.assert_array_equal(query_valid, QUERY_VALID)
-        np.testing.assert_array_equal(valid, VALID)
-        assert blinding is True
-
-
-@pytest.mark.parametrize(("size", "groups"), [(1, 3), (2, 2)])
-def test_groups_are_few_and_computed_again(monkeypatch, size, groups):
-    """To spare memory: nothing else would show it."""
-    told = []
-    loop = multi_head.loop
-
-    def watched(step, sequences, *arguments, recompute=False):
-        told.append((recompute, [tuple(x.shape)[1] for x in sequences]))
-        return loop(step, sequences, *arguments, recompute=recompute)
-
-    monkeypatch.setattr(multi_head, "loop", watched)
-    monkeypatch.setattr(multi_head, "fused_attention", no_form)
-    monkeypatch.setattr(multi_head, "_group_size", lambda *sizes: size)
-    got = compute(attend("cos"), "float32", *given("cos"))
-    assert_close(got, expected_of("cos"), "float32")
-    assert told == [(True, [groups, groups])]
-
-
-def test_the_defaults():
-    got = compute(
-        lambda q, k, v: multi_head_attention(q, k, v, VALID),
-        "float32",
-        *(QUERY, KEYS, VALUES),
-    )
-    assert_close(got, expected_of("scaled_dot_product"), "float32")
+    function, arrays = example_of(kind, dropout=dropout)
+    got = compute(function, "float32", arrays)
+    assert np.all(got == 7) == used
 
 
 @each_type
-@pytest.mark.parametrize("most", [1, 1 << 20])
-def test_dropout_is_of_the_softmax(kind, most):
-    drop = np.array([2.0, 0.0, 2.0, 0.0, 2.0])
-    calls = []
+@pytest.mark.parametrize("max_scores", [1, 1 << 20])
+def test_dropout_of_the_weights(kind, max_scores):
+    drop = np.array([2.0, 0.0, 2.0, 0.0, 2.0, 0.0], "float32")
+    shapes = []
 
-    def dropout(shown):
-        calls.append(tuple(shown.shape))
-        return shown * ops.convert_to_tensor(drop, "float32")
+    def dropout(weights):
+        shapes.append(tuple(weights.shape))
+        return weights * ops.convert_to_tensor(drop)
 
-    function = attend(kind, dropout=dropout, most_scores=most)
-    got = compute(function, "float32", *given(kind))
-    assert_close(got, expected_of(kind, drop=drop), "float32")
-    # Never in groups: those are computed again for the gradient.
-    assert calls == [(4, 2, 3, 5)]
+    function, arrays = example_of(kind, dropout=dropout, max_scores=max_scores)
+    got = compute(function, "float32", arrays)
+    # The weights times drop are the values times drop.
+    values = arrays["values"] * drop[:, None]
+    expected = attend(kind)(**arrays | {"values": values})
+    assert_close(got, expected, "float32")
+    # Never in chunks, which are computed again for the gradient.
+    assert shapes == [(4, 2, 3, 6)]
 
 
+@each_dtype
 @each_type
-def test_large_scores_and_values_stay_finite(kind):
-    def function(query, keys, values, *weights):
-        return attend(kind)(query * 200, keys * 200, values * 200, *weights)
-
-    got = compute(function, "float32", *given(kind))
-    assert np.all(np.isfinite(got))
+def test_large_scores_and_values_are_finite(dtype, kind):
+    function, arrays = example_of(kind)
+    for name in ("query", "keys", "values"):
+        arrays[name] = arrays[name] * 200
+    got = compute(function, dtype, arrays)
+    assert np.all(np.isfinite(got.astype("float32")))
     assert np.all(got[3] == 0)
-    # Hidden keys stay hidden, however large a score is.
-    changed = np.where(VALID[:, None, :, None], KEYS, 1e4)
-    hidden = compute(function, "float32", QUERY, changed, *given(kind)[2:])
-    np.testing.assert_array_equal(got, hidden)
+    if dtype in ("float16", "bfloat16"):
+        return
+    # The largest score of each query has all weight but a few.
+    expected = attend(kind)(**arrays)
+    np.testing.assert_allclose(got, expected, rtol=1e-2, atol=1e-2)
+    # Masked keys stay masked, however large a score is.
+    masked = ~arrays["valid"][:, None, :, None]
+    arrays["keys"] = np.where(masked, 1e4, arrays["keys"])
+    np.testing.assert_array_equal(compute(function, dtype, arrays), got)
 
 
-@needs_gradients
-@either_way
-@pytest.mark.parametrize("most", [5, 60])
-def test_gradients_of_the_values(blinding, most):
-    """The answers are linear in them."""
-    function = attend("cos", blinding=blinding, most_scores=most)
-    got = gradient(
-        lambda v: function(QUERY.astype("float32"), KEYS.astype("float32"), v),
-        VALUES,
-    )
-    allowed = np.repeat(VALID[:, None], 3, axis=1)
-    if blinding:
-        allowed = allowed & BLINDED
-    for h in range(2):
-        shown = softmax(
-            scores(QUERY[:, h], KEYS[:, h], "cos", ()), allowed
-        ).sum(axis=1)
-        np.testing.assert_allclose(
-            got[:, h], np.repeat(shown[..., None], 4, axis=2), atol=1e-5
-        )
+def test_scores_that_would_overflow():
+    for size in (1e15, 1e19):  # the scores of 1e38 in float32, and beyond
+        function, arrays = example_of("scaled_dot_product")
+        for name in ("query", "keys"):
+            arrays[name] = arrays[name] * size
+        got = compute(function, "float32", arrays)
+        # The softmax has all weight on the largest score.
+        expected = attend("scaled_dot_product")(**arrays)
+        assert_close(got, expected, "float32")
+        if BACKEND in ("tensorflow", "torch", "jax"):
+            for found in gradients(function, arrays):
+                assert np.all(np.isfinite(found))
 
 
-@needs_gradients
-@each_type
-@pytest.mark.parametrize("most", [5, 60])
-def test_gradients_of_the_query(kind, most):
-    function = attend(kind, most_scores=most)
-    more = [x.astype("float32") for x in given(kind)[1:]]
-    got = gradient(lambda q: function(q, *more), QUERY)
-    allowed = np.repeat(VALID[:, None], 3, axis=1)
-    expected = np.zeros_like(QUERY)
-    for index in np.ndindex(QUERY.shape):
-        moved = QUERY.astype(complex)
-        moved[index] += 1e-30j
-        h = index[1]
-        s = scores(moved[:, h], KEYS[:, h], kind, WEIGHTS.get(kind, ()))
-        expected[index] = (
-            softmax(s, allowed) @ VALUES[:, h]
-        ).sum().imag / 1e-30
-    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
-
-
-@pytest.mark.skipif(
-    BACKEND == "openvino",
-    reason="it ends the process (docs/upstream/openvino_no_steps.py)",
-)
-def test_no_keys_and_no_queries():
-    for queries, steps in ((3, 0), (0, 5)):
-        got = compute(
-            lambda q, k, v, n=steps: multi_head_attention(
-                q, k, v, np.ones((4, n), bool)
-            ),
-            "float32",
-            *(QUERY[:, :, :queries], KEYS[:, :, :steps], VALUES[:, :, :steps]),
-        )
-        np.testing.assert_array_equal(got, np.zeros((4, 2, queries, 4)))
-
-
-@pytest.mark.parametrize(
-    ("sizes", "options", "expected"),
-    [
-        # Three queries of two heads and 4 numbers each, five keys.
-        ((3, 5), {}, None),
-        ((3, 5), {"most_scores": 15}, None),
-        ((3, 5), {"most_scores": 14}, 1),
-        ((3, 5), {"most_scores": 1}, 1),
-        ((30, 5), {"most_scores": 149}, 14),
-        ((30, 5), {"most_scores": 140}, 14),
-        ((30, 5), {"most_scores": 139}, 13),
-        ((3, 5), {"additive": True, "most_scores": 60}, None),
-        ((3, 5), {"additive": True, "most_scores": 59}, 1),
-        ((30, 5), {"additive": True, "most_scores": 120}, 3),
-        ((None, 5), {"most_scores": 1}, None),
-        ((3, None), {"most_scores": 1}, None),
-        ((None, 5), {"most_scores": 50, "max_steps": 10}, None),
-        ((None, 5), {"most_scores": 49, "max_steps": 10}, 4),
-        ((3, None), {"most_scores": 29, "max_steps": 10}, 1),
-    ],
-)
-def test_how_many_queries_are_taken_at_once(sizes, options, expected):
-    class Shaped:
-        def __init__(self, steps):
-            self.shape = (None, 2, steps, 4)
-
-    defaults = {"additive": False, "max_steps": None, "most_scores": 1 << 20}
-    query, values = map(Shaped, sizes)
-    assert _group_size(query, values, **(defaults | options)) == expected
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        (
-            {"attention_type": "dot"},
-            "attention_type: expected one of 'scaled_dot_product', 'cos', "
-            "'ln', 'additive'; received 'dot'",
-        ),
-        (
-            {"keys": KEYS[0].astype("float32")},
-            "keys: expected a tensor of rank 4; received shape (2, 5, 4)",
-        ),
-        (
-            {"values": VALUES[0].astype("float32")},
-            "values: expected a tensor of rank 4; received shape (2, 5, 4)",
-        ),
-        (
-            {"attention_type": "additive"},
-            "weights: expected 2 of them for 'additive'; received ()",
-        ),
-        (
-            {"weights": (1, 2)},
-            "weights: expected 0 of them for 'scaled_dot_product'; received "
-            "(1, 2)",
-        ),
-        (
-            {"valid": VALID[:, :4]},
-            "valid: expected shape (batch, steps) with steps = 5; received "
-            "(4, 4)",
-        ),
-        (
-            {"query_valid": QUERY_VALID[:, :2]},
-            "query_valid: expected shape (batch, queries) with queries = 3; "
-            "received (4, 2)",
-        ),
-    ],
-)
-def test_what_does_not_fit_is_refused(changed, message):
-    arguments = {
-        "query": QUERY.astype("float32"),
-        "keys": KEYS.astype("float32"),
-        "values": VALUES.astype("float32"),
-        "valid": VALID,
-    }
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        multi_head_attention(**arguments | changed)
+def test_nan_of_a_valid_key_is_kept():
+    function, arrays = example_of("cos")
+    arrays["keys"][0, 0, 1] = np.nan
+    for form in (contextlib.nullcontext, plain_forms):
+        with form():
+            got = compute(function, "float32", arrays)
+        answered = arrays["query_valid"][0]
+        assert np.all(np.isnan(got[0, 0]) == answered[:, None])
+        assert np.all(np.isfinite(got[1:]))

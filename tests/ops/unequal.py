@@ -1,11 +1,15 @@
-"""Sequences of unlike length, for the forms that put like ones together."""
+"""Sequences of different lengths, and what is computed of them in buckets."""
 
 import numpy as np
 
+from kseq.layers import AttentionSequencePoolingLayer, Transformer
+from kseq.ops import masked_mean, masked_sum, zero_padding
+
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(6, 5, 4))
+OTHER = RNG.normal(size=(6, 3, 4))
 QUERY = RNG.normal(size=(6, 2, 4))
-# Full, one, empty, with a hole, padded in front, short.
+# Full, one step, empty, with a hole, padded in front, short.
 MASK = np.array(
     [
         [1, 1, 1, 1, 1],
@@ -17,3 +21,47 @@ MASK = np.array(
     ],
     bool,
 )
+OTHER_MASK = MASK[::-1, :3].copy()
+# The arguments of map_buckets: examples, sequences and their masks.
+ARRAYS = QUERY[:, 0], X, OTHER, MASK, OTHER_MASK
+
+
+def pooled(example, x, other, valid, other_valid):
+    return masked_sum(x, valid) * example + masked_mean(other, other_valid)
+
+
+def stepwise(example, x, other, valid, other_valid):
+    row = masked_sum(other, other_valid) * example
+    return zero_padding(x * row[:, None], valid)
+
+
+FUNCTIONS = [(pooled, False), (stepwise, True)]
+
+# Layers that compute in buckets, their inputs and masks.
+LAYERS = {
+    "din": (
+        AttentionSequencePoolingLayer,
+        {"att_hidden_units": (3, 2), "weight_normalization": True},
+        [QUERY, X],
+        [None, MASK],
+    ),
+    "transformer": (
+        Transformer,
+        {"att_embedding_size": 2, "head_num": 2, "output_type": None},
+        [OTHER, X],
+        [OTHER_MASK, MASK],
+    ),
+    "transformer-additive": (
+        Transformer,
+        {
+            "att_embedding_size": 2,
+            "head_num": 2,
+            "blinding": True,
+            "attention_type": "additive",
+            "output_type": "masked_mean",
+            "max_steps": 5,
+        },
+        [X, X],
+        [MASK, MASK],
+    ),
+}

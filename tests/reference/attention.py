@@ -80,3 +80,11 @@ def attention_pooling(query, keys, valid, weights, normalize=False, **scorer):
     s = scores(query, keys, valid, weights, **scorer)
     a = attention_weights(s, valid, normalize)
     return a @ keys, a
+
+
+def hidden(query, keys, kernel, bias):
+    """The first layer of the scorer, of the whole concatenation."""
+    shape = (*query.shape[:2], *keys.shape[1:])
+    q = np.broadcast_to(query[:, :, None], shape)
+    k = np.broadcast_to(keys[:, None], shape)
+    return np.concatenate([q, k, q - k, q * k], axis=-1) @ kernel + bias

@@ -38,16 +38,16 @@ def gru(x, valid, weights, scores=None, gru_type="GRU", form="deepctr", h=None):
     return outputs, h
 
 
-def lstm(x, valid, kernel, recurrent, bias, reverse=False):
+def lstm(x, valid, kernel, recurrent_kernel, bias, reverse=False):
     """(batch, steps, units)."""
-    units = recurrent.shape[0]
+    units = recurrent_kernel.shape[0]
     batch, steps, _ = x.shape
-    dtype = np.result_type(x, kernel, recurrent, bias)
+    dtype = np.result_type(x, kernel, recurrent_kernel, bias)
     h, c = np.zeros((2, batch, units), dtype)
     outputs = np.zeros((batch, steps, units), dtype)
     for t in reversed(range(steps)) if reverse else range(steps):
         on = valid[:, t, None]
-        z = select(on, x[:, t]) @ kernel + h @ recurrent + bias
+        z = select(on, x[:, t]) @ kernel + h @ recurrent_kernel + bias
         i, f, g, o = np.split(z, 4, axis=1)
         new_c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         new_h = sigmoid(o) * np.tanh(new_c)

@@ -114,3 +114,23 @@ def transformer(
     if output.endswith("sum"):
         return total
     return total / np.maximum(count, 1)[:, None, None]
+
+
+def attend(kind, blinding=False):
+    """A function of (batch, heads, steps, dim), as `multi_head_attention`."""
+
+    def attention(query, keys, values, valid, query_valid=None, weights=()):
+        queries, steps = query.shape[2], keys.shape[2]
+        allowed = np.repeat(valid[:, None], queries, axis=1)
+        if blinding:
+            allowed = allowed & ~np.eye(queries, steps, dtype=bool)
+        heads = []
+        for h in range(query.shape[1]):
+            q, k, v = query[:, h], keys[:, h], values[:, h]
+            heads.append(softmax(scores(q, k, kind, weights), allowed) @ v)
+        found = np.stack(heads, axis=1)
+        if query_valid is None:
+            return found
+        return select(query_valid[:, None, :, None], found)
+
+    return attention

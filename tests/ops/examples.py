@@ -1,0 +1,300 @@
+"""Examples of every function of `kseq.ops`, with references in float64.
+
+Shapes are names of axes, so that an example can be drawn with any sizes.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kseq.agreement.numbers import rounded
+from kseq.agreement.reference import complex_step_gradients
+from kseq.ops.validation import FUNCTIONS
+from tests import cases
+from tests.reference import attention, pooling, recurrence, transformer
+from tests.reference.masks import mask_of, select, softmax
+from tests.reference.transformer import attend
+
+SIZES = {"batch": 4, "steps": 6, "queries": 3, "candidates": 2, "heads": 2}
+SIZES |= {"dim": 3, "units": 2, "rows": 9}
+LENGTHS = cases.LENGTHS[:, 0]
+MASKS = dict.fromkeys(("valid", "mask"), cases.MASK)
+MASKS["query_valid"] = np.roll(cases.MASK, 1, axis=0)
+NO_FLOATS = {*MASKS, "lengths"}
+
+
+@dataclass(frozen=True)
+class Example:
+    name: str
+    axes: dict[str, Any]  # of each tensor, or a tuple of them
+    reference: Any  # a function of the same tensors
+    options: dict[str, Any]
+    half: bool = True  # accurate in half precision
+    # Values of padded steps that must not have an effect.
+    fillings: tuple[float, ...] = (np.nan, np.inf, -np.inf, 6e4)
+
+    def __str__(self):
+        return self.name
+
+    def __call__(self, **tensors):
+        return self.function(**tensors, **self.options)
+
+    @property
+    def function(self):
+        return FUNCTIONS[self.name.split("-")[0]]
+
+    @property
+    def has_mask(self):
+        return not NO_FLOATS.isdisjoint(self.axes)
+
+    @property
+    def has_gradients(self):
+        return self.expected(self.arrays())[0].dtype != bool
+
+    def arrays(self, dtype="float64", **sizes):
+        """Arguments; the same numbers in all dtypes but float64."""
+        sizes = SIZES | sizes
+
+        def draw(name, axes):
+            if isinstance(axes, tuple):
+                return tuple(draw(f"{name}{i}", a) for i, a in enumerate(axes))
+            shape = tuple(eval(axis, {}, sizes) for axis in axes.split())
+            if name == "lengths":
+                return LENGTHS[: shape[0]]
+            if name in MASKS:
+                return MASKS[name][: shape[0], : shape[1]].reshape(shape)
+            x = cases.draw(name, *shape)
+            return x if dtype == "float64" else rounded(x, "bfloat16")
+
+        # Sorted, as keras.tree flattens it.
+        return {name: draw(name, self.axes[name]) for name in sorted(self.axes)}
+
+    def padded(self, name):
+        """Which entries of an argument are padding; None: it has none."""
+        axes = self.axes[name]
+        if name in NO_FLOATS or not self.has_mask or isinstance(axes, tuple):
+            return None
+        axes = axes.split()
+        if not {"batch", "steps"} <= {*axes}:
+            return None
+        valid = cases.MASK
+        if "lengths" in self.axes and "mask" not in self.axes:
+            valid = mask_of(cases.X, lengths=LENGTHS)
+        shape = [SIZES[a] if a in ("batch", "steps") else 1 for a in axes]
+        return np.broadcast_to(~valid.reshape(shape), [SIZES[a] for a in axes])
+
+    def filled(self, value, dtype="float32"):
+        """Arguments with a value in all padded steps."""
+        arrays = self.arrays(dtype)
+        for name, x in arrays.items():
+            padded = self.padded(name)
+            if padded is not None:
+                arrays[name] = np.where(padded, value, x)
+        return arrays
+
+    def expected(self, arrays):
+        return keras.tree.flatten(self.reference(**arrays))
+
+    @functools.cached_property
+    def float_names(self):
+        """The argument of each float tensor, in the order of the gradients."""
+        names = []
+        for name, x in self.arrays().items():
+            if name not in NO_FLOATS:
+                names += [name] * len(keras.tree.flatten(x))
+        return names
+
+    @functools.cached_property
+    def expected_gradients(self):
+        """Of all floats, for `cotangents`."""
+        arrays = self.arrays("float32")
+
+        def reference(flat, _):
+            return self.expected(keras.tree.pack_sequence_as(arrays, flat))
+
+        found, _ = complex_step_gradients(
+            reference,
+            keras.tree.flatten(arrays),
+            [],
+            cotangents(self.expected(arrays)),
+        )
+        return [gradient for gradient in found if gradient is not None]
+
+
+def cotangents(outputs):
+    return [
+        cases.draw(f"gradient {i}", *y.shape) for i, y in enumerate(outputs)
+    ]
+
+
+def pool(mode):
+    return lambda x, valid: pooling.pool(x, valid, mode)[:, 0]
+
+
+def k_max(axis):
+    return lambda x, valid=None: pooling.k_max(x, 2, axis, valid)
+
+
+def attention_weights(normalize):
+    return functools.partial(attention.attention_weights, normalize=normalize)
+
+
+def gru(gru_type, form="deepctr"):
+    return lambda x, valid, gates, candidate, scores=None, initial_state=None: (
+        recurrence.gru(
+            *(x, valid, (*gates, *candidate), scores),
+            *(gru_type, form, initial_state),
+        )
+    )
+
+
+X = {"x": "batch steps dim"}
+SEQUENCE = X | {"valid": "batch steps"}
+SCORES = {"scores": "batch steps", "valid": "batch steps"}
+WEIGHTS = {"weights": "batch steps", "valid": "batch steps"}
+DIN = {"query": "batch candidates dim", "keys": "batch steps dim"}
+DIN |= {"kernel": "4*dim units", "bias": "units"}
+DIN_WEIGHTS = "batch candidates steps"
+GRU = SEQUENCE | {
+    "gates": ("dim+units 2*units", "2*units"),
+    "candidate": ("dim+units units", "units"),
+}
+START = GRU | {"initial_state": "batch units"}
+SCORED = START | {"scores": "batch steps"}
+LSTM = SEQUENCE | {"kernel": "dim 4*units", "bias": "4*units"}
+LSTM |= {"recurrent_kernel": "units 4*units"}
+HEADS = {"query": "batch heads queries dim", "valid": "batch steps"}
+HEADS |= dict.fromkeys(("keys", "values"), "batch heads steps dim")
+QUERIES = HEADS | {"query_valid": "batch queries"}
+ATTENTION = {
+    "scaled_dot_product": HEADS,
+    "cos": QUERIES,
+    "ln": HEADS | {"weights": ("dim",) * 4},
+    "additive": QUERIES | {"weights": ("dim",) * 2},
+}
+# A function, and what tells its examples apart; the axes of its tensors; the
+# reference; and options.
+ROWS = [
+    ("zero_padding", SEQUENCE, lambda x, valid: select(valid[..., None], x)),
+    ("lengths_to_mask", X | {"lengths": "batch"}, mask_of),
+    ("resolve_mask", X, lambda x: np.ones(x.shape[:2], bool)),
+    ("resolve_mask-mask", X | {"mask": "batch steps"}, mask_of),
+    ("resolve_mask-lengths", X | {"lengths": "batch"}, mask_of),
+    (
+        "resolve_mask-both",
+        {"x": "batch steps", "mask": "batch steps", "lengths": "batch"},
+        lambda x, mask, lengths: mask & mask_of(x, lengths=lengths),
+    ),
+    ("masked_softmax", SCORES, softmax),
+    ("masked_sum", SEQUENCE, pool("sum")),
+    ("masked_mean", SEQUENCE, pool("mean")),
+    ("masked_max", SEQUENCE, pool("max")),
+    ("step_weights", WEIGHTS, lambda weights, valid: softmax(weights, valid)),
+    (
+        "step_weights-as-given",
+        WEIGHTS,
+        lambda weights, valid: select(valid, weights),
+        {"normalize": False},
+    ),
+    ("k_max", SEQUENCE, k_max(1), {"k": 2}),
+    ("k_max-axis2", SEQUENCE, k_max(2), {"k": 2, "axis": 2}),
+    ("k_max-all-valid", X, k_max(1), {"k": 2}),
+    ("din_hidden", DIN, attention.hidden),
+    ("din_hidden-fold", DIN, attention.hidden, {"form": "fold"}),
+    ("din_hidden-split", DIN, attention.hidden, {"form": "split"}),
+    *(
+        (
+            f"attention_weights{name}",
+            {"scores": DIN_WEIGHTS, "valid": "batch steps"},
+            attention_weights(normalize=bool(options)),
+            options,
+        )
+        for name, options in (("", {}), ("-softmax", {"normalize": True}))
+    ),
+    (
+        "attention_pool",
+        {"weights": DIN_WEIGHTS, "keys": "batch steps dim"},
+        lambda weights, keys: weights @ keys,
+    ),
+    (
+        "linear",
+        X | {"kernel": "dim units", "bias": "units"},
+        lambda x, kernel, bias: x @ kernel + bias,
+    ),
+    (
+        "linear-no-bias",
+        {"x": "batch dim", "kernel": "dim units"},
+        lambda x, kernel: x @ kernel,
+    ),
+    ("tanh", X, lambda x: np.tanh(x)),
+    ("l2_normalize", X, transformer.unit),
+    (
+        "layer_normalize",
+        X | {"gamma": "dim", "beta": "dim"},
+        transformer.layer_norm,
+    ),
+    (
+        "moments",
+        X | {"valid": "batch steps 1"},
+        pooling.moments,
+        {"axes": (0, 1)},
+    ),
+    (
+        "sinusoid_like",
+        X,
+        lambda x: transformer.table(*x.shape[1:]).reshape(x.shape[1:]),
+    ),
+    (
+        "first_rows",
+        X | {"table": "rows units"},
+        lambda table, x: table[: x.shape[1]],
+    ),
+    ("gru", GRU, gru("GRU")),
+    ("gru-AIGRU", START, gru("AIGRU"), {"gru_type": "AIGRU"}),
+    ("gru-AGRU", SCORED, gru("AGRU"), {"gru_type": "AGRU"}),
+    ("gru-AUGRU", SCORED, gru("AUGRU"), {"gru_type": "AUGRU"}),
+    (
+        "gru-AUGRU-paper",
+        SCORED,
+        gru("AUGRU", "paper"),
+        {"gru_type": "AUGRU", "augru_form": "paper"},
+    ),
+    ("lstm", LSTM, recurrence.lstm),
+    (
+        "lstm-reverse",
+        LSTM,
+        functools.partial(recurrence.lstm, reverse=True),
+        {"reverse": True},
+    ),
+]
+
+
+def examples():
+    for name, axes, reference, *options in ROWS:
+        # moments takes float32 and float64 only.
+        half = name != "moments"
+        yield Example(name, axes, reference, *(options or [{}]), half=half)
+    for kind, axes in ATTENTION.items():
+        for name, options in (
+            ("", {}),
+            ("-blinding", {"blinding": True}),
+            ("-chunks", {"blinding": True, "max_scores": 7}),
+        ):
+            yield Example(
+                f"multi_head_attention-{kind}{name}",
+                axes,
+                attend(kind, options.get("blinding", False)),
+                {"attention_type": kind, **options},
+                # A cosine is multiplied by 20 before it is an exponent.
+                half=kind != "cos",
+                fillings=(100.0,),  # keys must be finite
+            )
+
+
+EXAMPLES = list(examples())
+BY_NAME = {example.name: example for example in EXAMPLES}
+each_example = pytest.mark.parametrize("example", EXAMPLES, ids=str)

@@ -1,0 +1,219 @@
+"""What every function of `kseq.ops` promises, by the examples."""
+
+import contextlib
+import inspect
+
+import keras
+import numpy as np
+import pytest
+
+from kseq import ops as kops
+from kseq.agreement import probes
+from kseq.agreement.record import to_numpy
+from kseq.ops.dtypes import HALF_DTYPES
+from tests.ops.compute import (
+    BACKEND,
+    COMPUTED,
+    assert_close,
+    assert_close_gradient,
+    compute,
+    each_dtype,
+    gradients,
+    needs_gradients,
+    not_without_steps_on_openvino,
+    tensor,
+)
+from tests.ops.examples import (
+    BY_NAME,
+    EXAMPLES,
+    SIZES,
+    cotangents,
+    each_example,
+)
+
+# A mask has no gradient.
+WITH_GRADIENTS = [e for e in EXAMPLES if e.has_gradients]
+either_form = pytest.mark.parametrize("plain", [False, True])
+
+
+def forms(plain):
+    return kops.plain_forms() if plain else contextlib.nullcontext()
+
+
+def in_one(example):
+    """The example as a function of one dictionary."""
+    return lambda arrays: example(**arrays)
+
+
+def check(example, got, arrays, dtype):
+    expected = example.expected(arrays)
+    for one, other in zip(keras.tree.flatten(got), expected, strict=True):
+        assert_close(one, other, dtype)
+
+
+@pytest.mark.once
+def test_every_public_function_has_an_example():
+    without_tensors = {"sinusoid", "plain_forms"}
+    names = {n for n, f in vars(kops).items() if inspect.isfunction(f)}
+    names |= {"moments", "sinusoid_like", "first_rows"}
+    assert names - without_tensors == {e.name.split("-")[0] for e in EXAMPLES}
+
+
+@each_example
+@each_dtype
+@either_form
+def test_values(example, dtype, plain):
+    if dtype in HALF_DTYPES and not example.half:
+        pytest.skip("not accurate in half precision")
+    arrays = example.arrays(dtype)
+    with forms(plain):
+        got = compute(example, dtype, **arrays)
+    check(example, got, arrays, dtype)
+
+
+# Keras's default float must not have an effect.
+@each_example
+def test_values_where_the_default_float_is_float16(example):
+    before = keras.config.floatx()
+    keras.config.set_floatx("float16")
+    try:
+        arrays = example.arrays("float32")
+        check(example, compute(example, "float32", **arrays), arrays, "float32")
+    finally:
+        keras.config.set_floatx(before)
+
+
+@each_example
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        pytest.param({"steps": 0}, marks=not_without_steps_on_openvino),
+        pytest.param({"batch": 0}, marks=not_without_steps_on_openvino),
+        pytest.param({"queries": 0}, marks=not_without_steps_on_openvino),
+        {"steps": 1, "queries": 1},
+        dict.fromkeys(SIZES, 1),
+        {"dim": 8, "candidates": 1},
+    ],
+    ids=str,
+)
+def test_values_of_other_sizes(example, sizes):
+    if "k" in example.options and min(sizes.values()) < 2:
+        pytest.skip("k values are needed")
+    arrays = example.arrays("float32", **sizes)
+    check(example, compute(example, "float32", **arrays), arrays, "float32")
+
+
+@needs_gradients
+@pytest.mark.parametrize("example", WITH_GRADIENTS, ids=str)
+@either_form
+def test_gradients(example, plain):
+    arrays = example.arrays("float32")
+    outputs = example.expected(arrays)
+    with forms(plain):
+        found = gradients(in_one(example), arrays, cotangents(outputs))
+    for got, expected in zip(found, example.expected_gradients, strict=True):
+        assert_close_gradient(got, expected)
+
+
+@pytest.mark.parametrize(
+    "example", [e for e in EXAMPLES if e.has_mask], ids=str
+)
+@either_form
+def test_padding_has_no_effect(example, plain):
+    with forms(plain):
+        for dtype in COMPUTED:
+            expected = compute(example, dtype, **example.filled(0.0, dtype))
+            for value in example.fillings:
+                got = compute(example, dtype, **example.filled(value, dtype))
+                for one, other in zip(
+                    keras.tree.flatten(got),
+                    keras.tree.flatten(expected),
+                    strict=True,
+                ):
+                    np.testing.assert_array_equal(one, other)
+
+
+@needs_gradients
+@pytest.mark.parametrize(
+    "example", [e for e in WITH_GRADIENTS if e.has_mask], ids=str
+)
+@either_form
+def test_padding_has_no_gradient(example, plain):
+    outputs = example.expected(example.arrays("float32"))
+    padded = [example.padded(name) for name in example.float_names]
+    # Attention's padded keys, which must be finite, may have one of any size.
+    inert = np.isnan(example.fillings[0])
+    with forms(plain):
+        for value in example.fillings:
+            found = gradients(
+                in_one(example), example.filled(value), cotangents(outputs)
+            )
+            for i, (got, where) in enumerate(zip(found, padded, strict=True)):
+                assert np.all(np.isfinite(got))
+                if inert:
+                    expected = example.expected_gradients[i]
+                    assert_close_gradient(got, expected)
+                    assert where is None or np.all(got[where] == 0)
+
+
+# The layers' cases (tests/agreement) are compiled on every backend.
+@pytest.mark.skipif(
+    BACKEND != "torch", reason="it depends on PyTorch's tracing"
+)
+@pytest.mark.parametrize(
+    "name", ["masked_max", "k_max", "lstm", "multi_head_attention-cos-blinding"]
+)
+def test_torch_compile(name):
+    example = BY_NAME[name]
+    arrays = example.arrays("float32", steps=2, queries=2)
+    tensors = keras.tree.map_structure(lambda x: tensor(x, "float32"), arrays)
+    got = probes.forward(in_one(example), tensors, {}, compiled=True)
+    check(example, list(map(to_numpy, got)), arrays, "float32")
+
+
+# Keras's NumPy backend traces with arrays that it has not filled.
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+@each_example
+@pytest.mark.parametrize("known", [False, True])
+def test_symbolic(example, known, tmp_path):
+    """A functional model computes the same, and is saved and loaded."""
+    arrays = example.arrays("float32")
+    sequences = {n: x for n, x in arrays.items() if "batch" in example.axes[n]}
+    symbols = {
+        name: keras.Input(
+            [
+                n if known or axis not in ("steps", "queries") else None
+                for axis, n in zip(
+                    example.axes[name].split()[1:], x.shape[1:], strict=True
+                )
+            ],
+            dtype="float32" if x.dtype.kind == "f" else x.dtype.name,
+            name=name,
+        )
+        for name, x in sequences.items()
+    }
+    constants = {
+        n: keras.tree.map_structure(lambda a: a.astype("float32"), x)
+        for n, x in arrays.items()
+        if n not in symbols
+    }
+    outputs = example(**symbols, **constants)
+    model = keras.Model(symbols, outputs)
+    fewer = {"batch": 2} if known else {"batch": 2, "steps": 2, "queries": 2}
+    for sizes in ({}, fewer):
+        arrays = example.arrays("float32", **sizes)
+        arrays |= {n: example.arrays("float32")[n] for n in constants}
+        inputs = {n: tensor(arrays[n], "float32") for n in symbols}
+        # On TensorFlow a graph, whose second tracing has unknown sizes.
+        call = model.predict_on_batch if BACKEND == "tensorflow" else model
+        got = keras.tree.map_structure(to_numpy, call(inputs))
+        check(example, got, arrays, "float32")
+    expected = keras.tree.flatten(example.expected(arrays))
+    for symbol, y in zip(keras.tree.flatten(outputs), expected, strict=True):
+        assert len(symbol.shape) == y.ndim
+    if not known:
+        path = tmp_path / "model.keras"
+        model.save(path)
+        again = keras.saving.load_model(path)(inputs)
+        got = keras.tree.map_structure(to_numpy, again)
+        check(example, got, arrays, "float32")

@@ -1,0 +1,288 @@
+"""PyTorch's own forms: buckets, select by bits, transforms and tracing."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kseq.agreement import probes
+
+if keras.backend.backend() != "torch":
+    pytest.skip("the forms are PyTorch's", allow_module_level=True)
+if probes.device() != "cpu":
+    pytest.skip("the forms are for a CPU", allow_module_level=True)
+
+import torch
+
+from kseq.ops import plain_forms
+from kseq.ops.backends import (
+    map_buckets,
+    torch_attention,
+    torch_buckets,
+    torch_select,
+)
+from tests import cases
+from tests.ops.examples import BY_NAME, EXAMPLES
+from tests.ops.unequal import ARRAYS, FUNCTIONS, LAYERS, MASK, pooled
+
+TENSORS = [torch.tensor(a) for a in ARRAYS]
+each_function = pytest.mark.parametrize(("function", "sequence"), FUNCTIONS)
+each_size = pytest.mark.parametrize("size", [1, 20])
+
+
+def close(got, expected, tolerance=1e-12):
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(one),
+            ops.convert_to_numpy(other),
+            rtol=tolerance,
+            atol=tolerance,
+        )
+
+
+def in_buckets(function, sequence, tensors, calls=None):
+    def counted(*parts):
+        if calls is not None:
+            calls.append(parts)
+        return function(*parts)
+
+    example, x, other, valid, other_valid = tensors
+    return map_buckets(
+        counted,
+        (example,),
+        (x, other),
+        (valid, other_valid),
+        elements_per_step=1,
+        training=None,
+        returns_sequence=sequence,
+    )
+
+
+def differentiated(function, tensors):
+    """The output and its gradients, and those of the gradients."""
+    leaves = [x.clone().requires_grad_() for x in tensors[:3]]
+    output = function([*leaves, *tensors[3:]])
+    weights = torch.arange(output.numel()).reshape(output.shape) / 10
+    once = torch.autograd.grad(
+        (output**2 * weights).sum(), leaves, create_graph=True
+    )
+    twice = torch.autograd.grad(sum((g**2).sum() for g in once), leaves)
+    return [output, *once, *twice]
+
+
+@each_function
+@each_size
+def test_buckets_give_what_the_whole_batch_gives(
+    function, sequence, size, monkeypatch
+):
+    monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", size)
+    calls = []
+    got = differentiated(
+        lambda t: in_buckets(function, sequence, t, calls), TENSORS
+    )
+    close(got, differentiated(lambda t: function(*t), TENSORS))
+    assert len(calls) == (6 if size == 1 else 2)
+
+
+def test_small_batches_are_not_cut(monkeypatch):
+    elements = 6 * 5 * 3  # examples, steps of either sequence
+    for size, whole in ((elements, True), (elements - 1, False)):
+        monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", size)
+        calls = []
+        in_buckets(pooled, False, TENSORS, calls)
+        assert (calls[0][0] is TENSORS[0]) == whole
+
+
+@each_function
+def test_padding_and_nan_of_another_example_have_no_effect(
+    function, sequence, monkeypatch
+):
+    monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", 10)
+    expected = in_buckets(function, sequence, TENSORS)
+    x = TENSORS[1].clone()
+    x[~TENSORS[3]] = float("nan")
+    example, _, *rest = TENSORS
+    got = in_buckets(function, sequence, [example, x, *rest])
+    close([got], [expected])
+    x[3, 2] = float("nan")  # a valid step
+    got = in_buckets(function, sequence, [example, x, *rest])
+    others = torch.arange(6) != 3
+    close([got[others]], [expected[others]])
+    assert got[3].isnan().any()
+
+
+def test_buckets_hold_all_examples_cut_to_their_longest():
+    for elements, longest in (
+        (20, [[5]]),
+        (1 << 18, [[1], [3], [4], [4], [5]]),
+    ):
+        buckets = torch_buckets.of_similar_length(
+            [torch.tensor(MASK)], elements_per_step=elements
+        )
+        assert [bucket.longest for bucket in buckets] == longest
+        rows = torch.cat([bucket.rows for bucket in buckets])
+        assert sorted(rows.tolist()) == list(range(6))
+
+
+@each_size
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_in_buckets(name, size, monkeypatch):
+    layer_class, config, arrays, masks = LAYERS[name]
+    layer = layer_class(**config, dtype="float64")
+    inputs = [torch.tensor(x) for x in arrays]
+    masks = [None if m is None else torch.tensor(m) for m in masks]
+    kwargs = {"mask": masks}
+    cotangents = [torch.ones_like(layer(inputs, **kwargs))]
+
+    def results():
+        found = probes.gradients(layer, inputs, kwargs, cotangents, False)
+        return [layer(inputs, **kwargs), *keras.tree.flatten(found)]
+
+    with plain_forms():
+        whole = results()
+    monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", size)
+    calls = []
+    cut = torch_buckets.cut
+    monkeypatch.setattr(
+        torch_buckets, "cut", lambda *a: calls.append(a) or cut(*a)
+    )
+    close(results(), whole)
+    assert calls
+
+
+def test_plain_forms_avoid_all_forms_of_the_backend(monkeypatch):
+    class Used(Exception):
+        pass
+
+    def fail(*arguments, **options):
+        raise Used
+
+    monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", 1)
+    for owner, name in (
+        (torch, "lstm"),
+        (torch_attention, "scaled_dot_product_attention"),
+        (torch_select._KeepBits, "apply"),
+        (torch_buckets._Cut, "apply"),
+    ):
+        monkeypatch.setattr(owner, name, fail)
+
+    def bucketed():
+        return in_buckets(lambda *parts: parts[0], False, TENSORS)
+
+    calls = [bucketed]
+    for name in ("lstm", "gru", "masked_sum", "multi_head_attention-cos"):
+        example = BY_NAME[name]
+        tensors = keras.tree.map_structure(
+            lambda x: torch.tensor(x), example.arrays()
+        )
+        calls.append(lambda e=example, t=tensors: e(**t))
+    for call in calls:
+        with plain_forms():
+            call()
+        with pytest.raises(Used):
+            call()
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+)
+def test_a_select_by_bits_and_its_gradients(dtype):
+    x = torch.tensor([[[1.5], [float("nan")], [-2.0]]], dtype=dtype)
+    x.requires_grad_()
+    valid = torch.tensor([[True, False, True]])
+    kept = torch_select.fill_steps(x, valid[..., None])
+    assert kept[0, :, 0].tolist() == [1.5, 0.0, -2.0]
+    (once,) = torch.autograd.grad((kept**2).sum(), x, create_graph=True)
+    assert once[0, :, 0].tolist() == [3.0, 0.0, -4.0]
+    (twice,) = torch.autograd.grad(once.sum(), x)
+    assert twice[0, :, 0].tolist() == [2.0, 0.0, 2.0]
+
+
+def of_floats(example):
+    """A function of the example's float tensors, and these."""
+    arrays = example.arrays("float32")
+    flat = [torch.tensor(x) for x in keras.tree.flatten(arrays)]
+    at = [i for i, x in enumerate(flat) if x.is_floating_point()]
+
+    def function(*floats):
+        filled = list(flat)
+        for i, x in zip(at, floats, strict=True):
+            filled[i] = x
+        packed = keras.tree.pack_sequence_as(arrays, filled)
+        return tuple(keras.tree.flatten(example(**packed)))
+
+    return function, tuple(flat[i] for i in at)
+
+
+# PyTorch's own, at first use.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+@pytest.mark.parametrize(
+    "example", [e for e in EXAMPLES if e.has_gradients], ids=str
+)
+def test_torch_func(example):
+    """jvp, grad and vmap agree with the reference and with plain calls."""
+    function, floats = of_floats(example)
+    tangents = tuple(
+        torch.tensor(cases.draw(f"tangent {i}", *x.shape))
+        for i, x in enumerate(floats)
+    )
+    outputs, moved = torch.func.jvp(function, floats, tangents)
+    step = iter(np.asarray(t) for t in tangents)
+    arrays = keras.tree.map_structure(
+        lambda x: x + 1e-30j * next(step) if x.dtype.kind == "f" else x,
+        example.arrays("float32"),
+    )
+    expected = [y.imag / 1e-30 for y in example.expected(arrays)]
+    close(moved, expected, 1e-8)
+
+    stacked = tuple(torch.stack([x, 2 * x]) for x in floats)
+    found = torch.func.vmap(function, randomness="error")(*stacked)
+    close([y[0] for y in found], outputs, 1e-10)
+    close([y[1] for y in found], function(*(2 * x for x in floats)), 1e-10)
+
+
+some = pytest.mark.parametrize(
+    "name", ["masked_sum", "gru", "lstm", "multi_head_attention-cos-blinding"]
+)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+@some
+def test_jacobians(name):
+    function, (x, *others) = of_floats(BY_NAME[name])
+
+    def first(x):
+        return function(x, *others)[0]
+
+    expected = torch.autograd.functional.jacobian(first, x)
+    for jacobian in (torch.func.jacrev, torch.func.jacfwd):
+        close([jacobian(first)(x)], [expected], 1e-10)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@some
+def test_what_is_traced_holds_for_other_masks(name, monkeypatch):
+    monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", 1)
+    example = BY_NAME[name]
+    arrays = example.arrays()
+    flat = keras.tree.map_structure(torch.tensor, arrays)
+    valid = flat.pop("valid")
+
+    def function(valid):
+        found = example(valid=valid, **flat)
+        return keras.tree.flatten(found)[0]
+
+    traced = torch.jit.trace(function, (valid,), check_trace=False)
+    other = valid.flip(0)
+    close([traced(other)], [function(other)], 1e-10)
+    traced = torch.jit.trace(
+        lambda valid: in_buckets(
+            pooled, False, [*TENSORS[:3], valid, TENSORS[4]]
+        ),
+        (TENSORS[3],),
+        check_trace=False,
+    )
+    other = TENSORS[3].flip(0)
+    expected = pooled(*TENSORS[:3], other, TENSORS[4])
+    close([traced(other)], [expected])
