@@ -194,7 +194,9 @@ def resolve_table_length(max_steps: int | None, *steps: int | None) -> int:
     rows = max_steps or max(known, default=None)
     if rows is None:
         raise_invalid(
-            "max_steps", "the table's length, since time is not known", None
+            "max_steps",
+            "the largest number of steps, since that of the input is unknown",
+            None,
         )
     return rows
 

@@ -1,6 +1,7 @@
 """Base classes of the layers."""
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,6 +21,8 @@ from kseq.types import InitializerLike, RegularizerLike, Tensor
 
 # PyTorch's seeds have 31 bits, the other backends' 32; none is negative.
 SEEDS = 2**31
+# What the names of masks and lengths end with.
+ENDINGS = ("mask", "lengths")
 
 
 class Layer(keras.layers.Layer):
@@ -157,15 +160,20 @@ class SequenceLayer(Layer):
     ) -> dict[str, Any]:
         """The arguments of a call, in either form, by the names of `call`."""
         parameters = self._call_parameters
+        if any(isinstance(x, Mapping) for x in args):
+            expected = "tensors by name, layer(**inputs), or a list of them"
+            raise_invalid("inputs", expected, describe_inputs([*args]))
         is_list = len(args) > 0 and isinstance(args[0], (list, tuple))
         given = self._unpack(args[0]) if is_list else {}
         names = ("mask",) if is_list else parameters
         args = args[1:] if is_list else args
         given |= dict(zip(names, args, strict=False))
-        if len(args) > len(names) or given.keys() & kwargs.keys():
+        masks_and_lengths = {n for n in kwargs if n.endswith(ENDINGS)}
+        unknown = masks_and_lengths - {*parameters, "mask"}
+        if len(args) > len(names) or given.keys() & kwargs.keys() or unknown:
             raise TypeError(
                 f"{self.name} takes {', '.join(parameters)}, each once; "
-                f"received {describe_inputs([*args])} and {[*kwargs]}"
+                f"received {describe_inputs([*args])} and {sorted(kwargs)}"
             )
         given |= kwargs
         given |= self._named_masks(given, given.pop("mask", None))
@@ -230,11 +238,14 @@ class SequenceLayer(Layer):
         """
         mask = first_mask(*masks)
         if self.requires_mask and mask is None and lengths is None:
+            names = [
+                n for n in self._call_parameters if "len" in n or "mask" in n
+            ]
             raise_invalid(
                 self.name,
-                "`lengths`, or a mask (mask=..., or from "
-                "Embedding(mask_zero=True) or Masking; operations such as "
-                "x + 1 lose it)",
+                f"one of {', '.join(names)}, or a mask from "
+                "Embedding(mask_zero=True) or Masking (operations such as x + 1 "
+                "lose it)",
                 Unquoted("neither"),
             )
         return resolve_mask(x, mask, lengths)

@@ -87,7 +87,6 @@ class ClickModel(keras.Model):
     ) -> dict[str, Any]:
         # DeepCTR's scripts have targets (batch,) and the metric
         # "binary_crossentropy", which requires (batch, 1).
-        # (TensorFlow may not know the rank of targets.)
         if y is not None:
             y = ops.reshape(y, ops.shape(y_pred))
         return super().compute_metrics(x, y, y_pred, sample_weight)

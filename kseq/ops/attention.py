@@ -10,8 +10,8 @@ from kseq.types import Tensor
 
 
 @takes(
-    query="float batch candidates dim",
     kernel="float 4*dim units",
+    query="float batch candidates dim",
     keys="float batch steps dim",
     bias="float units",
 )

@@ -83,7 +83,7 @@ def gru(
     check_one_of("gru_type", gru_type, GRU_TYPES)
     check_one_of("augru_form", augru_form, AUGRU_FORMS)
     if gru_type in ("AGRU", "AUGRU") and scores is None:
-        raise_invalid("scores", f"(batch, steps), for {gru_type}", None)
+        raise_invalid("scores", f"shape (batch, steps), for {gru_type}", None)
     x = zero_padding(x, valid)
     units = candidate[1].shape[0]
     dim = candidate[0].shape[0] - units

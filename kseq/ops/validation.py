@@ -157,7 +157,8 @@ def to_tensor(
         x = _converted(name, x, spec.kind, expected)
     dtype = NAMES.get(x.dtype) or dtype_of(x)
     if dtype not in dtypes:
-        raise_invalid(name, expected, Unquoted(f"dtype {dtype}"))
+        hint = " (a mask? pass it by name)" if dtype == "bool" else ""
+        raise_invalid(name, expected, Unquoted(f"dtype {dtype}{hint}"))
     shape, axes = x.shape, spec.axes
     rank = len(shape)
     if spec.kind == "lengths" and rank == 2 and known(shape[1]) in (1, None):
@@ -234,7 +235,7 @@ def _raise_shape(name: str, shape: Shape, spec: Spec, why: str = "") -> None:
     expected = f"shape ({', '.join(axes)}{comma}){why}"
     if spec.kind == "lengths":
         expected += f" or ({axes[0]}, 1)"
-    raise_invalid(name, expected, tuple(shape))
+    raise_invalid(name, expected, tuple(map(known, shape)))
 
 
 def float_vector(name: str, x: Any, dim: int | None) -> Tensor:

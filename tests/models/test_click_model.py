@@ -83,10 +83,11 @@ def test_wrong_inputs_raise_and_keep_the_weights(din, method):
 def test_targets_may_be_a_row_or_a_column(din):
     skip_left_out("fit")
     metrics = ["binary_crossentropy", "auc"]
-    din.compile("sgd", "binary_crossentropy", metrics=metrics)
-    row, column = (
-        din.evaluate(LIST, y, verbose=0, return_dict=True)
-        for y in (CLICKS, CLICKS[:, None])
-    )
+
+    def evaluate(y):
+        din.compile("sgd", "binary_crossentropy", metrics=metrics)
+        return din.evaluate(LIST, y, verbose=0, return_dict=True)
+
+    row, column = evaluate(CLICKS), evaluate(CLICKS[:, None])
     assert row == column
     assert row.keys() == {"loss", *metrics}

@@ -12,6 +12,7 @@ from kseq.checks import (
     raise_invalid,
 )
 from kseq.layers.base import SequenceLayer, first_mask
+from kseq.ops.dtypes import dtype_of
 from kseq.ops.masks import per_step
 from kseq.ops.recurrence import AUGRU_FORMS, GRU_TYPES, gru
 from kseq.types import InitializerLike, RegularizerLike, Shape, Tensor
@@ -136,15 +137,20 @@ class DynamicGRU(SequenceLayer):
         mask: Tensor | None = None,
         x_mask: Tensor | None = None,
     ) -> Any:
+        if scores is not None and (
+            not self.uses_scores or dtype_of(scores) == "bool"
+        ):
+            expected = (
+                "floats" if self.uses_scores else f"None for {self.gru_type}"
+            )
+            raise_invalid(
+                "scores",
+                f"{expected} (lengths and masks are passed by name)",
+                describe_inputs(scores),
+            )
         valid = self.valid_steps(x, lengths, mask, x_mask)
         x = ops.cast(x, self.compute_dtype)
         if scores is not None:
-            if not self.uses_scores:
-                raise_invalid(
-                    "scores",
-                    f"None for {self.gru_type}",
-                    describe_inputs(scores),
-                )
             scores = ops.cast(scores, self.compute_dtype)
             scores = per_step("scores", scores, x)
         if initial_state is not None:
