@@ -160,7 +160,7 @@ class SequenceLayer(Layer):
     ) -> dict[str, Any]:
         """The arguments of a call, in either form, by the names of `call`."""
         parameters = self._call_parameters
-        if any(isinstance(x, Mapping) for x in args):
+        if args and isinstance(args[0], Mapping):
             expected = "tensors by name, layer(**inputs), or a list of them"
             raise_invalid("inputs", expected, describe_inputs([*args]))
         is_list = len(args) > 0 and isinstance(args[0], (list, tuple))
@@ -177,8 +177,7 @@ class SequenceLayer(Layer):
             )
         given |= kwargs
         given |= self._named_masks(given, given.pop("mask", None))
-        lengths = [n for n in parameters if n.endswith("lengths")]
-        has_lengths = [given.get(n) is not None for n in lengths]
+        has_lengths = [given.get(n) is not None for n in self._lengths]
         # The first lengths are those of the first sequence, whose mask is
         # propagated.
         if "mask" in parameters and has_lengths[:1] == [True]:
