@@ -138,12 +138,12 @@ class SequenceLayer(Layer):
         super().__init__(autocast=False, **kwargs)
         self.combines_masks = check_bool("supports_masking", supports_masking)
         # Looked up here, since torch.compile cannot trace inspect.
+        parameters = inspect.signature(self.call).parameters.values()
         self._call_parameters = tuple(
-            name
-            for name, parameter in inspect.signature(
-                self.call
-            ).parameters.items()
-            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+            p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD
+        )
+        self._lengths = tuple(
+            n for n in self._call_parameters if n.endswith("lengths")
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -237,14 +237,13 @@ class SequenceLayer(Layer):
         """
         mask = first_mask(*masks)
         if self.requires_mask and mask is None and lengths is None:
-            names = [
-                n for n in self._call_parameters if "len" in n or "mask" in n
-            ]
+            parameters = self._call_parameters
+            names = [n for n in parameters if n.endswith(ENDINGS)]
             raise_invalid(
                 self.name,
                 f"one of {', '.join(names)}, or a mask from "
-                "Embedding(mask_zero=True) or Masking (operations such as x + 1 "
-                "lose it)",
+                "Embedding(mask_zero=True) or Masking (operations such as "
+                "x + 1 lose it)",
                 Unquoted("neither"),
             )
         return resolve_mask(x, mask, lengths)
