@@ -16,6 +16,7 @@ from kseq.checks import (
     raise_invalid,
 )
 from kseq.ops.masks import resolve_mask
+from kseq.ops.validation import parse, to_tensor
 from kseq.types import Tensor
 
 # PyTorch's seeds have 31 bits, the other backends' 32; none is negative.
@@ -128,12 +129,39 @@ class SequenceLayer(Layer):
         self._call_parameters = tuple(inspect.signature(self.call).parameters)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        positional, named = self._bind(*args, **kwargs)
+        return super().__call__(*positional, **named)
+
+    def stateless_call(
+        self,
+        trainable_variables: Any,
+        non_trainable_variables: Any,
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        # Keras's calls `call` and not the layer.
+        positional, named = self._bind(*args, **kwargs)
+        return super().stateless_call(
+            trainable_variables,
+            non_trainable_variables,
+            *positional,
+            return_losses=return_losses,
+            **named,
+        )
+
+    def _bind(
+        self, *args: Any, **kwargs: Any
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """The first input and the named arguments of `call`."""
         is_list = len(args) > 0 and isinstance(args[0], (list, tuple))
         if is_list:
             given = self._unpack(args[0]) | kwargs
             given |= dict(zip(("mask",), args[1:], strict=False))
         else:
-            given = dict(zip(self._call_parameters, args, strict=False)) | kwargs
+            given = (
+                dict(zip(self._call_parameters, args, strict=False)) | kwargs
+            )
         given |= self._named_masks(given, given.pop("mask", None))
         first = self._call_parameters[0]
         lengths = [given[n] for n in given if n.endswith("lengths")]
@@ -146,9 +174,10 @@ class SequenceLayer(Layer):
                 )
                 given["mask"] = False
             if is_list and not self.combines_masks:
-                given |= {n: False for n in self._call_parameters if "mask" in n}
-        positional = [given.pop(first)] if first in given else []
-        return super().__call__(*positional, **given)
+                given |= {
+                    n: False for n in self._call_parameters if "mask" in n
+                }
+        return [given.pop(first)] if first in given else [], given
 
     def _unpack(self, inputs: Any) -> dict[str, Any]:
         """DeepCTR's list of inputs, by name."""
@@ -205,6 +234,12 @@ class SequenceLayer(Layer):
                 Unquoted("neither"),
             )
         return resolve_mask(x, mask, lengths)
+
+    def check_axes(self, **tensors: tuple[Any, str]) -> None:
+        """Validate tensors against declarations as those of `takes`."""
+        sizes: dict[str, int] = {}
+        for name, (x, axes) in tensors.items():
+            to_tensor(name, x, parse(axes), sizes)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return mask if self.keeps_steps and mask is not False else None

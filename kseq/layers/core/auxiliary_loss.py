@@ -111,6 +111,11 @@ class AuxiliaryLoss(SequenceLayer):
         states_mask: Tensor | None = None,
         training: bool | None = None,
     ) -> Tensor:
+        self.check_axes(
+            states=(states, "any batch steps units"),
+            clicks=(clicks, "any batch steps dim"),
+            negatives=(negatives, "any batch steps dim"),
+        )
         valid = self.valid_steps(states, lengths, mask, states_mask)
         states, clicks, negatives = (
             ops.cast(x, self.compute_dtype) for x in (states, clicks, negatives)

@@ -113,6 +113,10 @@ class LocalActivationUnit(SequenceLayer):
         keys_mask: Tensor | None = None,
         training: bool | None = None,
     ) -> Tensor:
+        self.check_axes(
+            query=(query, "any batch candidates dim"),
+            keys=(keys, "any batch steps dim"),
+        )
         valid = self.valid_steps(keys, lengths, keys_mask)
         query = ops.cast(query, self.compute_dtype)
         keys = zero_padding(ops.cast(keys, self.compute_dtype), valid)

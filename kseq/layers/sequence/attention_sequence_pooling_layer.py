@@ -4,8 +4,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from kseq.checks import check_bool
+from kseq.checks import check_bool, check_positive_ints
 from kseq.layers.base import SequenceLayer
+from kseq.layers.core.activation import check_activation
 from kseq.layers.core.local_activation_unit import LocalActivationUnit
 from kseq.ops.attention import attention_pool, attention_weights
 from kseq.ops.backends import map_buckets
@@ -100,8 +101,8 @@ class AttentionSequencePoolingLayer(SequenceLayer):
     ) -> None:
         super().__init__(supports_masking, **kwargs)
         self.local_att = LocalActivationUnit(
-            att_hidden_units,
-            att_activation,
+            check_positive_ints("att_hidden_units", att_hidden_units),
+            check_activation("att_activation", att_activation),
             dtype=self.dtype_policy,
             name="local_activation_unit",
         )
@@ -124,6 +125,10 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         training: bool | None = None,
         return_attention_scores: bool = False,
     ) -> Any:
+        self.check_axes(
+            query=(query, "any batch candidates dim"),
+            keys=(keys, "any batch steps dim"),
+        )
         valid = self.valid_steps(keys, lengths, keys_mask)
         query, keys = (ops.cast(x, self.compute_dtype) for x in (query, keys))
 

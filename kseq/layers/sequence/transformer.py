@@ -246,6 +246,10 @@ class Transformer(SequenceLayer):
         if keys is None:  # self-attention
             keys, key_lengths = queries, query_lengths
             keys_mask = first_mask(mask, queries_mask)
+        self.check_axes(
+            queries=(queries, "any batch queries dim"),
+            keys=(keys, "any batch steps dim"),
+        )
         key_valid = self.valid_steps(keys, key_lengths, keys_mask)
         query_valid = resolve_mask(
             queries, first_mask(mask, queries_mask), query_lengths

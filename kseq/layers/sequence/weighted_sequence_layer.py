@@ -81,6 +81,7 @@ class WeightedSequenceLayer(SequenceLayer):
         mask: Tensor | None = None,
         x_mask: Tensor | None = None,
     ) -> Tensor:
+        self.check_axes(x=(x, "any batch steps dim"))
         valid = self.valid_steps(x, lengths, mask, x_mask)
         x, weights = (ops.cast(t, self.compute_dtype) for t in (x, weights))
         weights = step_weights(
