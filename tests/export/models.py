@@ -2,28 +2,20 @@
 
 import keras
 
-from kseq.agreement.numbers import seed_weights
-from kseq.layers.sequence import BiasEncoding
-from tests.layers.examples import (
-    BY_NAME,
-    DIM,
-    STEPS,
-    draw,
-    everything,
-    model_inputs,
-)
+from tests.layers.catalog import BY_NAME
+from tests.layers.models import everything, inputs_of
 from tests.models import examples
 
 LAYERS = {
-    "SequencePoolingLayer": "mean",
-    "WeightedSequenceLayer": "weighted",
-    "KMaxPooling": "k-max",
-    "AttentionSequencePoolingLayer": "attention",
-    "DynamicGRU": "augru-last",
-    "BiLSTM": "bilstm",
-    "BiasEncoding": "",
-    "PositionEncoding": "position-encoding",
-    "Transformer": "transformer",
+    "SequencePoolingLayer": "pooling-mean-lengths",
+    "WeightedSequenceLayer": "weighted-softmax-lengths",
+    "KMaxPooling": "k-max-steps-lengths",
+    "AttentionSequencePoolingLayer": "attention-sigmoid",
+    "DynamicGRU": "gru-augru-paper",
+    "BiLSTM": "bilstm-ave",
+    "BiasEncoding": "bias-encoding",
+    "PositionEncoding": "positions-trained",
+    "Transformer": "transformer-masked-mean-mask",
 }
 MODELS = {
     "DIN": "DIN",
@@ -39,21 +31,11 @@ def build(name, known_steps):
         example = examples.BY_NAME[MODELS[name]]
         model = example.make() if known_steps else example.unknown_steps()
         return model, examples.inputs_of(model)
-    steps = STEPS if known_steps else None
-    if name == "BiasEncoding":
-        return build_bias_encoding(steps)
-    model = everything(steps, [BY_NAME[LAYERS[name]]])
+    example = BY_NAME[LAYERS[name]]
+    steps = example.trial().features.popitem()[1].shape[1]
+    model = everything([example], steps if known_steps else None)
     # PyTorch's tracer does not accept a dict of outputs.
-    model = keras.Model(model.inputs, *model.output.values())
+    model = keras.Model(model.inputs, [*model.output.values()])
     names = [x.name for x in model.inputs]
-    return model, dict(zip(names, model_inputs(model), strict=True))
-
-
-def build_bias_encoding(steps):
-    inputs = [keras.Input((steps, DIM), name=f"session_{i}") for i in range(2)]
-    outputs = BiasEncoding(2, max_steps=STEPS)(inputs)
-    model = keras.Model(inputs, keras.layers.Concatenate()(outputs))
-    seed_weights(model)
-    return model, {
-        x.name: draw(4, STEPS, DIM + i)[..., :DIM] for i, x in enumerate(inputs)
-    }
+    arrays = inputs_of({example.name: example.trial()})
+    return model, dict(zip(names, arrays, strict=True))

@@ -5,11 +5,11 @@ import numpy as np
 
 from kseq.agreement.numbers import seed_weights
 from kseq.layers.sequence import SequencePoolingLayer
-from tests.layers.examples import draw
+from tests.layers.catalog import draw32
 
 STEPS = 6
 INPUTS = {
-    "x": draw(3, STEPS, 2),
+    "x": draw32("x", 3, STEPS, 2),
     "lengths": np.array([STEPS, 2, 5]),
 }
 

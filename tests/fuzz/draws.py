@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from kseq.ops.dtypes import HALF_DTYPES
-from tests.fuzz.drawn import Drawn
+from tests.layers.catalog import LENGTHS, STEP_WEIGHTS
+from tests.layers.trial import Trial
 
 # OpenVINO stops the process in products of tensors without elements.
 EMPTY = () if keras.backend.backend() == "openvino" else (0,)
@@ -28,7 +29,7 @@ HUGE = 1e10
 
 
 class Draws:
-    """Hypothesis's choices, and what is made of them.
+    """Hypothesis's choices, and the trials of them.
 
     Args:
         draw: Hypothesis's.
@@ -48,7 +49,7 @@ class Draws:
         self.size = {"tiny": TINY[self.dtype], "huge": HUGE}.get(kind, 1.0)
         self.batch = self.one_of(BATCHES)
         self.dim = self.one_of(DIMS)
-        self.told_lengths = self.flag()
+        self.draws_lengths = self.flag()
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
         self.valid, self.lengths = {}, {}
 
@@ -73,14 +74,14 @@ class Draws:
         bits = st.lists(st.booleans(), min_size=size, max_size=size)
         return np.array(self.draw(bits), bool).reshape(shape)
 
-    def spread(self, shape):
+    def broadcast_bits(self, shape):
         """A mask that may have size 1 on some axes."""
         return self.bits(*(n if self.flag() else min(n, 1) for n in shape))
 
     def sequence(self, name, steps=None):
-        """How many steps, and which of them count."""
+        """Draw the number of steps and the valid ones."""
         steps = steps or self.one_of(STEPS)
-        if not self.told_lengths:
+        if not self.draws_lengths:
             self.valid[name] = self.bits(self.batch, steps)
             return steps
         dtype = self.one_of(LENGTH_DTYPES)
@@ -96,30 +97,85 @@ class Draws:
         return steps
 
     def trains(self):
-        """Whether statistics are a batch's.
+        """Whether to train, with statistics of the batch.
 
-        Of nothing at all they are no numbers to compare; what rounding leaves
-        of tiny differences is divided by them, and huge ones are squared.
+        Without valid steps there is nothing to compare; rounding errors of tiny
+        differences are divided by them, and huge ones are squared.
         """
         some = all(valid.any() for valid in self.valid.values())
         return self.flag() and some and self.batch > 0 and self.size == 1.0
 
-    def drawn(self, make, features, reference, places=(), **rest):
-        if self.integers and places is not None:
-            features = {
-                name: np.rint(3 * x).astype("int32")
-                for name, x in features.items()
-            }
-        return Drawn(
+    def drawn(self, make, features, reference, **rest):
+        """A trial of an op, whose masks are those of `valid`."""
+        sequences = {n: n for n in self.valid if n in features}
+        return Trial(
             make,
             features,
             self.valid,
             reference,
-            self.dtype,
-            self.size,
-            lengths=self.lengths if self.told_lengths and places else None,
-            places=dict(places or ()),
+            sequences | rest.pop("steps_of", {}),
+            list(sequences) if rest.pop("masked", True) else (),
+            dtype=self.dtype,
+            size=self.size,
             **rest,
+        )
+
+    def layer(self, layer):
+        """A trial of a layer of the catalog."""
+        choices = {n: self.one_of(axes) for n, axes in layer.inputs.items()}
+        arguments = {
+            n: self.one_of(values) for n, values in layer.arguments.items()
+        } | dict(layer.fixed)
+        sizes = {"dim": self.dim, "candidates": self.one_of((1, 3)),
+                 "units": self.one_of((1, 3)), "1": 1}  # fmt: skip
+        omitted = layer.omitted(arguments)
+        axes = {n: a for n, a in choices.items() if n not in omitted}
+        has_mask = layer.masks and (layer.lengths or self.flag())
+        least = EMPTY == () and layer.measured is not None
+        for text in axes.values():
+            first = text.split()[0]
+            if first in LENGTHS and first not in sizes:
+                # Without a next step there are products of nothing.
+                sizes[first] = self.sequence(
+                    first, self.one_of(STEPS[1:] if least else STEPS)
+                )
+        if not has_mask:
+            self.valid = {
+                n: np.ones_like(v)
+                for n, v in self.valid.items()
+                if layer.is_list
+            }
+        arguments |= layer.settled(arguments, sizes)
+        sizes["dim"] = layer.dim(arguments) or sizes["dim"]
+        call = {}
+        if layer.trains(layer.defaults | arguments):
+            call["training"] = self.trains()
+        if layer.name == "AttentionSequencePoolingLayer" and self.flag():
+            call["return_attention_scores"] = True
+        if "dropout_rate" in arguments and call.get("training"):
+            arguments["dropout_rate"] = 0.0
+        features = {}
+        for name, text in axes.items():
+            shape = [self.batch, *(sizes[axis] for axis in text.split())]
+            x = self.numbers(*shape)
+            if name in STEP_WEIGHTS:
+                x = 1 / (1 + np.exp(-self.weights(*shape)))
+            if self.integers:
+                x = np.rint(3 * x).astype("int32")
+            features[name] = x
+        lengths = None
+        if layer.lengths and self.draws_lengths:
+            lengths = {n: self.lengths[x] for n, x in layer.lengths.items()}
+        return layer.trial(
+            arguments,
+            features,
+            self.valid,
+            axes,
+            measured=True,
+            lengths=lengths,
+            call=call,
+            dtype=self.dtype,
+            size=self.size,
         )
 
 

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 from keras import ops
 
 import kseq.ops
+from kseq.ops import numerics
+from kseq.ops import positions as positions_ops
 from tests.reference import attention as ref_attention
 from tests.reference import pooling as ref_pooling
 from tests.reference import recurrence as ref_recurrence
@@ -41,8 +43,7 @@ def zero_padding(d):
         as_layer(kseq.ops.zero_padding),
         {"x": d.numbers(*shape)},
         lambda f, v, _: select(behind(v["x"], len(shape)), f["x"]),
-        None,
-        steps_at=((1, "x") if rank > 1 else None,),
+        outputs=((1, "x") if rank > 1 else None,),
         grows=rank > 1,
     )
 
@@ -51,7 +52,7 @@ def masked_softmax(d):
     shape = shape_of(d, 1, 4)
     rank = len(shape)
     axis = d.draw(st.integers(-rank, rank - 1))
-    valid = d.valid["x"] = d.spread(shape)
+    valid = d.valid["x"] = d.broadcast_bits(shape)
     steps = rank > 1 and valid.shape[1] == shape[1]
 
     def reference(f, v, _):
@@ -63,10 +64,9 @@ def masked_softmax(d):
         as_layer(lambda x, v: kseq.ops.masked_softmax(x, v, axis)),
         {"x": d.numbers(*shape)},
         reference,
-        None,
         degree=0,
-        steps_at=((1, "x") if steps else None,),
-        rows_apart=axis % rank != 0 and len(valid) == d.batch,
+        outputs=((1, "x") if steps else None,),
+        independent_rows=axis % rank != 0 and len(valid) == d.batch,
         grows=steps,
     )
 
@@ -80,7 +80,7 @@ def moments(d):
     axes = tuple(axes)
     masked = d.flag()
     if masked:
-        valid = d.valid["x"] = d.spread(shape)
+        valid = d.valid["x"] = d.broadcast_bits(shape)
 
     def reference(f, v, _):
         x = f["x"]
@@ -94,26 +94,25 @@ def moments(d):
     steps = masked and rank > 1 and valid.shape[1] == shape[1]
     return d.drawn(
         # Of halves it says nothing.
-        as_layer(lambda x, *v: kseq.ops.moments(kseq.ops.upcast(x), asked, *v)),
+        as_layer(lambda x, *v: numerics.moments(numerics.upcast(x), asked, *v)),
         {"x": d.numbers(*shape)},
         reference,
-        None,
         degree=2,
-        steps_at=((1, "x") if steps and 1 not in axes else None,) * 3,
-        rows_apart=0 not in axes and (not masked or len(valid) == d.batch),
+        outputs=((1, "x") if steps and 1 not in axes else None,) * 3,
+        independent_rows=0 not in axes
+        and (not masked or len(valid) == d.batch),
         grows=steps,
     )
 
 
 def masked_pooling(d):
-    d.told_lengths = False
+    d.draws_lengths = False
     steps, mode = d.sequence("x"), d.one_of(("sum", "mean", "max"))
     function = getattr(kseq.ops, f"masked_{mode}")
     return d.drawn(
         as_layer(function),
         {"x": d.numbers(d.batch, steps, d.dim)},
         lambda f, v, _: ref_pooling.pool(f["x"], v["x"], mode)[:, 0],
-        None,
     )
 
 
@@ -130,8 +129,7 @@ def k_max(d):
         as_layer(lambda x, v=None: kseq.ops.k_max(x, k, asked, v)),
         {"x": d.numbers(*shape)},
         lambda f, v, _: ref_pooling.k_max(f["x"], k, axis, v.get("x")),
-        None,
-        steps_at=((1, "x") if masked and axis > 1 else None,),
+        outputs=((1, "x") if masked and axis > 1 else None,),
         grows=masked,
     )
 
@@ -146,9 +144,8 @@ def linear(d):
         as_layer(kseq.ops.linear),
         {"x": d.numbers(*shape)},
         lambda f, *_: f["x"] @ f["kernel"] + f.get("bias", 0.0),
-        None,
         shared=shared,
-        rows_apart=len(shape) > 1,
+        independent_rows=len(shape) > 1,
     )
 
 
@@ -171,15 +168,14 @@ def pointwise(d):
         as_layer(getattr(kseq.ops, name)),
         {"x": d.numbers(*shape)},
         reference,
-        None,
         shared=shared,
         degree=0,
-        rows_apart=name == "tanh" or len(shape) > 1,
+        independent_rows=name == "tanh" or len(shape) > 1,
     )
 
 
 def step_weights(d):
-    d.told_lengths = False
+    d.draws_lengths = False
     steps, normalize = d.sequence("x"), d.flag()
 
     def reference(f, v, _):
@@ -191,14 +187,13 @@ def step_weights(d):
         as_layer(lambda x, v: kseq.ops.step_weights(x, v, normalize)),
         {"x": d.numbers(d.batch, steps)},
         reference,
-        None,
-        steps_at=((1, "x"),),
+        outputs=((1, "x"),),
     )
 
 
 def resolve_mask(d):
     """Lengths and a mask, both or one of them, and what they leave."""
-    d.told_lengths = True
+    d.draws_lengths = True
     steps = d.sequence("x")
     lengths, both = d.lengths["x"], d.flag()
     shape = (d.batch, steps, d.dim)[: d.one_of((2, 3))]
@@ -219,21 +214,24 @@ def resolve_mask(d):
         lambda: call,
         {"x": d.numbers(*shape)},
         lambda f, v, _: select(behind(v["x"], len(shape)), f["x"]),
-        None,
-        steps_at=((1, "x"),),
+        outputs=((1, "x"),),
         masked=False,
         # The lengths are not among what is cut or made longer.
-        rows_apart=False,
+        independent_rows=False,
         grows=False,
     )
 
 
 def positions(d):
-    d.told_lengths = False
+    d.draws_lengths = False
     steps = d.sequence("x")
 
     def call(x, table):
-        return x + kseq.ops.sinusoid_like(x) + kseq.ops.first_rows(table, x)
+        return (
+            x
+            + positions_ops.sinusoid_like(x)
+            + positions_ops.first_rows(table, x)
+        )
 
     return d.drawn(
         as_layer(call),
@@ -243,9 +241,8 @@ def positions(d):
             + ref_transformer.table(f["x"].shape[1], d.dim)
             + f["table"][: f["x"].shape[1]]
         ),
-        None,
         shared={"table": d.weights(d.one_of((11, 20)), d.dim)},
-        steps_at=((1, "x"),),
+        outputs=((1, "x"),),
         masked=False,
         own_padding=True,
     )
@@ -253,7 +250,7 @@ def positions(d):
 
 def heads(d):
     """Attention of so few scores at a time that queries come in groups."""
-    d.told_lengths = False
+    d.draws_lengths = False
     asked, steps = d.sequence("queries"), d.sequence("keys")
     kind = d.one_of(("scaled_dot_product", "cos", "ln", "additive"))
     number, dim = d.one_of((1, 2)), 4
@@ -278,7 +275,7 @@ def heads(d):
             kind,
             tuple(weights),
             blinding,
-            most_scores=most,
+            max_scores=most,
             query_valid=None if all_queries else query_valid,
         )
         return ops.transpose(found, (0, 2, 1, 3))
@@ -317,15 +314,14 @@ def heads(d):
             "values": d.numbers(d.batch, steps, number, dim),
         },
         reference,
-        None,
         shared={name: d.weights(dim) for name in names},
         steps_of={"values": "keys"},
-        steps_at=((1, "queries"),),
+        outputs=((1, "queries"),),
     )
 
 
 def gru(d):
-    d.told_lengths = False
+    d.draws_lengths = False
     steps, units = d.sequence("x"), d.one_of((1, 4))
     kind = d.one_of(("GRU", "AIGRU", "AGRU", "AUGRU"))
     form, starts = d.one_of(("deepctr", "paper")), d.flag()
@@ -368,15 +364,14 @@ def gru(d):
             form,
             f.get("state"),
         ),
-        None,
         shared=shared,
         steps_of={"scores": "x"},
-        steps_at=((1, "x"), None),
+        outputs=((1, "x"), None),
     )
 
 
 def lstm(d):
-    d.told_lengths = False
+    d.draws_lengths = False
     steps, units, reverse = d.sequence("x"), d.one_of((1, 4)), d.flag()
     shared = {
         "kernel": d.weights(d.dim, 4 * units),
@@ -393,9 +388,8 @@ def lstm(d):
         lambda f, v, _: ref_recurrence.lstm(
             f["x"], v["x"], *(f[name] for name in shared), reverse
         ),
-        None,
         shared=shared,
-        steps_at=((1, "x"),),
+        outputs=((1, "x"),),
     )
 
 
@@ -416,7 +410,6 @@ def din_hidden(d):
             "x": d.numbers(d.batch, steps, d.dim),
         },
         reference,
-        None,
         shared={
             "kernel": d.weights(4 * d.dim, units),
             "bias": d.weights(units),
@@ -427,7 +420,7 @@ def din_hidden(d):
 
 def attend(d):
     """The weights of attention, and what they pool."""
-    d.told_lengths = False
+    d.draws_lengths = False
     steps, candidates = d.sequence("x"), d.one_of((1, 3))
     normalize = d.flag()
 
@@ -449,9 +442,8 @@ def attend(d):
             "scores": d.weights(d.batch, steps, candidates),
         },
         reference,
-        None,
         steps_of={"scores": "x"},
-        steps_at=((2, "x"), None),
+        outputs=((2, "x"), None),
     )
 
 

@@ -22,7 +22,7 @@ from kseq.agreement.tables import DTYPES, left_out, tolerance
 from kseq.ops.dtypes import LOWEST
 from tests.fuzz.draws import EMPTY, TINY, family
 from tests.fuzz.examples import each, examples
-from tests.fuzz.layers import LAYERS, TOLD, auxiliary_loss
+from tests.fuzz.layers import LAYERS, WITH_LENGTHS, auxiliary_loss
 from tests.fuzz.layers import PADDED as PADDED_LAYERS
 from tests.fuzz.ops import OPS, resolve_mask
 from tests.fuzz.ops import PADDED as PADDED_OPS
@@ -67,7 +67,7 @@ def draw(data, make, dtypes=FORWARD, kinds=ALL_KINDS):
 
 def draw_filling(data, drawn):
     """Something that must not matter."""
-    if drawn.counts_padding:
+    if not drawn.inert:
         return 7.0
     lowest, tiny = LOWEST[drawn.dtype], TINY[drawn.dtype]
     fillings = [-lowest, lowest, tiny, 7.0]
@@ -81,9 +81,12 @@ def call(drawn):
     """What the layer gives."""
     with dtype_scope(drawn.dtype):
         layer, inputs, kwargs = built(drawn.case(), drawn.dtype)
-        for place, name in (drawn.places if drawn.lengths else {}).items():
-            # As they are told, be they floats, and not in the policy's dtype.
-            inputs[place] = ops.convert_to_tensor(drawn.lengths[name])
+        if drawn.lengths_in_list:
+            # Lengths may be floats of another dtype than the policy's.
+            names = [n for n in drawn.order if n in
+                     {**drawn.features, **drawn.lengths}]  # fmt: skip
+            for name, lengths in drawn.lengths.items():
+                inputs[names.index(name)] = ops.convert_to_tensor(lengths)
         outputs = probes.forward(layer, inputs, kwargs, False)
         return [to_numpy(output) for output in outputs]
 
@@ -206,7 +209,7 @@ def test_compiled_equals_the_reference(make, data):
 @data
 def test_padding_is_inert(make, data):
     drawn = draw(data, make)
-    assume(drawn.valid and not drawn.counts_padding)
+    assume(drawn.valid and drawn.inert)
     filled = drawn.filled(draw_filling(data, drawn))
     assert_equal(drawn.shown(call(filled)), drawn.shown(call(drawn)))
 
@@ -217,7 +220,7 @@ def test_padding_is_inert(make, data):
 @data
 def test_padding_is_inert_in_gradients(make, data):
     drawn = draw(data, make, ("float64", "float32"), ["tiny"])
-    assume(drawn.valid and not drawn.counts_padding)
+    assume(drawn.valid and drawn.inert)
     filled = drawn.filled(draw_filling(data, drawn))
     expected = measure(drawn.case(), drawn.dtype, "gradients")
     got = measure(filled.case(), drawn.dtype, "gradients")
@@ -231,7 +234,7 @@ def test_padding_is_inert_in_gradients(make, data):
 @data
 def test_more_padding_changes_nothing(make, data):
     drawn = draw(data, make)
-    assume(drawn.valid and drawn.grows and not drawn.counts_padding)
+    assume(drawn.valid and drawn.grows and drawn.inert)
     longer = drawn.longer(
         data.draw(st.sampled_from((1, 4))), draw_filling(data, drawn)
     )
@@ -245,7 +248,7 @@ def test_more_padding_changes_nothing(make, data):
 def test_rows_stay_apart(make, data):
     """In another order, and in two batches, they are what they were."""
     drawn = draw(data, make)
-    assume(drawn.rows_apart)
+    assume(drawn.independent_rows)
     whole = call(drawn)
     order = np.array(data.draw(st.permutations(range(drawn.batch))), int)
     at = data.draw(st.integers(0, drawn.batch))
@@ -261,12 +264,12 @@ def test_rows_stay_apart(make, data):
         assert_close(both, expected, drawn)
 
 
-@each(TOLD)
+@each(WITH_LENGTHS)
 @examples()
 @data
 def test_lengths_and_masks_are_the_same(make, data):
     drawn = draw(data, make)
-    assume(drawn.lengths and drawn.masked)
+    assume(drawn.lengths_in_list)
     assert_all_close(call(drawn.by_masks()), call(drawn), drawn)
 
 
@@ -278,11 +281,11 @@ def test_one_model_takes_any_number_of_steps(make, data):
     drawn = draw(data, make, ("float32",)).predicting()
     assume(drawn.any_steps and drawn.grows and drawn.batch)
     with dtype_scope(drawn.dtype):
-        model = functional(drawn)
+        model = drawn.model()
         seed_weights(model)
         for steps in data.draw(st.permutations((0, 1, 4))):
             longer = drawn.longer(steps, draw_filling(data, drawn))
-            got = longer.shown(predicted(model, longer))
+            got = longer.shown(longer.predict(model))
             assert_all_close(got, longer.shown(call(longer)), drawn)
 
 
@@ -297,52 +300,9 @@ def test_is_made_again_alike(make, data):
         layer = drawn.make()
         config = layer.get_config()
         assert type(layer).from_config(config).get_config() == config
-        model = functional(drawn)
+        model = drawn.model()
         seed_weights(model)
         with tempfile.TemporaryDirectory() as folder:
             model.save(f"{folder}/model.keras")
             loaded = keras.saving.load_model(f"{folder}/model.keras")
-        assert_equal(predicted(loaded, drawn), predicted(model, drawn))
-
-
-def functional(drawn):
-    """A model of the layer, for any number of steps."""
-    symbols = []
-
-    def symbol(x, steps=False):
-        shape = (None, *x.shape[2:]) if steps else x.shape[1:]
-        dtype = drawn.dtype if x.dtype.kind == "f" else x.dtype.name
-        symbols.append(keras.Input(shape, dtype=dtype))
-        return symbols[-1]
-
-    inputs = [
-        symbol(x, drawn.sequence(name) is not None)
-        for name, x in drawn.features.items()
-    ]
-    kwargs = dict(drawn.call)
-    if drawn.lengths:
-        for place, name in sorted(drawn.places.items()):
-            inputs.insert(place, symbol(drawn.lengths[name]))
-    elif drawn.masked and drawn.valid:
-        valid = {name: symbol(x, True) for name, x in drawn.valid.items()}
-        kwargs["mask"] = drawn.masks(valid)
-    outputs = drawn.make()(inputs if len(inputs) > 1 else inputs[0], **kwargs)
-    return keras.Model(symbols, keras.tree.flatten(outputs))
-
-
-def predicted(model, drawn):
-    """What a model of `functional` gives, as users ask it."""
-    arrays = [
-        x.astype(drawn.dtype) if x.dtype.kind == "f" else x
-        for x in drawn.features.values()
-    ]
-    if drawn.lengths:
-        arrays += [drawn.lengths[n] for _, n in sorted(drawn.places.items())]
-    elif drawn.masked:
-        arrays += drawn.valid.values()
-    if BACKEND == "openvino":
-        # Its `predict` may compute by bfloat16 instructions.
-        outputs = model([ops.convert_to_tensor(x) for x in arrays])
-    else:
-        outputs = model.predict(arrays, verbose=0)
-    return [to_numpy(output) for output in keras.tree.flatten(outputs)]
+        assert_equal(drawn.predict(loaded), drawn.predict(model))

@@ -1,5 +1,7 @@
 """Every dtype policy: finite, and as close to float32 as the dtype allows."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -12,18 +14,16 @@ from kseq.layers.sequence import (
     SequencePoolingLayer,
     WeightedSequenceLayer,
 )
+from tests.layers.catalog import BY_NAME, MAIN, each
 from tests.layers.checks import assert_close, skip_left_out
-from tests.layers.examples import (
-    ARRAYS,
-    BY_NAME,
-    EXAMPLES,
+from tests.layers.models import (
     everything,
     float32,
-    model_inputs,
-    names,
+    inputs_of,
+    losses,
     predict,
+    trials,
 )
-from tests.layers.training import losses
 
 POLICIES = (
     "float32",
@@ -35,9 +35,14 @@ POLICIES = (
 )
 
 
+def with_dtype(dtype):
+    dtype = keras.config.floatx() if dtype == "float64" else "float32"
+    return lambda trial: replace(trial, dtype=dtype)
+
+
 @pytest.fixture(scope="module")
 def expected():
-    return predict(everything())
+    return predict(everything(), inputs_of(trials()))
 
 
 # Keras's NumPy backend has no sigmoid that is safe from overflow: 1/(1 + inf).
@@ -47,12 +52,13 @@ def test_outputs_are_close_to_float32(policy, expected):
     dtype = policy.removeprefix("mixed_")
     skip_left_out("forward", dtype)
     with dtype_scope(policy):
-        model = everything()
+        model = everything(changed=with_dtype(dtype))
         for output in model.output.values():
             assert output.dtype == dtype
-        given = {
-            name: x.astype(keras.config.floatx()) for name, x in ARRAYS.items()
-        }
+        given = [
+            x.astype(keras.config.floatx()) if x.dtype.kind == "f" else x
+            for x in inputs_of(trials())
+        ]
         got = predict(model, given)
     limit = max(
         tolerance("forward", dtype).limit,
@@ -68,27 +74,31 @@ def test_outputs_are_close_to_float32(policy, expected):
 def test_predict_is_no_worse_than_bfloat16(expected):
     """OpenVINO compiles float32 to bfloat16 where the CPU has it."""
     model = everything()
-    inputs = model_inputs(model)
+    inputs = inputs_of(trials())
     for name, output in model.predict(inputs, verbose=0).items():
         assert_close(output, expected[name], dtype="bfloat16", name=name)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("example", EXAMPLES, ids=names(EXAMPLES))
-def test_dtypes_are_the_policy_s(example, policy):
+@each(MAIN)
+def test_dtypes_follow_the_policy(example, policy):
     # The layer's policy, not Keras's default: JAX only has to know 64 bits.
+    trial = example.trial()
     with probes.float64():
-        layer = example.built(dtype=policy)
-    made = keras.DTypePolicy(policy)
-    inputs = example.inputs()
-    symbols = keras.tree.map_structure(
-        lambda x: keras.KerasTensor(x.shape, x.dtype.name), inputs
-    )
-    mask = keras.KerasTensor((4, 5), "bool")
-    told = {} if example.lengths_at else {"mask": example.mask(mask)}
-    output = layer.compute_output_spec(symbols, **told)
-    assert output.dtype == made.compute_dtype
-    assert {w.dtype for w in layer.weights} <= {made.variable_dtype}
+        layer = trial.built(dtype=policy)
+    expected = keras.DTypePolicy(policy)
+    named = trial.features | (trial.lengths or {})
+    if not trial.lengths:
+        named = trial.named(masks=True)
+    symbols = {
+        n: keras.Input(batch_shape=x.shape, dtype=x.dtype.name)
+        for n, x in named.items()
+    }
+    is_list = trial.is_list
+    outputs = layer([*symbols.values()]) if is_list else layer(**symbols)
+    for output in keras.tree.flatten(outputs):
+        assert output.dtype == expected.compute_dtype
+    assert {w.dtype for w in layer.weights} <= {expected.variable_dtype}
     for sublayer in layer._flatten_layers():
         assert sublayer.dtype_policy.name == policy
 
@@ -97,9 +107,11 @@ def test_dtypes_are_the_policy_s(example, policy):
 def test_trains_in_mixed_precision(policy):
     skip_left_out("fit")
     with dtype_scope(policy):
-        names = ("mean", "weighted", "attention-dice", "attention-softmax")
-        model = everything(None, [BY_NAME[name] for name in names])
-        found = losses(model, [ARRAYS] * 2)
+        names = ("pooling-mean-lengths", "weighted-softmax-lengths")
+        names = (*names, "attention-dice", "attention-softmax")
+        examples = [BY_NAME[name] for name in names]
+        model = everything(examples)
+        found = losses(model, [inputs_of(trials(examples))] * 2)
         for loss in found:
             for name, value in loss.items():
                 assert np.isfinite(value), name

@@ -67,7 +67,7 @@ def transformer(
 
     wq, wk, wv = take(3)
     extra = take(2) if kind == "additive" else []
-    fw1, fw2 = take(2) if feed_forward else (None, None)
+    fw1, fw2 = take(2) if feed_forward and residual else (None, None)
     if kind == "ln":
         extra = take(4)
     norm = take(2) if normalized else None

@@ -92,7 +92,7 @@ class Dice(Layer):
         if mask is not None:
             x = zero_padding(x, mask)
         p = ops.sigmoid(self.bn(x, mask=mask, training=training))
-        return x * (p + ops.convert_to_tensor(self.alphas) * (1.0 - p))
+        return x * (p + ops.cast(self.alphas, x.dtype) * (1.0 - p))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(input_shape)

@@ -60,7 +60,7 @@ class PredictionLayer(Layer):
     def call(self, inputs: Tensor) -> Tensor:
         x = ops.cast(inputs, self.compute_dtype)
         if self.global_bias is not None:
-            x = x + ops.convert_to_tensor(self.global_bias)
+            x = x + ops.cast(self.global_bias, x.dtype)
         return ops.sigmoid(x) if self.task == "binary" else x
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -11,19 +11,21 @@ from kseq.layers.core import (
 )
 from kseq.layers.sequence import AttentionSequencePoolingLayer
 from tests.arrays import to_numpy
+from tests.layers.catalog import draw32
 from tests.layers.checks import assert_close
-from tests.layers.examples import (
-    ARRAYS,
-    BATCH,
-    LENGTHS,
-    MASK,
-    PREFIX,
-    draw,
-    fill,
-)
 
-X = ARRAYS["x"]
+BATCH = 4
+X = draw32("x", BATCH, 5, 3)
+LENGTHS = np.array([5, 3, 1, 0], "int32")
+PREFIX = np.arange(5) < LENGTHS[:, None]
+MASK = np.array(
+    [[0, 1, 1, 1, 1], [1, 0, 1, 0, 1], [0, 0, 0, 0, 1], [0] * 5], bool
+)
 EMPTY = np.zeros_like(MASK)
+
+
+def fill(filling):
+    return np.where(MASK[..., None], X, filling).astype("float32")
 
 
 def moving(layer):
@@ -93,7 +95,7 @@ def test_a_batch_of_empty_histories_moves_nothing(cls):
 def test_padding_moves_nothing(cls, filling):
     expected, got = cls(), cls()
     out = expected(X, mask=MASK, training=True)
-    filled = fill(ARRAYS, filling, MASK)["x"]
+    filled = fill(filling)
     out_filled = got(filled, mask=MASK, training=True)
     np.testing.assert_array_equal(moving(got), moving(expected))
     np.testing.assert_array_equal(to_numpy(out_filled), to_numpy(out))
@@ -123,29 +125,6 @@ def test_training_uses_the_batch_s_and_inference_the_moving():
     assert_close(trained[MASK], normal)
 
 
-def test_dice_follows_its_formula_with_the_moving_statistics():
-    layer = Dice(epsilon=0.25)
-    layer.build(X.shape)
-    layer.alphas.assign([0.5, -1.0, 2.0])
-    layer.bn.moving_mean.assign([1.0, 2.0, 3.0])
-    layer.bn.moving_variance.assign([4.0, 1.0, 0.25])
-    x, alpha = X.astype("float64"), np.array([0.5, -1.0, 2.0])
-    normal = (x - np.array([1.0, 2.0, 3.0])) / np.sqrt(
-        np.array([4.0, 1.0, 0.25]) + 0.25
-    )
-    p = 1 / (1 + np.exp(-normal))
-    assert_close(to_numpy(layer(X)), p * x + alpha * (1 - p) * x)
-
-
-def test_inference_moves_nothing():
-    layer = Dice()
-    layer(X, training=True)
-    before = moving(layer)
-    layer(X, mask=MASK)
-    layer(X, training=False)
-    np.testing.assert_array_equal(moving(layer), before)
-
-
 def hidden(query, kernel, bias):
     """The scorer's first sums for each candidate and step that count."""
     q, k = np.broadcast_arrays(query[:, :, None], X[:, None])
@@ -158,7 +137,7 @@ def hidden(query, kernel, bias):
 @pytest.mark.parametrize("candidates", [1, 3])
 @pytest.mark.parametrize("outer", [True, False])
 def test_dice_in_attention_counts_every_candidate_s_steps(candidates, outer):
-    query = draw(BATCH, candidates, 3)
+    query = draw32("q", BATCH, candidates, 3)
     if outer:
         layer = AttentionSequencePoolingLayer((4,), "dice")
         layer([query, X, LENGTHS], training=True)
@@ -168,7 +147,9 @@ def test_dice_in_attention_counts_every_candidate_s_steps(candidates, outer):
         layer([query, X], mask=[None, PREFIX], training=True)
         dnn = layer.dnn
     (dice,) = dnn.activation_layers
-    kernel, bias = (to_numpy(w).astype("float64") for w in dnn.weights_of(0))
+    kernel, bias = (
+        to_numpy(w).astype("float64") for w in (dnn.kernels[0], dnn.biases[0])
+    )
     sums = hidden(query.astype("float64"), kernel, bias)
     assert_close(moving(dice)[0], followed(sums.mean(0), 0.0, 0.99))
     assert_close(moving(dice)[1], followed(sums.var(0), 1.0, 0.99))
@@ -178,7 +159,7 @@ def test_dice_in_attention_counts_every_candidate_s_steps(candidates, outer):
 @pytest.mark.parametrize("filling", [0.0, np.nan])
 def test_empty_histories_in_attention_move_nothing(candidates, filling):
     layer = AttentionSequencePoolingLayer((4, 2), "dice")
-    query = draw(BATCH, candidates, 3)
+    query = draw32("q", BATCH, candidates, 3)
     x = np.full_like(X, filling)
     out = layer([query, x, np.zeros(BATCH, "int32")], training=True)
     np.testing.assert_array_equal(to_numpy(out), 0.0)
@@ -190,9 +171,9 @@ def test_empty_histories_in_attention_move_nothing(candidates, filling):
 
 def test_padding_does_not_reach_the_statistics_of_a_net():
     """`use_bn` and an activation with statistics get the mask."""
-    nets = [DNN((4, 2), "dice", use_bn=True) for _ in range(2)]
+    nets = [DNN((4, 2), "dice", use_bn=True, seed=0) for _ in range(2)]
     for net, filling in zip(nets, (0.0, 50.0), strict=True):
-        net(fill(ARRAYS, filling, MASK)["x"], mask=MASK, training=True)
+        net(fill(filling), mask=MASK, training=True)
     first, second = ([to_numpy(w) for w in n.get_weights()] for n in nets)
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -25,7 +25,7 @@ def measure():
     import keras
     import numpy as np
 
-    from tests.layers.examples import predict_inputs
+    from tests.layers.models import predict
     from tests.layers.saved.make import SAVED
     from tests.layers.saved.test_saved import MADE_ON, recorded
 
@@ -33,7 +33,7 @@ def measure():
     for backend in MADE_ON:
         model = keras.saving.load_model(SAVED / f"{backend}.keras")
         inputs, outputs = recorded(backend)
-        got = predict_inputs(model, [inputs[s.name] for s in model.inputs])
+        got = predict(model, [inputs[s.name] for s in model.inputs])
         kinds = {layer.name: type(layer).__name__ for layer in model.layers}
         for name, expected in outputs.items():
             kind = kinds[f"{name}_layer"]

@@ -5,10 +5,10 @@ import pytest
 from kseq.agreement.numbers import seed_weights
 from kseq.layers.sequence import BiasEncoding
 from tests.arrays import to_numpy
+from tests.layers.catalog import draw32
 from tests.layers.checks import skip_left_out
-from tests.layers.examples import draw
 
-LONG, SHORT = draw(2, 5, 3), draw(2, 4, 3)
+LONG, SHORT = draw32("long", 2, 5, 3), draw32("short", 2, 4, 3)
 
 
 def built(count, *sessions, **options):
@@ -52,16 +52,6 @@ def test_each_session_s_mask_goes_on():
         np.testing.assert_allclose(to_numpy(got), to_numpy(expected), atol=1e-6)
 
 
-def test_time_may_be_unknown():
-    symbols = [keras.Input((None, 3)) for _ in range(2)]
-    model = keras.Model(symbols, BiasEncoding(2, max_steps=5)(symbols))
-    for sessions in ([LONG, SHORT], [SHORT, SHORT[:, :1]]):
-        outputs = model(sessions)
-        assert [to_numpy(y).shape for y in outputs] == [
-            x.shape for x in sessions
-        ]
-
-
 @pytest.mark.parametrize("jit_compile", ["auto", True])
 def test_trains_with_another_number_of_steps_each_batch(jit_compile):
     skip_left_out("fit")
@@ -88,31 +78,6 @@ def test_a_longer_session_is_refused():
     model = keras.Model(symbol, BiasEncoding(1, max_steps=1)(symbol))
     with pytest.raises(Exception, match=r"at most 1 steps|reshape"):
         model.predict(LONG, verbose=0)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: BiasEncoding(0), "sess_max_count: expected a positive"),
-        (lambda: BiasEncoding(3)([LONG, LONG]), "inputs: expected 3 sessions"),
-        (lambda: BiasEncoding(2)([LONG]), "inputs: expected 2 sessions"),
-        (
-            lambda: BiasEncoding(2)([LONG, LONG[..., :2]]),
-            "session 0 and session 1: expected equal sizes on axis -1",
-        ),
-        (
-            lambda: BiasEncoding(1, max_steps=4)(LONG),
-            r"inputs: expected at most 4 steps \(max_steps\); received 5",
-        ),
-        (
-            lambda: BiasEncoding(1)(keras.Input((None, 3))),
-            "max_steps: expected the table's length",
-        ),
-    ],
-)
-def test_bad_input_is_refused(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
 
 
 def test_comes_back_from_its_config_and_file(tmp_path):

@@ -1,22 +1,20 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops
 
 from kseq.agreement.numbers import seed_weights
 from kseq.layers.sequence import DynamicGRU
 from tests.arrays import to_numpy
+from tests.layers.catalog import draw32
 from tests.layers.checks import skip_left_out
-from tests.layers.examples import draw
 
-X, SCORES = draw(4, 6, 3), np.abs(draw(4, 6)) / 4
+X, SCORES = draw32("x", 4, 6, 3), np.abs(draw32("scores", 4, 6)) / 4
 LENGTHS = np.array([6, 4, 1, 0], "int32")
 
 
-def built(*arguments, scores=None, **options):
+def built(*arguments, **options):
     layer = DynamicGRU(*arguments, **options)
-    shapes = [X.shape, LENGTHS.shape]
-    layer.build(shapes if scores is None else [*shapes, scores.shape])
+    layer.build(X.shape)
     seed_weights(layer)
     return layer
 
@@ -38,19 +36,10 @@ def test_a_history_in_pieces_is_the_whole():
 
 def test_an_empty_history_keeps_the_initial_state():
     layer = built(5, return_state=True)
-    start = draw(4, 5)
+    start = draw32("h", 4, 5)
     _, state = layer([X, LENGTHS], initial_state=start)
     np.testing.assert_array_equal(to_numpy(state)[3], start[3])
     assert np.any(to_numpy(state)[0] != start[0])
-
-
-@pytest.mark.parametrize("gru_type", ["AGRU", "AUGRU"])
-def test_scores_of_every_shape(gru_type):
-    layer = built(5, gru_type, scores=SCORES)
-    expected = to_numpy(layer([X, LENGTHS, SCORES]))
-    for given in (SCORES[..., None], SCORES[:, None]):
-        got = to_numpy(layer([X, LENGTHS, given]))
-        np.testing.assert_array_equal(got, expected)
 
 
 def test_the_last_output_is_the_state():
@@ -65,15 +54,15 @@ def test_the_last_output_is_the_state():
 
 
 def test_attention_of_one_is_a_new_state_and_of_zero_a_gru():
-    gru, augru = built(5), built(5, "AUGRU", scores=SCORES)
+    gru, augru = built(5), built(5, "AUGRU")
     zero = to_numpy(augru([X, LENGTHS, np.zeros_like(SCORES)]))
     np.testing.assert_allclose(zero, to_numpy(gru([X, LENGTHS])), atol=1e-6)
     # In the paper's form 0 leaves the state as it is.
-    paper = built(5, "AUGRU", augru_form="paper", scores=SCORES)
+    paper = built(5, "AUGRU", augru_form="paper")
     frozen = to_numpy(paper([X, LENGTHS, np.zeros_like(SCORES)]))
     assert np.all(frozen == 0)
     one = np.ones_like(SCORES)
-    agru = built(5, "AGRU", scores=SCORES)
+    agru = built(5, "AGRU")
     np.testing.assert_allclose(
         to_numpy(augru([X, LENGTHS, one])),
         to_numpy(agru([X, LENGTHS, one])),
@@ -114,50 +103,3 @@ def test_every_weight_is_trained(gru_type):
     assert len(before) == 4
     for old, weight in zip(before, layer.trainable_weights, strict=True):
         assert np.any(to_numpy(weight.value) != old), weight.path
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: DynamicGRU(0), "num_units: expected a positive integer"),
-        (lambda: DynamicGRU(2, "LSTM"), "gru_type: expected one of 'GRU'"),
-        (
-            lambda: DynamicGRU(2, augru_form="own"),
-            "augru_form: expected one of 'deepctr', 'paper'",
-        ),
-        (lambda: DynamicGRU(2)(X), "expected lengths among the inputs"),
-        (
-            lambda: DynamicGRU(2, "AUGRU")([X, LENGTHS]),
-            r"scores: expected",
-        ),
-        (
-            lambda: DynamicGRU(2, "AUGRU")([X, LENGTHS, SCORES[:, :5]]),
-            r"scores: expected shape \(batch, steps, 1\)",
-        ),
-        (
-            lambda: DynamicGRU(2)([X, LENGTHS, SCORES]),
-            r"inputs: expected \[x, lengths\]",
-        ),
-        (
-            lambda: DynamicGRU(2)([X, LENGTHS], initial_state=np.ones((4, 3))),
-            "initial_state: expected equal sizes on axis -1",
-        ),
-    ],
-)
-def test_bad_input_is_refused(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
-def test_gates_and_candidate_start_as_deepctr_s():
-    layer = DynamicGRU(5)
-    layer.build([(None, 6, 3), (None,)])
-    names = [w.name for w in layer.weights]
-    assert names == [
-        "gates_kernel",
-        "gates_bias",
-        "candidate_kernel",
-        "candidate_bias",
-    ]
-    assert np.all(ops.convert_to_numpy(layer.gates_bias.value) == 1)
-    assert np.all(ops.convert_to_numpy(layer.candidate_bias.value) == 0)

@@ -1,0 +1,77 @@
+"""Functional models of many layers at once, which compile once."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from kseq.agreement.numbers import seed_weights
+from tests.arrays import to_numpy
+from tests.layers.catalog import MAIN
+
+
+def trials(examples=MAIN):
+    return {e.name: e.trial() for e in examples}
+
+
+def everything(examples=MAIN, steps=None, changed=lambda trial: trial):
+    """A model of many layers, whose outputs have the examples' names."""
+    symbols, outputs = [], {}
+    for example in examples:
+        name = example.name
+        trial = changed(example.trial())
+        model = trial.model(
+            lambda t=trial, n=name: t.make(name=f"{n}_layer"), name, steps
+        )
+        symbols += model.inputs
+        outputs |= {
+            f"{name}-{i}": output for i, output in enumerate(model.outputs)
+        }
+    model = keras.Model(symbols, outputs)
+    seed_weights(model)
+    return model
+
+
+def inputs_of(trials):
+    return [x for t in trials.values() for x in t.model_inputs().values()]
+
+
+def predict(model, inputs):
+    """Outputs by name, in float32 or wider."""
+    if keras.backend.backend() == "openvino":
+        # Its `predict` may compute by bfloat16 instructions
+        # (docs/upstream/openvino_predict_rounds.py).
+        outputs = model([ops.convert_to_tensor(x) for x in inputs])
+    else:
+        outputs = model.predict(inputs, verbose=0)
+    return {name: wide(output) for name, output in outputs.items()}
+
+
+def wide(output):
+    """As NumPy's floats, which lack bfloat16."""
+    double = keras.backend.standardize_dtype(output.dtype) == "float64"
+    return to_numpy(ops.cast(output, "float64" if double else "float32"))
+
+
+def float32(tensor):
+    return to_numpy(ops.cast(tensor, "float32"))
+
+
+def squared_error(target, output):
+    return ops.mean(ops.square(output - target))
+
+
+def losses(model, batches, jit_compile="auto"):
+    """The losses by output of a training step for each list of inputs."""
+    model.compile(
+        keras.optimizers.SGD(0.01),
+        loss=dict.fromkeys(model.output, squared_error),
+        jit_compile=jit_compile,
+    )
+    found = []
+    for inputs in batches:
+        targets = {
+            name: np.full(np.shape(y), 0.5, "float32")
+            for name, y in model(inputs).items()
+        }
+        found.append(model.train_on_batch(inputs, targets, return_dict=True))
+    return found

@@ -1,0 +1,206 @@
+"""Wrong calls raise ValueError that names the argument.
+
+Eagerly, and where a functional model is made.
+"""
+
+import keras
+import numpy as np
+import pytest
+
+from kseq.layers import BiasEncoding, KMaxPooling, PositionEncoding
+from tests.layers.catalog import (
+    BY_NAME,
+    LAYERS,
+    MAIN,
+    STEP_WEIGHTS,
+    draw32,
+    each,
+)
+
+ONE_OF_EACH = [*{e.layer.name: e for e in MAIN[::-1]}.values()]
+DENSE = ("DNN", "Dice", "BatchNormalization", "LayerNormalization")
+
+
+def symbolic(x):
+    def symbol(x):
+        if not isinstance(x, np.ndarray) or x.dtype.kind not in "bfiu":
+            return x
+        return keras.Input(batch_shape=x.shape, dtype=x.dtype.name)
+
+    return keras.tree.map_structure(symbol, x)
+
+
+# Keras surrounds what is raised in `call`, and describes an InputSpec so.
+START = r"(^|\x1b\[1m)"
+SPEC = r"is incompatible with the layer"
+
+
+def assert_raises(names, layer, *args, **kwargs):
+    """A ValueError of one of the arguments, eagerly and symbolically."""
+    pattern = rf"{START}({'|'.join(names)})(\[\d\])?: expected |{SPEC}"
+    for convert in (lambda x: x, symbolic):
+        with pytest.raises(ValueError, match=pattern):
+            layer(*convert(args), **convert(kwargs))
+
+
+def calls(example):
+    trial = example.trial()
+    masks = not trial.lengths
+    named = trial.named(masks, not masks)
+    return trial, trial.built(), named
+
+
+def wrong_calls(example):
+    """An argument and a wrong array for it."""
+    trial, _, named = calls(example)
+    first = next(iter(named))
+    for name, x in named.items():
+        if not isinstance(x, np.ndarray):
+            continue
+        if "lengths" in name:
+            yield name, np.stack([x, x], 1)
+            yield name, x[:2]
+        elif "mask" in name:
+            yield name, x[..., None, None, None]
+            yield name, x.astype("float32")
+            yield name, x[:2]
+        elif example.layer.name not in DENSE:
+            if name not in STEP_WEIGHTS:
+                yield name, x[..., None, None]
+                # WeightedSequenceLayer takes any width.
+                if example.layer.needs_width and len(trial.features) > 1:
+                    yield name, np.concatenate([x, x], -1)
+            yield name, x[0, 0]
+            yield name, x[:2]
+            if name != first and trial.sequences.get(
+                name
+            ) == trial.sequences.get(first):
+                yield name, x[:, :2]
+
+
+NAMED = [
+    e
+    for e in ONE_OF_EACH
+    if not e.layer.is_list and e.layer.name != "PredictionLayer"
+]
+
+
+@each(NAMED)
+def test_named_calls(example):
+    """The error names the argument, or one that it does not fit."""
+    for name, wrong in wrong_calls(example):
+        _, layer, named = calls(example)
+        if example.layer.name == "KMaxPooling" and wrong.ndim > 3:
+            continue  # any rank works
+        names = {*named, name, *example.layer.lengths, "lengths", "mask"}
+        # `zero_padding` and `din_hidden` name their own arguments.
+        assert_raises(
+            [*names, "valid", "kernel"], layer, **named | {name: wrong}
+        )
+
+
+@each(NAMED)
+def test_width_at_build_time(example):
+    """Of all inputs, so that they fit each other."""
+    trial, layer, named = calls(example)
+    if not layer.weights:
+        pytest.skip("any width works")
+    wide = {
+        n: np.concatenate([x, x], -1)
+        if n in trial.features and n not in ("weights", "scores")
+        else x
+        for n, x in named.items()
+    }
+    for convert in (lambda x: x, symbolic):
+        with pytest.raises(ValueError, match=r"expected|incompatible"):
+            layer(**convert(wide))
+
+
+@each([e for e in NAMED if e.layer.requires_mask])
+def test_neither_lengths_nor_masks(example):
+    trial, layer, _ = calls(example)
+    features = {**trial.features}
+    for convert in (lambda x: x, symbolic):
+        with pytest.raises(ValueError, match=r"expected `lengths`, or a mask"):
+            layer(**convert(features))
+
+
+@each([e for e in NAMED if e.layer.deepctr])
+def test_lists_of_another_size(example):
+    trial, layer, _ = calls(example)
+    inputs = trial.inputs if isinstance(trial.inputs, list) else [trial.inputs]
+    # Of three inputs two may be a list without lengths.
+    for wrong in ([], [*inputs, inputs[0]]):
+        assert_raises(["inputs"], layer, wrong)
+
+
+@each([e for e in NAMED if e.layer.masks and e.layer.deepctr])
+def test_masks_of_another_size(example):
+    trial = example.trial(masks=True)
+    layer = trial.built()
+    mask = next(iter(trial.valid.values()))
+    assert_raises(["mask"], layer, trial.inputs, mask=[mask] * 7)
+    for wrong in ("abc", {"a": 1}):
+        with pytest.raises(
+            ValueError, match=r"mask: expected|expected `lengths`"
+        ):
+            layer(trial.inputs, mask=wrong)
+
+
+@each([layer for layer in LAYERS if layer.needs_width], "layer")
+def test_unknown_widths(layer):
+    options = {"max_steps": 5, "axis": -1}
+    options = {n: v for n, v in options.items() if n in layer.given}
+    created = layer.make(layer.given | options)
+    shapes = [(None, 5, None)] * (
+        len(layer.inputs) - len(layer.omitted(layer.given))
+    )
+    if layer.is_list:
+        shapes = [shapes]
+    elif layer.name == "DynamicGRU":
+        shapes = shapes[:1]
+    pattern = rf"^{layer.needs_width}: expected a known size"
+    with pytest.raises(ValueError, match=pattern):
+        created.build(*shapes)
+    assert created.weights == []
+
+
+@pytest.mark.parametrize(
+    ("layer", "x", "name"),
+    [
+        (PositionEncoding(), keras.Input((None, 3)), "max_steps"),
+        (BiasEncoding(1), keras.Input((None, 3)), "max_steps"),
+        (PositionEncoding(max_steps=4), draw32("x", 2, 5, 3), "inputs"),
+        (BiasEncoding(1, max_steps=4), draw32("x", 2, 5, 3), "inputs"),
+        (BiasEncoding(2), [draw32("x", 2, 5, 3)], "inputs"),
+        (KMaxPooling(9), draw32("x", 2, 5, 3), "k"),
+        (KMaxPooling(1, axis=3), draw32("x", 2, 5, 3), "axis"),
+        (KMaxPooling(1, axis=0), draw32("x", 2, 5, 3), "axis"),
+    ],
+)
+def test_sizes_that_do_not_fit(layer, x, name):
+    with pytest.raises(ValueError, match=rf"{START}({name}|x): expected "):
+        layer(x)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "wrong"),
+    [
+        ("gru-plain", "initial_state", draw32("h", 4, 9)),
+        ("gru-plain", "initial_state", draw32("h", 2, 4)),
+        ("gru-plain", "scores", draw32("s", 4, 6)),
+        ("gru-augru", "scores", None),
+        ("gru-augru", "scores", draw32("s", 4, 5)),
+        ("weighted-softmax-lengths", "weights", draw32("s", 4, 5)),
+    ],
+)
+def test_optional_arguments(name, argument, wrong):
+    _, layer, named = calls(BY_NAME[name])
+    assert_raises([argument], layer, **named | {argument: wrong})
+
+
+def test_a_layer_works_after_an_error():
+    _, layer, named = calls(BY_NAME["attention-sigmoid"])
+    with pytest.raises(ValueError, match="expected"):
+        layer(**named | {"query": draw32("q", 4, 2, 9)})
+    assert layer(**named).shape == (4, 2, 3)

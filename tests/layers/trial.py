@@ -1,0 +1,321 @@
+"""A layer or function with its inputs, its float64 reference, and changes.
+
+The catalog makes trials of fixed numbers, and `tests/fuzz` of random ones.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kseq.agreement import Case
+from kseq.agreement.numbers import seed_weights
+from kseq.agreement.tables import DTYPES, KINDS
+from tests.arrays import to_numpy
+
+Arrays = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A layer, its inputs and what it should compute.
+
+    Args:
+        make: creates the layer, or a function of inputs and `mask`.
+        features: the inputs without lengths, by name.
+        valid: the valid entries of each sequence, bool (batch, steps).
+        reference: `reference(features, valid, weights)` in float64.
+        sequences: the sequence that a feature's axis 1 belongs to.
+        masks: the features whose masks the layer takes.
+        lengths: the lengths by argument, or None where masks are given.
+        order: the names of DeepCTR's list.
+        counted: the sequence of each lengths argument.
+        call: further arguments of the call.
+        outputs: each output's (axis of steps, sequence), or None.
+        dtype: the policy to compute under.
+        size: the order of magnitude of the features.
+        degree: the outputs are at most of the order size**degree.
+        shared: further inputs, which all rows share.
+        is_list: whether the layer takes a list even of one input.
+        independent_rows: whether no row depends on another.
+        grows: whether padding can be added.
+        any_steps: whether the number of steps may be unknown.
+        inert: whether padded values have no effect.
+        own_padding: whether padding shows in the output of its own step.
+    """
+
+    make: Callable[..., Any]
+    features: Arrays
+    valid: Arrays
+    reference: Callable[[Arrays, Arrays, list[Any]], Any]
+    sequences: Mapping[str, str] = field(default_factory=dict)
+    masks: Sequence[str] = ()
+    lengths: Arrays | None = None
+    order: Sequence[str] = ()
+    counted: Mapping[str, str] = field(default_factory=dict)
+    call: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Sequence[tuple[int, str] | None] = (None,)
+    dtype: str = "float32"
+    size: float = 1.0
+    degree: int = 1
+    shared: Arrays = field(default_factory=dict)
+    is_list: bool = False
+    independent_rows: bool = True
+    grows: bool = True
+    any_steps: bool = True
+    inert: bool = True
+    own_padding: bool = False
+
+    # What the layer is called with
+
+    @property
+    def inputs(self) -> Any:
+        """The inputs as DeepCTR's list; a single one as itself."""
+        given = {**self.features, **(self.lengths or {})}
+        names = self.order or tuple(given)
+        inputs = [given[n] for n in names if n in given]
+        inputs += self.shared.values()
+        return inputs if len(inputs) > 1 or self.is_list else inputs[0]
+
+    @property
+    def lengths_in_list(self) -> bool:
+        return self.lengths is not None and {*self.lengths} <= {*self.order}
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The arguments beside the list."""
+        if self.lengths_in_list or not self.masks:
+            return dict(self.call)
+        return {**self.call, "mask": self.mask()}
+
+    def mask(self, arrays: Arrays | None = None) -> Any:
+        """The masks as `mask=` takes them."""
+        masks = self.feature_masks(arrays)
+        masks = [masks.get(name) for name in self.features]
+        return masks if len(masks) > 1 else masks[0]
+
+    def feature_masks(self, arrays: Arrays | None = None) -> dict[str, Any]:
+        valid = self.valid if arrays is None else arrays
+        return {n: valid[self.sequences[n]] for n in self.masks}
+
+    def named(
+        self, masks: bool = False, lengths: bool = True
+    ) -> dict[str, Any]:
+        """The arguments of the named form."""
+        first = next(iter(self.features))
+        given = dict(self.features) | dict(self.call)
+        if lengths:
+            given |= self.lengths or {}
+        if masks:
+            for name, mask in self.feature_masks().items():
+                given["mask" if name == first else f"{name}_mask"] = mask
+        return given
+
+    # Other trials
+
+    def by_masks(self) -> "Trial":
+        """The same valid steps, by masks."""
+        return replace(self, lengths=None)
+
+    def with_valid(self, valid: Arrays) -> "Trial":
+        return replace(self, valid=valid)
+
+    def filled(self, filling: Any, names=None) -> "Trial":
+        """With other values in padded steps of all or of some features."""
+
+        def fill(name: str, x: Any) -> Any:
+            if name not in (self.sequences if names is None else names):
+                return x
+            valid = self.valid[self.sequences[name]]
+            keep = valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim))
+            return np.where(keep, x, fitting(filling, x)).astype(x.dtype)
+
+        features = {n: fill(n, x) for n, x in self.features.items()}
+        return replace(self, features=features)
+
+    def rows(self, which: Any) -> "Trial":
+        """Some rows, or all in another order."""
+
+        def take(arrays: Arrays | None) -> Any:
+            return arrays and {n: x[which] for n, x in arrays.items()}
+
+        return replace(
+            self,
+            features=take(self.features),
+            valid=take(self.valid),
+            lengths=take(self.lengths),
+        )
+
+    def longer(self, steps: int, filling: float = 0.0) -> "Trial":
+        """With more padded steps."""
+
+        def pad(x: Any, value: Any) -> Any:
+            widths = [(0, 0)] * x.ndim
+            widths[1] = (0, steps)
+            return np.pad(x, widths, constant_values=value)
+
+        # Lengths beyond the old end would include the new steps.
+        lengths = self.lengths and {
+            n: np.minimum(
+                x.astype("int64"), self.valid[self.counted[n]].shape[1]
+            ).astype(x.dtype)
+            for n, x in self.lengths.items()
+        }
+        return replace(
+            self,
+            features={
+                n: pad(x, fitting(filling, x)) if n in self.sequences else x
+                for n, x in self.features.items()
+            },
+            valid={n: pad(x, False) for n, x in self.valid.items()},
+            lengths=lengths,
+        )
+
+    def cut(self, steps: int) -> "Trial":
+        """With the first steps only."""
+        lengths = self.lengths and {
+            n: np.minimum(x, steps) for n, x in self.lengths.items()
+        }
+        return replace(
+            self,
+            features={
+                n: x[:, :steps] if n in self.sequences else x
+                for n, x in self.features.items()
+            },
+            valid={n: x[:, :steps] for n, x in self.valid.items()},
+            lengths=lengths,
+        )
+
+    def predicting(self) -> "Trial":
+        """Without batch statistics, and without JAX's warnings of int64."""
+        call = {n: v for n, v in self.call.items() if n != "training"}
+        lengths = self.lengths and {
+            n: x.astype("int32") if x.dtype == "int64" else x
+            for n, x in self.lengths.items()
+        }
+        return replace(self, call=call, lengths=lengths)
+
+    # Computations
+
+    def case(self, name="trial", dtypes=DTYPES, kinds=KINDS) -> Case:
+        """The trial for `kseq.agreement`."""
+
+        def reference(inputs: list[Any], weights: list[Any]) -> Any:
+            given = [*self.features, *(self.lengths or {})]
+            names = [n for n in self.order or given if n in given]
+            named = dict(zip([*names, *self.shared], inputs, strict=True))
+            named = {  # complex arrays remain
+                n: x.astype("float64") if x.dtype.kind == "i" else x
+                for n, x in named.items()
+            }
+            return self.reference(named, self.valid, weights)
+
+        def build() -> tuple[Any, ...]:
+            return self.make(), self.inputs, self.kwargs
+
+        return Case(name, build, reference, dtypes, kinds)
+
+    def built(self, **options: Any) -> Any:
+        """The layer, built, with the same weights on every backend."""
+        layer = self.make(**options)
+        shapes = [x.shape for x in self.features.values()]
+        if self.is_list:
+            layer.build(shapes)
+        else:
+            named = inspect.signature(layer.build).parameters
+            layer.build(*shapes[: max(len(named), 1)])
+        seed_weights(layer)
+        return layer
+
+    def run(self, layer: Any, **kwargs: Any) -> list[Any]:
+        """The outputs for the list and the masks."""
+        return arrays_of(layer(self.inputs, **self.kwargs | kwargs))
+
+    def shown(self, outputs: list[Any]) -> list[Any]:
+        """Outputs without padded steps that were added, or their own."""
+        return [
+            self._shown(output, at)
+            for output, at in zip(outputs, self.outputs, strict=True)
+        ]
+
+    def _shown(self, output: Any, at: tuple[int, str] | None) -> Any:
+        if at is None:
+            return output
+        axis, name = at
+        valid = self.valid[name]
+        output = np.take(output, range(valid.shape[1]), axis=axis)
+        if not self.own_padding:
+            return output
+        others = [a for a in range(output.ndim) if a not in (0, axis)]
+        return np.where(np.expand_dims(valid, others), output, 0.0)
+
+    # Functional models
+
+    def model(self, make=None, name="trial", steps=None, named=False) -> Any:
+        """A functional model; its inputs are those of `model_inputs`."""
+        padded = {*self.sequences, *(f"{n}_valid" for n in self.valid)}
+
+        def symbol(n: str, x: Any) -> Any:
+            shape = list(x.shape[1:])
+            if n in padded:
+                shape[0] = steps
+            dtype = self.dtype if x.dtype.kind == "f" else x.dtype.name
+            return keras.Input(shape, dtype=dtype, name=f"{name}_{n}")
+
+        symbols = {n: symbol(n, x) for n, x in self.model_inputs().items()}
+        layer = (make or self.make)()
+        given = replace(
+            self,
+            features={n: symbols[n] for n in self.features},
+            lengths={n: symbols[n] for n in self.lengths}
+            if self.lengths_in_list
+            else None,
+            valid={n: symbols.get(f"{n}_valid") for n in self.valid},
+        )
+        if named:
+            is_masked = not self.lengths_in_list
+            outputs = layer(**given.named(is_masked, not is_masked))
+        else:
+            outputs = layer(given.inputs, **given.kwargs)
+        return keras.Model([*symbols.values()], keras.tree.flatten(outputs))
+
+    def model_inputs(self) -> dict[str, Any]:
+        """The arrays of the model's inputs, by name."""
+        given = {
+            n: x.astype(self.dtype) if x.dtype.kind == "f" else x
+            for n, x in self.features.items()
+        }
+        if self.lengths_in_list:
+            return given | dict(self.lengths)
+        used = {self.sequences[n] for n in self.masks}
+        return given | {f"{n}_valid": self.valid[n] for n in sorted(used)}
+
+    def predict(self, model: Any) -> list[Any]:
+        inputs = [*self.model_inputs().values()]
+        if keras.backend.backend() == "openvino":
+            # Its `predict` may compute by bfloat16 instructions
+            # (docs/upstream/openvino_predict_rounds.py).
+            return arrays_of(model([ops.convert_to_tensor(x) for x in inputs]))
+        return arrays_of(model.predict(inputs, verbose=0))
+
+    @property
+    def batch(self) -> int:
+        return len(next(iter(self.features.values())))
+
+    @property
+    def unit(self) -> float:
+        """The magnitude of the terms of which the outputs are sums."""
+        return max(1.0, self.size) ** self.degree
+
+
+def arrays_of(outputs: Any) -> list[Any]:
+    return [to_numpy(x) for x in keras.tree.flatten(outputs)]
+
+
+def fitting(filling: Any, x: Any) -> Any:
+    """A filling of floats, or one for integers."""
+    return 1000 if x.dtype.kind == "i" else filling
