@@ -197,11 +197,10 @@ class SequenceLayer(Layer):
         for expected in (names, features):
             if len(inputs) == len(expected):
                 return dict(zip(expected, inputs, strict=True))
-        raise_invalid(
-            "inputs",
-            f"[{', '.join(names)}], or [{', '.join(features)}] with a mask",
-            describe_inputs(inputs),
-        )
+        either = f"[{', '.join(features)}]"
+        if len(features) < len(names):
+            either = f"[{', '.join(names)}], or {either} with a mask"
+        raise_invalid("inputs", either, describe_inputs(inputs))
 
     def _named_masks(self, given: dict[str, Any], mask: Any) -> dict[str, Any]:
         """The argument `mask`, of one input or of a list of them, by name."""
@@ -261,13 +260,19 @@ class SequenceLayer(Layer):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        return config | {"supports_masking": self.combines_masks}
+        if "supports_masking" in config or not self.combines_masks:
+            config["supports_masking"] = self.combines_masks
+        return config
 
 
 def first_mask(*masks: Any) -> Tensor | None:
     """Return the first tensor among masks; None and False mean no mask."""
-    # By the shape, since jax.checkpoint makes a scalar tensor of False.
-    return next((m for m in masks if getattr(m, "shape", ())), None)
+    for mask in masks:
+        # jax.checkpoint makes a scalar tensor of False.
+        ignored = mask is None or mask is False
+        if not ignored and getattr(mask, "shape", None) != ():
+            return mask
+    return None
 
 
 @dataclass(frozen=True)

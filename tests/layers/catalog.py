@@ -376,6 +376,7 @@ LAYERS = [
             "weight_normalization": BOOL,
             "return_score": BOOL,
             **SWITCH,
+            "seed": SEED,
         },
         attention,
         ("query", "keys", "lengths"),

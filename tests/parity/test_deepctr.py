@@ -57,17 +57,10 @@ def built(layer_name, case):
     return layer, tensors[0] if case.single_input else tensors, kwargs
 
 
-<<<<<<< HEAD
-def used(layer, arrays):
-    """Those of DeepCTR's weights that have an effect."""
-    unused = getattr(layer, "unused_deepctr_weights", {}).values()
-    return [array for i, array in enumerate(arrays) if i not in unused]
-=======
 def used(layer, recorded):
     """The recorded weights without those that have no effect in DeepCTR."""
     unused = getattr(layer, "unused_deepctr_weights", {}).values()
     return [x for i, x in enumerate(recorded) if i not in unused]
->>>>>>> h/tlayers
 
 
 def assert_close(got, expected, scale, limit, name):
@@ -119,14 +112,8 @@ def test_gradients(layer_name, case):
     for name, gradient in case.grad_inputs.items():
         assert_close(of_input[name], gradient, scale, GRADIENT, name)
     own = weights_in_deepctr_order(layer)
-<<<<<<< HEAD
-    for weight, gradient in zip(
-        own, used(layer, case.grad_weights), strict=True
-    ):
-=======
     gradients = used(layer, case.grad_weights)
     for weight, gradient in zip(own, gradients, strict=True):
->>>>>>> h/tlayers
         if gradient is not None:
             got = of_weight[weight.path]
             assert_close(got, gradient, scale, GRADIENT, weight.path)

@@ -9,7 +9,6 @@ from kseq.checks import (
     check_nonnegative,
     check_positive_ints,
     check_rate,
-    raise_invalid,
 )
 from kseq.layers.base import Layer, nth_seed
 from kseq.layers.core.activation import (
@@ -99,9 +98,6 @@ class DNN(Layer):
             )
         self.output_activation = output_activation
         self.set_kernel_options(seed, kernel_initializer, kernel_regularizer)
-        if self.l2_reg and kernel_regularizer is not None:
-            expected = "None, since l2_reg is given"
-            raise_invalid("kernel_regularizer", expected, kernel_regularizer)
 
     def build(self, input_shape: Shape) -> None:
         dims = (check_known_dim("inputs", input_shape, -1), *self.hidden_units)
@@ -111,7 +107,7 @@ class DNN(Layer):
                 min_ndim=2, axes={-1: dims[0]}
             )
         penalty = {}
-        if self.l2_reg:
+        if self.l2_reg and self.kernel_regularizer is None:
             penalty["regularizer"] = keras.regularizers.L2(self.l2_reg)
         # DeepCTR's order: all kernels, then all biases, then the sublayers'.
         self.kernels = [

@@ -62,7 +62,7 @@ class LocalActivationUnit(SequenceLayer):
     (2, 5, 1)
     """
 
-    deepctr_inputs = ("query", "keys", "lengths")
+    deepctr_inputs = ("query", "keys")
     masked_input = "keys"
     requires_mask = False
 
