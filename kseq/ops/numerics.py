@@ -98,11 +98,11 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     if not len(x.shape) or x.shape[-1] not in (dim, None):
         raise_invalid("x", f"shape (..., {dim})", tuple(x.shape))
     # An operator, since ops.matmul rounds 64 bits to 32 on PyTorch; of rank 2,
-    # since a product of higher rank is slower on JAX. Symbolic sizes may have
-    # no product.
+    # since a higher rank is slower on JAX, and TensorFlow has no product of rank
+    # 1. Symbolic sizes may have no product.
     rank = len(x.shape)
     symbolic = {*map(type, x.shape)} - {int, type(None)}
-    flatten = rank > 2 and not symbolic
+    flatten = rank != 2 and not symbolic
     y = ops.reshape(x, (-1, dim)) if flatten else x
     y = y @ ops.cast(kernel, x.dtype)
     if bias is not None:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from keras import ops
 
+from kseq.agreement import probes
 from kseq.ops import gru, recurrence
-from tests.ops.compute import BACKEND, gradients, tensor
+from tests.ops.compute import BACKEND, tensor
 from tests.ops.examples import BY_NAME
 
 
@@ -32,14 +33,15 @@ def arrays(steps, units):
 
 @pytest.mark.skipif(BACKEND not in ("jax", "tensorflow"), reason="no graph")
 def test_a_graph_does_not_grow_with_the_steps(traced):
+    def outputs(tensors):
+        return gru(**tensors)[0]
+
     lengths = []
     for steps in (3, 6):
         traced.clear()
-        gradients(
-            lambda tensors: gru(**tensors)[0],
-            arrays(steps, units=6),
-            compiled=True,
-        )
+        ones = [ops.ones((4, steps, 6))]
+        tensors = arrays(steps, units=6)
+        probes.gradients(outputs, tensors, {}, ones, compiled=True)
         lengths.append(len(traced))
     few, many = lengths
     assert 0 < few == many < 20

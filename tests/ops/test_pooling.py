@@ -13,6 +13,9 @@ def test_half_precision_is_summed_in_float32(dtype):
     x, valid = np.ones((1, 4097, 1)), np.ones((1, 4097), bool)
     x[0, 0] = 4096.0
     assert compute(masked_sum, dtype, x, valid).tolist() == [[8192.0]]
+    # A partial sum overflows float16, the whole one does not.
+    far = np.array([[[6e4], [6e4], [-6e4], [-6e4]]])
+    assert compute(masked_sum, dtype, far, valid[:, :4]).tolist() == [[0.0]]
     # Their sum, 65536 * 4097, overflows float16; their mean does not.
     x[...] = 32768.0
     assert compute(masked_mean, dtype, x, valid).tolist() == [[32768.0]]

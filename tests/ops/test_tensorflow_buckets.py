@@ -27,7 +27,7 @@ def close(got, expected, tolerance=1e-12):
 
 
 def run(function, sequence, arrays=ARRAYS, known=True, training=True, **jit):
-    """Output, gradients, their gradients, and how often function was called."""
+    """Output, gradients and the number of calls."""
     calls = []
 
     def counted(*parts):
@@ -36,25 +36,22 @@ def run(function, sequence, arrays=ARRAYS, known=True, training=True, **jit):
 
     def differentiate(*tensors):
         example, x, other, valid, other_valid = tensors
-        with tf.GradientTape() as outer:
-            outer.watch(tensors[:3])
-            with tf.GradientTape() as inner:
-                inner.watch(tensors[:3])
-                output = map_buckets(
-                    counted,
-                    (example,),
-                    (x, other),
-                    (valid, other_valid),
-                    elements_per_step=1,
-                    training=training,
-                    returns_sequence=sequence,
-                )
-                weights = tf.range(tf.size(output, tf.int64))
-                weights = tf.reshape(weights, tf.shape(output))
-                loss = tf.reduce_sum(output**2 * tf.cast(weights, x.dtype))
-            once = inner.gradient(loss, tensors[:3])
-            total = tf.add_n([tf.reduce_sum(g**2) for g in once])
-        return output, *once, *outer.gradient(total, tensors[:3])
+        with tf.GradientTape() as tape:
+            tape.watch(tensors[:3])
+            output = map_buckets(
+                counted,
+                (example,),
+                (x, other),
+                (valid, other_valid),
+                elements_per_step=1,
+                training=training,
+                returns_sequence=sequence,
+            )
+            weights = tf.range(tf.size(output, tf.int64))
+            weights = tf.reshape(weights, tf.shape(output))
+            loss = tf.reduce_sum(output**2 * tf.cast(weights, x.dtype))
+        found = tape.gradient(loss, tensors[:3])
+        return output, *map(tf.convert_to_tensor, found)
 
     tensors = [tf.constant(a) for a in arrays]
     signature = None
@@ -98,6 +95,32 @@ def test_padding_and_nan_of_another_example_have_no_effect(function, sequence):
     assert np.isnan(got[0][4]).any()
 
 
+@each_function
+def test_gradients_of_gradients(function, sequence):
+    tensors = [tf.constant(a) for a in ARRAYS]
+
+    @tf.function
+    def twice(x, training):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                output = map_buckets(
+                    function,
+                    (tensors[0],),
+                    (x, tensors[2]),
+                    (tensors[3], tensors[4]),
+                    elements_per_step=1,
+                    training=training,
+                    returns_sequence=sequence,
+                )
+                loss = tf.reduce_sum(output**3)
+            once = tf.reduce_sum(inner.gradient(loss, x) ** 2)
+        return outer.gradient(once, x)
+
+    close([twice(tensors[1], True)], [twice(tensors[1], False)], 1e-10)
+
+
 def test_where_the_batch_is_not_cut(monkeypatch):
     whole, calls = run(pooled, False)
     assert calls == 6  # BUCKETS, or as many as there are examples
@@ -139,7 +162,8 @@ def test_layers_in_buckets(name, dtype, tolerance, monkeypatch):
             output = layer(inputs, mask=masks, training=training)
             loss = tf.reduce_sum(output**2)
         weights = [w.value for w in layer.trainable_variables]
-        return output, *tape.gradient(loss, [*inputs, *weights])
+        found = tape.gradient(loss, [*inputs, *weights])
+        return output, *map(tf.convert_to_tensor, found)
 
     whole = results(False)
     assert not seen

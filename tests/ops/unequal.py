@@ -32,7 +32,7 @@ def pooled(example, x, other, valid, other_valid):
 
 def stepwise(example, x, other, valid, other_valid):
     row = masked_sum(other, other_valid) * example
-    return zero_padding(x * row[:, None], valid)
+    return zero_padding(x, valid) * row[:, None]
 
 
 FUNCTIONS = [(pooled, False), (stepwise, True)]
