@@ -64,8 +64,9 @@ def sinusoid_like(x: Tensor) -> Tensor:
     _, steps, dim = x.shape
     if isinstance(steps, int):
         return ops.convert_to_tensor(sinusoid(steps, dim), x.dtype)
-    count = ops.cumsum(ops.ones_like(x[0, :, :1], "float64"), axis=0) - 1.0
-    angles = count / ops.convert_to_tensor(_periods(dim))
+    # Not float64, of which JAX warns.
+    count = ops.cumsum(ops.ones_like(x[0, :, :1], "float32"), axis=0) - 1.0
+    angles = ops.divide(count, ops.convert_to_tensor(_periods(dim)))
     even = np.arange(dim) % 2 == 0
     table = ops.where(even, ops.sin(angles), ops.cos(angles))
     return ops.cast(table, x.dtype)
