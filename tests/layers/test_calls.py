@@ -47,7 +47,12 @@ def test_named_and_list_calls_are_equal(example):
         trial = example.trial(measured=True, masks=by_masks)
         layer = trial.built()
         by_masks = by_masks or not example.layer.lengths
-        assert_calls(layer, trial, trial.run(layer), masks=by_masks)
+        expected = trial.run(layer)
+        assert_calls(layer, trial, expected, masks=by_masks)
+        inputs = trial.by_masks().inputs
+        if by_masks and trial.masks and isinstance(inputs, list):
+            got = layer(inputs, trial.mask(), **trial.call)
+            assert_all_close(arrays_of(got), expected)
 
 
 @each(WITH_LENGTHS)
