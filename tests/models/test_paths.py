@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.layers import examples as layers
+from tests.layers import catalog
 from tests.models import examples as models
 
 pytestmark = pytest.mark.once
@@ -18,7 +18,7 @@ FILE = Path(__file__).parents[1] / "data" / "paths.json"
 OPTIONS = {"DIN": {"dnn_use_bn": True, "dnn_activation": "dice"}}
 EXAMPLES = {
     **{e.name: e for e in models.EXAMPLES},
-    **{f"layer {e.name}": e for e in layers.EXAMPLES},
+    **{f"layer {e.name}": e for e in catalog.EXAMPLES},
 }
 
 
@@ -26,7 +26,8 @@ def paths(name):
     example = EXAMPLES[name]
     is_layer = name.startswith("layer ")
     options = {"name": "layer"} if is_layer else OPTIONS.get(name, {})
-    layer = (example.built if is_layer else example.make)(**options)
+    create = example.trial().built if is_layer else example.make
+    layer = create(**options)
     # Keras creates and names the states of seeds.
     return sorted(w.path for w in layer.variables if "seed_gen" not in w.path)
 

@@ -21,9 +21,19 @@ from tests.reference.transformer import attend
 
 SIZES = {"batch": 4, "steps": 6, "queries": 3, "candidates": 2, "heads": 2}
 SIZES |= {"dim": 3, "units": 2, "rows": 9}
-LENGTHS = cases.LENGTHS[:, 0]
-MASKS = dict.fromkeys(("valid", "mask"), cases.MASK)
-MASKS["query_valid"] = np.roll(cases.MASK, 1, axis=0)
+# Full, short, one step, empty; and a mask with holes.
+LENGTHS = np.array([6, 3, 1, 0])
+MASK = np.array(
+    [
+        [1, 0, 1, 1, 0, 1],
+        [1, 1, 1, 0, 0, 0],
+        [0, 0, 1, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0],
+    ],
+    bool,
+)
+MASKS = dict.fromkeys(("valid", "mask"), MASK)
+MASKS["query_valid"] = np.roll(MASK, 1, axis=0)
 NO_FLOATS = {*MASKS, "lengths"}
 
 
@@ -81,7 +91,7 @@ class Example:
         axes = axes.split()
         if not {"batch", "steps"} <= {*axes}:
             return None
-        valid = cases.MASK
+        valid = MASK
         if "lengths" in self.axes and "mask" not in self.axes:
             valid = mask_of(cases.X, lengths=LENGTHS)
         shape = [SIZES[a] if a in ("batch", "steps") else 1 for a in axes]
