@@ -157,8 +157,9 @@ def to_tensor(
         x = _converted(name, x, spec.kind, expected)
     dtype = NAMES.get(x.dtype) or dtype_of(x)
     if dtype not in dtypes:
-        hint = " (a mask? pass it by name)" if dtype == "bool" else ""
-        raise_invalid(name, expected, Unquoted(f"dtype {dtype}{hint}"))
+        if spec.kind == "lengths" and dtype == "bool":
+            expected += " (masks are passed by name)"
+        raise_invalid(name, expected, Unquoted(f"dtype {dtype}"))
     shape, axes = x.shape, spec.axes
     rank = len(shape)
     if spec.kind == "lengths" and rank == 2 and known(shape[1]) in (1, None):

@@ -117,7 +117,7 @@ def test_buckets_hold_all_examples_cut_to_their_longest():
         (20, [[5]]),
         (1 << 18, [[1], [3], [4], [4], [5]]),
     ):
-        buckets = torch_buckets.of_similar_length(
+        buckets = torch_buckets.bucket_by_length(
             [torch.tensor(MASK)], elements_per_step=elements
         )
         assert [bucket.longest for bucket in buckets] == longest
