@@ -147,18 +147,19 @@ class SequenceLayer(Layer):
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return super().__call__(**self._named(args, kwargs))
+        args, kwargs = self._named(args, kwargs)
+        return super().__call__(*args, **kwargs)
 
     def stateless_call(
         self, trainable: Any, non_trainable: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        kwargs = self._named(args, kwargs)
-        return super().stateless_call(trainable, non_trainable, **kwargs)
+        args, kwargs = self._named(args, kwargs)
+        return super().stateless_call(trainable, non_trainable, *args, **kwargs)
 
     def _named(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The arguments of a call, in either form, by the names of `call`."""
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call, in either form, as `call` takes them."""
         parameters = self._call_parameters
         if args and isinstance(args[0], Mapping):
             expected = "tensors by name, layer(**inputs), or a list of them"
@@ -188,7 +189,13 @@ class SequenceLayer(Layer):
         if is_list and any(has_lengths) and not self.combines_masks:
             masks = [n for n in parameters if n.endswith("mask")]
             given |= dict.fromkeys(masks, False)
-        return given
+        # The first inputs by position, so that `layer.input` has their order.
+        inputs = []
+        for name in parameters:
+            if name not in given or name.endswith(ENDINGS):
+                break
+            inputs.append(given.pop(name))
+        return tuple(inputs), given
 
     def _unpack(self, inputs: Any) -> dict[str, Any]:
         """DeepCTR's list of inputs, by name."""

@@ -28,7 +28,7 @@ LARGEST = {
     "k-max-steps-lengths": (1e30, 1.6e4),
     "attention-sigmoid": (1e18, 1e3),
     "attention-softmax-split": (1e18, 50.0),
-    "attention-dice-training": (1e9, 50.0),
+    "attention-dice-training": (1e9, 40.0),
     "dice-training-mask": (1e18, 1.6e4),
     "batch-normalization-training-mask": (1e18, 1.6e4),
     "gru-augru": (1e30, 1.6e4),
