@@ -25,7 +25,7 @@ TRAINED = {
     "k-max-steps-lengths",
     "attention-dice-training",
     "gru-augru",
-    "bilstm-two-layers",
+    "bilstm-ave",
     "transformer-positions",
     "layer-normalization-mask",
     "bias-encoding",

@@ -120,6 +120,15 @@ def test_config_is_the_constructors_arguments(layer):
 
 
 @each(LAYERS, "layer")
+def test_config_of_defaults(layer):
+    config = layer.make(required(layer)).get_config()
+    for name, value in (layer.defaults | required(layer)).items():
+        stored = config[name]
+        stored = tuple(stored) if isinstance(stored, list) else stored
+        assert stored == value, name
+
+
+@each(LAYERS, "layer")
 def test_config_of_a_users_subclass(layer):
     def init(self, extra=1, **kwargs):
         layer.cls.__init__(self, **kwargs)
@@ -293,7 +302,8 @@ def test_initializer_and_regularizer_reach_all_kernels(example):
 
 
 def test_an_initializer_without_seed_draws_each_kernel():
-    layer = BiLSTM(3, layers=1, kernel_initializer="he_normal")
+    initializer = keras.initializers.HeNormal()
+    layer = BiLSTM(3, layers=1, kernel_initializer=initializer)
     layer.build((2, 5, 3))
     forward, backward = (
         to_numpy(w.value) for w in layer.weights if is_kernel(w)
