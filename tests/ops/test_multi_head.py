@@ -167,12 +167,14 @@ def test_scores_that_would_overflow():
                 assert np.all(np.isfinite(found))
 
 
-def test_nan_of_a_valid_key_is_kept():
+@pytest.mark.parametrize(("name", "found"), [("keys", [0, 2]), ("query", [2])])
+def test_nan_of_a_valid_step_is_kept(name, found):
     function, arrays = example_of("cos")
-    arrays["keys"][0, 0, 1] = np.nan
+    arrays[name][1, 0, 2 if name == "query" else 1] = np.nan
+    assert arrays["query_valid"][1].tolist() == [True, False, True]
+    expected = np.zeros((4, 2, 3, 3), bool)
+    expected[1, 0, found] = True
     for form in (contextlib.nullcontext, plain_forms):
         with form():
             got = compute(function, "float32", arrays)
-        answered = arrays["query_valid"][0]
-        assert np.all(np.isnan(got[0, 0]) == answered[:, None])
-        assert np.all(np.isfinite(got[1:]))
+        np.testing.assert_array_equal(np.isnan(got), expected)

@@ -151,7 +151,7 @@ def test_layers_in_buckets(name, size, monkeypatch):
     assert calls
 
 
-def test_plain_forms_avoid_all_forms_of_the_backend(monkeypatch):
+def test_plain_forms_and_compilers_avoid_the_forms_of_the_backend(monkeypatch):
     class Used(Exception):
         pass
 
@@ -179,6 +179,9 @@ def test_plain_forms_avoid_all_forms_of_the_backend(monkeypatch):
         calls.append(lambda e=example, t=tensors: e(**t))
     for call in calls:
         with plain_forms():
+            call()
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.compiler, "is_compiling", lambda: True)
             call()
         with pytest.raises(Used):
             call()
