@@ -41,7 +41,7 @@ class Layer(keras.layers.Layer):
         try:
             # The NumPy backend traces with arbitrary numbers.
             with np.errstate(all="ignore"):
-                return keras.Operation.compute_output_spec(
+                outputs = keras.Operation.compute_output_spec(
                     self, *args, **kwargs
                 )
         except ValueError as error:
@@ -54,6 +54,10 @@ class Layer(keras.layers.Layer):
             if keras.backend.backend() != "openvino":
                 raise
             return super().compute_output_spec(*args, **kwargs)
+        # Not the traced dtype: some backends trace 64 bits as 32.
+        return keras.tree.map_structure(
+            lambda x: keras.KerasTensor(x.shape, self.compute_dtype), outputs
+        )
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -22,6 +22,13 @@ ANY_STEPS = [e for e in MAIN if e.trial().any_steps]
 OPENVINO_LOOPS = ("DynamicGRU", "BiLSTM")
 
 
+@pytest.fixture(autouse=True)
+def arbitrary_numbers():
+    """Keras's NumPy backend traces layers with uninitialized numbers."""
+    with np.errstate(all="ignore"):
+        yield
+
+
 def by_names(layer, trial, tensors):
     """Call a layer with tensors in the order of `model_inputs`."""
     if trial.is_list:
