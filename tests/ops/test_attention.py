@@ -32,9 +32,9 @@ def test_fewer_steps_than_dim_are_split(
     assert len(calls) == products
 
 
-@pytest.mark.parametrize("function", ["din_hidden", "attention_pool"])
-def test_keys_and_weights_are_cast_to_the_first_tensor(function):
-    example = next(e for e in BY_NAME.values() if e.name.startswith(function))
+@pytest.mark.parametrize("name", ["din_hidden", "attention_pool", "linear"])
+def test_tensors_are_cast_to_the_first(name):
+    example = BY_NAME[name]
     arrays = example.arrays("float32")
     first = next(iter(example.axes))
     half = {first: arrays[first].astype("float16")}

@@ -153,6 +153,17 @@ def test_large_scores_and_values_are_finite(dtype, kind):
     np.testing.assert_array_equal(compute(function, dtype, arrays), got)
 
 
+def test_one_large_query_leaves_the_others_accurate():
+    """In float16 all are reduced, and their scores restored in float32."""
+    function, arrays = example_of("scaled_dot_product")
+    arrays["query"][:, :, 1] *= 1e4
+    arrays["keys"] *= 8
+    got = compute(function, "float16", arrays)
+    expected = attend("scaled_dot_product")(**arrays)
+    others = np.s_[:, :, [0, 2]]
+    np.testing.assert_allclose(got[others], expected[others], atol=0.05)
+
+
 def test_scores_that_would_overflow():
     for size in (1e15, 1e19):  # the scores of 1e38 in float32, and beyond
         function, arrays = example_of("scaled_dot_product")
