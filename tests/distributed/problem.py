@@ -15,8 +15,6 @@ ROWS, BATCH, TRAINING_STEPS = 32, 16, 20
 BY_EXAMPLE: dict[str, dict[str, Any]] = {
     "DIN": {"att_activation": "sigmoid"},
     "DIEN-AGRU": {"att_activation": "sigmoid"},
-    "DSIN": {},
-    "BST": {},
 }
 # Models that use batch statistics or a mean over all valid steps.
 BY_BATCH: dict[str, dict[str, Any]] = {
@@ -34,9 +32,6 @@ Result = dict[str, Any]
 def make(name: str, loss: Any = "binary_crossentropy", **options: Any) -> Any:
     """Return a compiled model with the same initial weights everywhere."""
     model = examples.BY_NAME[name].make(**options)
-    if name == "DSIN":  # devices draw different numbers
-        for dropout in model.get_layer("bi_lstm").dropouts:
-            dropout.rate = 0
     model.compile(keras.optimizers.SGD(2**-7, momentum=0.875), loss)
     return model
 

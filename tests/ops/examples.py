@@ -22,7 +22,7 @@ from tests.reference.transformer import attend
 SIZES = {"batch": 4, "steps": 6, "queries": 3, "candidates": 2, "heads": 2}
 SIZES |= {"dim": 3, "units": 2, "rows": 9}
 # Full, short, one step, empty; and a mask with holes.
-LENGTHS = np.array([6, 3, 1, 0])
+LENGTHS = np.array([6, 3, 1, 0], "int32")
 MASK = np.array(
     [
         [1, 0, 1, 1, 0, 1],

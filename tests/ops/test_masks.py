@@ -7,7 +7,7 @@ from kseq.ops import lengths_to_mask, masked_softmax, zero_padding
 from kseq.ops.masks import per_step
 from tests.arrays import to_numpy
 from tests.cases import MASK
-from tests.ops.compute import assert_close, compute, draw, each_dtype
+from tests.ops.compute import BACKEND, assert_close, compute, draw, each_dtype
 from tests.ops.examples import EXAMPLES
 from tests.reference.masks import mask_of, select, softmax
 
@@ -82,6 +82,8 @@ def test_masks_of_integers(example, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int32", "bool"])
 @pytest.mark.parametrize("rank", [1, 2, 3, 4])
 def test_a_mask_of_leading_axes(dtype, rank):
+    if dtype == "bool" and BACKEND == "openvino":
+        pytest.skip("OpenVINO selects between bools as int32")
     x = (2 * draw("x", 4, 6, 2, 3)).astype(dtype)
     valid = draw("mask of some axes", *x.shape[:rank]) > 0
     got = to_numpy(zero_padding(x, valid))

@@ -179,6 +179,7 @@ def test_scores_that_would_overflow():
 
 
 @pytest.mark.parametrize(("name", "found"), [("keys", [0, 2]), ("query", [2])])
+@pytest.mark.skipif(BACKEND == "openvino", reason="its maximum ignores NaN")
 def test_nan_of_a_valid_step_is_kept(name, found):
     function, arrays = example_of("cos")
     arrays[name][1, 0, 2 if name == "query" else 1] = np.nan

@@ -74,7 +74,7 @@ def test_kinds(kind, accepted):
         if dtype in accepted:
             to_tensor("x", x, spec)
         else:
-            with pytest.raises(ValueError, match=f"^x: expected .*{dtype}$"):
+            with pytest.raises(ValueError, match="^x: expected .*; received "):
                 to_tensor("x", x, spec)
 
 
