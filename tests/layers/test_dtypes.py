@@ -94,7 +94,6 @@ def test_dtypes_follow_the_policy(example, policy):
         n: keras.Input(batch_shape=x.shape, dtype=x.dtype.name)
         for n, x in named.items()
     }
-    is_list = trial.is_list
     with probes.float64():
         if trial.is_list:
             outputs = layer([*symbols.values()])
