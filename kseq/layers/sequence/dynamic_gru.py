@@ -151,15 +151,16 @@ class DynamicGRU(SequenceLayer):
         valid = self.valid_steps(x, lengths, mask, x_mask)
         x = ops.cast(x, self.compute_dtype)
         if scores is not None:
-            scores = ops.cast(scores, self.compute_dtype)
-            scores = per_step("scores", scores, x)
+            scores = per_step(ops.cast(scores, self.compute_dtype), x)
         if initial_state is not None:
             initial_state = ops.cast(initial_state, self.compute_dtype)
         outputs, state = gru(
             x,
             valid,
-            (self.gates_kernel, self.gates_bias),
-            (self.candidate_kernel, self.candidate_bias),
+            self.gates_kernel,
+            self.gates_bias,
+            self.candidate_kernel,
+            self.candidate_bias,
             scores,
             gru_type=self.gru_type,
             augru_form=self.augru_form,

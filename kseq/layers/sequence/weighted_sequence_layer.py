@@ -86,7 +86,7 @@ class WeightedSequenceLayer(SequenceLayer):
         valid = self.valid_steps(x, lengths, mask, x_mask)
         x, weights = (ops.cast(t, self.compute_dtype) for t in (x, weights))
         weights = step_weights(
-            per_step("weights", weights, x), valid, self.weight_normalization
+            per_step(weights, x), valid, self.weight_normalization
         )
         return zero_padding(x, valid) * ops.expand_dims(weights, -1)
 
