@@ -8,6 +8,7 @@ from keras import ops
 from kseq.checks import (
     check_bool,
     check_one_of,
+    check_optional_int,
     check_positive_int,
     describe_inputs,
     raise_invalid,
@@ -115,8 +116,7 @@ def multi_head_attention(
     if dropout is not None and not callable(dropout):
         raise_invalid("dropout", "a function or None", dropout)
     check_positive_int("max_scores", max_scores)
-    if max_steps is not None:
-        check_positive_int("max_steps", max_steps)
+    check_optional_int("max_steps", max_steps)
     needed = WEIGHTS.get(attention_type, 0)
     if not isinstance(weights, (list, tuple)) or len(weights) != needed:
         expected = f"a tuple of {needed} tensors for {attention_type!r}"

@@ -99,7 +99,7 @@ def first_rows(table: Tensor, x: Tensor) -> Tensor:
         missing = ops.full((steps - rows, *table.shape[1:]), np.nan)
         return ops.concatenate([table, ops.cast(missing, table.dtype)])
     if isinstance(steps, int):
-        raise_invalid("x", f"at most {rows} steps (max_steps)", steps)
+        raise_invalid("inputs", f"at most {rows} steps (max_steps)", steps)
     if steps is None:
         # table[:steps] would silently return fewer rows than steps.
         sizes = (ops.shape(x)[1], *table.shape[1:])

@@ -7,7 +7,7 @@ from kseq.checks import (
     check_bool,
     check_known_dim,
     check_one_of,
-    check_positive_int,
+    check_optional_int,
     describe_inputs,
     raise_invalid,
 )
@@ -100,9 +100,7 @@ class DynamicGRU(SequenceLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if num_units is not None:
-            num_units = check_positive_int("num_units", num_units)
-        self.num_units = num_units
+        self.num_units = check_optional_int("num_units", num_units)
         self.gru_type = check_one_of("gru_type", gru_type, GRU_TYPES)
         self.return_sequence = check_bool("return_sequence", return_sequence)
         self.return_state = check_bool("return_state", return_state)

@@ -8,7 +8,7 @@ from kseq.layers.base import SequenceLayer
 from kseq.ops.masks import per_step, zero_padding
 from kseq.ops.pooling import step_weights
 from kseq.ops.validation import takes
-from kseq.types import Shape, Tensor
+from kseq.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
@@ -89,6 +89,3 @@ class WeightedSequenceLayer(SequenceLayer):
             per_step(weights, x), valid, self.weight_normalization
         )
         return zero_padding(x, valid) * ops.expand_dims(weights, -1)
-
-    def compute_output_shape(self, x_shape: Shape) -> Shape:
-        return x_shape
