@@ -74,6 +74,11 @@ def check_positive_int(name: str, value: Any) -> int:
     return int(value)
 
 
+def check_optional_int(name: str, value: Any) -> int | None:
+    """Check a positive integer or None."""
+    return None if value is None else check_positive_int(name, value)
+
+
 def check_positive_ints(name: str, values: Any) -> tuple[int, ...]:
     """Check a sequence of positive integers, which may be empty."""
     expected = "a sequence of positive integers"

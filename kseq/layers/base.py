@@ -17,7 +17,7 @@ from kseq.checks import (
     raise_invalid,
 )
 from kseq.ops.masks import resolve_mask
-from kseq.types import InitializerLike, RegularizerLike, Tensor
+from kseq.types import InitializerLike, RegularizerLike, Shape, Tensor
 
 # PyTorch's seeds have 31 bits, the other backends' 32; none is negative.
 SEEDS = 2**31
@@ -59,6 +59,11 @@ class Layer(keras.layers.Layer):
             lambda x: keras.KerasTensor(x.shape, self.compute_dtype), outputs
         )
 
+    def compute_output_shape(self, *shape: Any, **named: Any) -> Any:
+        """The shape of the only input, unless a layer defines another."""
+        (only,) = (*shape, *named.values())
+        return tuple(only)
+
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for cls in type(self).__mro__:
@@ -70,6 +75,15 @@ class Layer(keras.layers.Layer):
                     if name not in config and hasattr(self, name):
                         config[name] = serialize(getattr(self, name))
         return config
+
+    def add_sublayer(
+        self, cls: Any, name: str, shape: Shape | None = None, **options: Any
+    ) -> Any:
+        """Create a sublayer in this layer's dtype, built for a shape if any."""
+        layer = cls(dtype=self.dtype_policy, name=name, **options)
+        if shape is not None:
+            layer.build(shape)
+        return layer
 
     def set_kernel_options(
         self,
@@ -88,7 +102,7 @@ class Layer(keras.layers.Layer):
         shape: tuple[int, ...],
         default: Any,
         index: int = 0,
-        **options: Any,
+        penalty: Any = None,
     ) -> Any:
         """Add a weight by `kernel_initializer` and `kernel_regularizer`.
 
@@ -97,7 +111,7 @@ class Layer(keras.layers.Layer):
             shape: the weight's shape.
             default: the initializer class to use without `kernel_initializer`.
             index: the kernel's number, which is added to the seed.
-            options: further arguments of `add_weight`.
+            penalty: the regularizer to use without `kernel_regularizer`.
         """
         if self.kernel_initializer is None:
             initializer = default(seed=nth_seed(self.seed, index))
@@ -107,7 +121,7 @@ class Layer(keras.layers.Layer):
             name=name,
             shape=shape,
             initializer=initializer,
-            **{"regularizer": self.kernel_regularizer} | options,
+            regularizer=self.kernel_regularizer or penalty,
         )
 
 
@@ -146,8 +160,9 @@ class SequenceLayer(Layer):
         self._call_parameters = tuple(
             p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD
         )
-        self._lengths = tuple(
-            n for n in self._call_parameters if n.endswith("lengths")
+        self._lengths, self._masks = (
+            tuple(n for n in self._call_parameters if n.endswith(ending))
+            for ending in ("lengths", "mask")
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -191,8 +206,7 @@ class SequenceLayer(Layer):
             given.setdefault(f"{parameters[0]}_mask", given.get("mask"))
             given["mask"] = False
         if is_list and any(has_lengths) and not self.combines_masks:
-            masks = [n for n in parameters if n.endswith("mask")]
-            given |= dict.fromkeys(masks, False)
+            given |= dict.fromkeys(self._masks, False)
         # The first inputs by position, so that `layer.input` has their order.
         inputs = []
         for name in parameters:
@@ -247,11 +261,10 @@ class SequenceLayer(Layer):
         """
         mask = first_mask(*masks)
         if self.requires_mask and mask is None and lengths is None:
-            parameters = self._call_parameters
-            names = [n for n in parameters if n.endswith(ENDINGS)]
+            names = ", ".join(self._lengths + self._masks)
             raise_invalid(
                 self.name,
-                f"one of {', '.join(names)}, or a mask from "
+                f"one of {names}, or a mask from "
                 "Embedding(mask_zero=True) or Masking (operations such as "
                 "x + 1 lose it)",
                 Unquoted("neither"),
@@ -311,9 +324,7 @@ def serialize(value: Any) -> Any:
 
 def copy_initializer(initializer: InitializerLike) -> Any:
     """Copy an initializer, since one object always returns the same values."""
-    return keras.initializers.get(
-        serialize(keras.initializers.get(initializer))
-    )
+    return keras.initializers.get(serialize(initializer))
 
 
 def check_seed(seed: Any) -> int | None:

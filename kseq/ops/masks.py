@@ -177,31 +177,21 @@ def masked_softmax(scores: Tensor, valid: Tensor, axis: int = -1) -> Tensor:
     return ops.cast(weights, scores.dtype)
 
 
-def per_step(name: str, values: Tensor, x: Tensor) -> Tensor:
+def per_step(values: Tensor, x: Tensor) -> Tensor:
     """One number for each step of x, as `(batch, steps)`.
 
     Args:
-        name: the argument's name, for errors.
-        values: `(batch, steps)`, `(batch, steps, 1)` or `(batch, 1, steps)`.
+        values: `(batch, steps)`, `(batch, steps, 1)` or `(batch, 1, steps)`;
+            others are returned unchanged, for the next function to reject.
         x: `(batch, steps, ...)`.
     """
-    shape = tuple(values.shape)
-    allowed = [(0, 1), (0, 1, None), (0, None, 1)]  # axes of x, None for 1
-    sizes = [known(size) for size in shape]
-
-    def fits(axes: tuple[int | None, ...]) -> bool:
-        wanted = [1 if a is None else known(x.shape[a]) for a in axes]
-        return len(shape) == len(axes) and all(
-            None in pair or len({*pair}) == 1
-            for pair in zip(sizes, wanted, strict=True)
-        )
-
-    if not any(map(fits, allowed)):
-        raise_invalid(
-            name,
-            "shape (batch, steps), (batch, steps, 1) or (batch, 1, steps) for "
-            f"x of shape {tuple(x.shape)}",
-            shape,
-        )
-    # A reshape and no squeeze: it fails where steps turn out to differ.
-    return ops.reshape(values, ops.shape(x)[:2])
+    if len(values.shape) != 3:
+        return values
+    _, rows, columns = map(known, values.shape)
+    if columns == 1:
+        return values[:, :, 0]
+    if rows == 1:
+        return values[:, 0]
+    if rows is None or columns is None:  # 1 perhaps; if not, reshape fails
+        return ops.reshape(values, ops.shape(x)[:2])
+    return values

@@ -8,6 +8,7 @@ from keras import ops
 from kseq.checks import (
     check_bool,
     check_one_of,
+    check_optional_int,
     check_positive_int,
     describe_inputs,
     raise_invalid,
@@ -115,8 +116,7 @@ def multi_head_attention(
     if dropout is not None and not callable(dropout):
         raise_invalid("dropout", "a function or None", dropout)
     check_positive_int("max_scores", max_scores)
-    if max_steps is not None:
-        check_positive_int("max_steps", max_steps)
+    check_optional_int("max_steps", max_steps)
     needed = WEIGHTS.get(attention_type, 0)
     if not isinstance(weights, (list, tuple)) or len(weights) != needed:
         expected = f"a tuple of {needed} tensors for {attention_type!r}"
@@ -151,20 +151,14 @@ def multi_head_attention(
     at_key = step_numbers(values[:, 0])
 
     used = (keys, values, valid, at_key, *weights)
+    step = STEPS[score, blinding]
     additive = score is _additive
     size = _chunk_size(query, values, additive, max_steps, max_scores)
     if size is None or dropout is not None:  # drawn again, it would differ
-        at_query = step_numbers(query[:, 0])
-        found = _attend(
-            query,
-            at_query,
-            *used,
-            score=score,
-            blinding=blinding,
-            dropout=dropout,
-        )
+        queries = query, step_numbers(query[:, 0])
+        (found,) = step(queries, (), used, dropout=dropout)
     else:
-        found = _in_chunks(query, size, used, CHUNK_STEPS[score, blinding])
+        found = _in_chunks(query, size, used, step)
     return ops.where(query_valid[:, None, :, None], found, 0.0)
 
 
@@ -199,25 +193,24 @@ def _rescale(
 
 
 def _attend(
-    query: Tensor,
-    at_query: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    allowed: Tensor,
-    at_key: Tensor,
-    *weights: Tensor,
     score: Callable[..., Tensor],
     blinding: bool,
+    inputs: Tensors,
+    states: Tensors,
+    used: Tensors,
     dropout: Callable[[Tensor], Tensor] | None = None,
-) -> Tensor:
-    """Attention of some queries, by `score(query, keys, *weights)`."""
+) -> Tensors:
+    """Attention of some queries, as a step of the time loop over chunks."""
+    query, at_query = inputs
+    keys, values, valid, at_key, *weights = used
     scores = upcast(score(query, keys, *weights))
-    penalty = _penalty(ops.logical_not(allowed))[:, None, None, :]
+    padded = ops.logical_not(ops.cast(valid, "bool"))  # the loop takes floats
+    penalty = _penalty(padded)[:, None, None, :]
     if blinding:
         itself = at_query[:, :, None] == at_key[:, None, :]
         penalty = penalty + _penalty(itself)[:, None]
     scores = scores + ops.cast(penalty, scores.dtype)
-    return _weigh(scores, values, dropout)
+    return (_weigh(scores, values, dropout),)
 
 
 def _product(query: Tensor, keys: Tensor, *excess: Tensor) -> Tensor:
@@ -290,30 +283,9 @@ def _in_chunks(
     return outputs[:, :, :queries]
 
 
-def _chunk_step(
-    score: Callable[..., Tensor],
-    blinding: bool,
-    inputs: Tensors,
-    states: Tensors,
-    used: Tensors,
-) -> Tensors:
-    """A step of the loop: one chunk of queries."""
-    keys, values, valid, *weights = used
-    found = _attend(
-        *inputs,
-        keys,
-        values,
-        valid > 0,
-        *weights,
-        score=score,
-        blinding=blinding,
-    )
-    return (found,)
-
-
 # Created once, so that a backend finds what it compiled of a step.
-CHUNK_STEPS = {
-    (score, blinding): functools.partial(_chunk_step, score, blinding)
+STEPS = {
+    (score, blinding): functools.partial(_attend, score, blinding)
     for score in (_product, _additive)
     for blinding in (False, True)
 }

@@ -11,15 +11,9 @@ from collections.abc import Sequence
 
 from keras import ops
 
-from kseq.checks import (
-    check_axis,
-    check_items,
-    check_min_rank,
-    check_nonnegative,
-    raise_invalid,
-)
+from kseq.checks import check_min_rank, check_nonnegative, raise_invalid
 from kseq.ops.dtypes import HALF_DTYPES, dtype_of
-from kseq.ops.validation import check_broadcastable, takes
+from kseq.ops.validation import takes
 from kseq.types import Tensor
 
 # Added to the score of a masked key: it dominates any score and can be added
@@ -30,7 +24,6 @@ MASKED_SCORE = -1e30
 MAX_SQUARABLE = 1e15
 
 
-@takes(x="float ...")
 def upcast(x: Tensor) -> Tensor:
     """Cast half precision to float32; keep wider floats.
 
@@ -41,9 +34,6 @@ def upcast(x: Tensor) -> Tensor:
 
     Returns:
         `x` in float32 or wider.
-
-    Raises:
-        ValueError: `x` is not a float tensor.
 
     Example:
 
@@ -142,7 +132,6 @@ def tanh(x: Tensor) -> Tensor:
     return e / (e + 2.0)
 
 
-@takes(x="float ...", valid="bool ...")
 def moments(
     x: Tensor, axes: Sequence[int], valid: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -153,15 +142,12 @@ def moments(
     Args:
         x: `(batch, ..., dim)`, float32 or float64.
         axes: the axes to average over.
-        valid: bool, broadcastable to `x`; None: all entries are valid.
+        valid: bool, of the rank of `x` and broadcastable to it; None: all
+            entries are valid.
 
     Returns:
         `(mean, variance, count)`, each with size 1 on `axes`; `count` is the
         number of valid entries. Where none is valid all three are 0.
-
-    Raises:
-        ValueError: `x` is not a float tensor, `axes` are out of range or
-            repeated, or `valid` is not a mask or cannot be broadcast to `x`.
 
     Example:
 
@@ -173,18 +159,6 @@ def moments(
     >>> float(mean[0, 0, 0]), float(variance[0, 0, 0]), float(count[0, 0, 0])
     (2.0, 1.0, 2.0)
     """
-    rank = len(x.shape)
-    axes = [
-        check_axis("axes", axis, rank, first=0)
-        for axis in check_items("axes", axes, object, "a sequence of axes")
-    ]
-    if len({*axes}) < len(axes):
-        raise_invalid("axes", "distinct axes", axes)
-    if valid is not None:
-        check_broadcastable("valid", valid.shape, x.shape)
-        for _ in range(rank - len(valid.shape)):
-            valid = ops.expand_dims(valid, 0)
-
     count = _count(x, axes, valid)
     divisor = ops.where(count > 0, count, 1.0)
     mean, centred = _centre(x, axes, divisor, valid)

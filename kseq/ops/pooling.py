@@ -117,7 +117,7 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
     return ops.where(any_valid, ops.amax(visible, axis=1), 0.0)
 
 
-@takes(weights="float batch steps", valid="bool batch steps")
+@takes(valid="bool batch steps", weights="float batch steps")
 def step_weights(
     weights: Tensor, valid: Tensor, normalize: bool = True
 ) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from kseq.checks import check_int, check_positive_int, raise_invalid
-from kseq.ops.validation import STAND_INS, takes
+from kseq.ops.validation import STAND_INS
 from kseq.types import Tensor
 
 
@@ -42,7 +42,6 @@ def sinusoid(steps: int, dim: int) -> Any:
     return np.where(np.arange(dim) % 2 == 0, np.sin(angles), np.cos(angles))
 
 
-@takes(x="float batch steps dim")
 def sinusoid_like(x: Tensor) -> Tensor:
     """The table `sinusoid` for the steps of a sequence, known or not.
 
@@ -51,9 +50,6 @@ def sinusoid_like(x: Tensor) -> Tensor:
 
     Returns:
         `(steps, dim)`, in the dtype of `x`.
-
-    Raises:
-        ValueError: `x` is not a float tensor of rank 3.
 
     Example:
 
@@ -72,7 +68,6 @@ def sinusoid_like(x: Tensor) -> Tensor:
     return ops.cast(table, x.dtype)
 
 
-@takes(table="any rows ...", x="any batch steps ...")
 def first_rows(table: Tensor, x: Tensor) -> Tensor:
     """The first rows of a table, one for each step of a sequence.
 
@@ -104,7 +99,7 @@ def first_rows(table: Tensor, x: Tensor) -> Tensor:
         missing = ops.full((steps - rows, *table.shape[1:]), np.nan)
         return ops.concatenate([table, ops.cast(missing, table.dtype)])
     if isinstance(steps, int):
-        raise_invalid("x", f"at most {rows} steps (max_steps)", steps)
+        raise_invalid("inputs", f"at most {rows} steps (max_steps)", steps)
     if steps is None:
         # table[:steps] would silently return fewer rows than steps.
         sizes = (ops.shape(x)[1], *table.shape[1:])

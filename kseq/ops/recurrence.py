@@ -16,9 +16,11 @@ AUGRU_FORMS = ("deepctr", "paper")
 
 
 @takes(
-    # The bias first: it tells units, and so the kernel tells dim.
-    candidate=("float dim+units units", "float units"),
-    gates=("float dim+units 2*units", "float 2*units"),
+    # The bias first: its size is units, from which the kernel's gives dim.
+    candidate_bias="float units",
+    candidate_kernel="float dim+units units",
+    gates_kernel="float dim+units 2*units",
+    gates_bias="float 2*units",
     x="float batch steps dim",
     valid="bool batch steps",
     scores="float batch steps",
@@ -27,8 +29,10 @@ AUGRU_FORMS = ("deepctr", "paper")
 def gru(
     x: Tensor,
     valid: Tensor,
-    gates: tuple[Tensor, Tensor],
-    candidate: tuple[Tensor, Tensor],
+    gates_kernel: Tensor,
+    gates_bias: Tensor,
+    candidate_kernel: Tensor,
+    candidate_bias: Tensor,
     scores: Tensor | None = None,
     gru_type: str = "GRU",
     augru_form: str = "deepctr",
@@ -50,9 +54,10 @@ def gru(
     Args:
         x: float `(batch, steps, dim)`. All other floats are cast to its dtype.
         valid: bool `(batch, steps)`.
-        gates: kernel `(dim + units, 2 * units)` and bias `(2 * units,)` of
-            $r$ and $u$, in this order.
-        candidate: kernel `(dim + units, units)` and bias `(units,)`.
+        gates_kernel: `(dim + units, 2 * units)`, of $r$ and $u$ in this order.
+        gates_bias: `(2 * units,)`.
+        candidate_kernel: `(dim + units, units)`.
+        candidate_bias: `(units,)`.
         scores: `(batch, steps)`, required by AGRU and AUGRU, else ignored.
         gru_type: "GRU", "AIGRU" (the same, for inputs that were multiplied by
             the scores), "AGRU" or "AUGRU".
@@ -76,7 +81,7 @@ def gru(
     >>> x, valid = np.ones((2, 5, 3), "float32"), np.ones((2, 5), bool)
     >>> gates = np.ones((7, 8), "float32"), np.ones(8, "float32")
     >>> candidate = np.ones((7, 4), "float32"), np.zeros(4, "float32")
-    >>> outputs, state = gru(x, valid, gates, candidate)
+    >>> outputs, state = gru(x, valid, *gates, *candidate)
     >>> tuple(outputs.shape), tuple(state.shape)
     ((2, 5, 4), (2, 4))
     """
@@ -85,11 +90,12 @@ def gru(
     if gru_type in ("AGRU", "AUGRU") and scores is None:
         raise_invalid("scores", f"shape (batch, steps), for {gru_type}", None)
     x = zero_padding(x, valid)
-    units = candidate[1].shape[0]
-    dim = candidate[0].shape[0] - units
-    kernel, bias, candidate_kernel, candidate_bias = (
-        ops.cast(weight, x.dtype) for weight in (*gates, *candidate)
+    units = candidate_bias.shape[0]
+    w_gates, b_gates, w_candidate, b_candidate = (
+        ops.cast(w, x.dtype)
+        for w in (gates_kernel, gates_bias, candidate_kernel, candidate_bias)
     )
+    dim = w_candidate.shape[0] - units
     # w = shift + slope u, of which a step computes no more than it must. Both
     # are 0 in padded steps, where the state is carried over.
     keep = ops.expand_dims(ops.cast(valid, x.dtype), -1)
@@ -109,11 +115,11 @@ def gru(
         _gru_step,
         (x, shift, slope),
         (ops.cast(initial_state, x.dtype),),
-        (kernel[dim:], candidate_kernel[dim:]),
+        (w_gates[dim:], w_candidate[dim:]),
         valid=valid,
         projection=(
-            ops.concatenate([kernel[:dim], candidate_kernel[:dim]], axis=1),
-            ops.concatenate([bias, candidate_bias], axis=0),
+            ops.concatenate([w_gates[:dim], w_candidate[:dim]], axis=1),
+            ops.concatenate([b_gates, b_candidate], axis=0),
         ),
     )
     return zero_padding(outputs, valid), state

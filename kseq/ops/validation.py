@@ -81,23 +81,17 @@ def parse(spec: str) -> Spec:
     return Spec(kind, tuple(axes), is_open)
 
 
-def takes(**specs: str | tuple[str, ...]) -> Callable[..., Any]:
+def takes(**specs: str) -> Callable[..., Any]:
     """Declare and validate the tensors that a function takes.
 
     The function is called with tensors of the backend. Called with a symbolic
     tensor, as those of `keras.Input`, it becomes an operation of the model.
 
     Args:
-        specs: the declaration of each tensor by the argument's name, or of a
-            tuple of tensors as a tuple. A parameter whose default is None may
-            be None.
+        specs: the declaration of each tensor by the argument's name. A
+            parameter whose default is None may be None.
     """
-    parsed = {
-        name: parse(spec)
-        if isinstance(spec, str)
-        else tuple(parse(each) for each in spec)
-        for name, spec in specs.items()
-    }
+    parsed = {name: parse(spec) for name, spec in specs.items()}
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
         parameters = inspect.signature(function).parameters
@@ -117,15 +111,9 @@ def takes(**specs: str | tuple[str, ...]) -> Callable[..., Any]:
                     given[name] is None and name in optional
                 ):
                     continue
-                x = given[name]
-                if isinstance(spec, tuple):
-                    if is_symbolic(x):
-                        return SymbolicCall.create(validated, given)
-                    given[name] = _tensors(name, x, spec, sizes)
-                elif isinstance(x, keras.KerasTensor):
+                if isinstance(given[name], keras.KerasTensor):
                     return SymbolicCall.create(validated, given)
-                else:
-                    given[name] = to_tensor(name, x, spec, sizes)
+                given[name] = to_tensor(name, given[name], spec, sizes)
             return function(**given)
 
         if "self" not in parameters:
@@ -133,19 +121,6 @@ def takes(**specs: str | tuple[str, ...]) -> Callable[..., Any]:
         return validated
 
     return decorate
-
-
-def _tensors(
-    name: str, values: Any, specs: tuple[Spec, ...], sizes: dict[str, int]
-) -> tuple[Tensor, ...]:
-    if not isinstance(values, (list, tuple)) or len(values) != len(specs):
-        raise_invalid(
-            name, f"a tuple of {len(specs)} tensors", describe_inputs(values)
-        )
-    return tuple(
-        to_tensor(f"{name}[{i}]", x, spec, sizes)
-        for i, (x, spec) in enumerate(zip(values, specs, strict=True))
-    )
 
 
 def to_tensor(
@@ -222,11 +197,8 @@ def _converted(name: str, x: Any, kind: str, expected: str) -> Tensor:
     try:
         x = ops.convert_to_tensor(x)
         dtype_of(x)
-    except Exception as error:  # each backend raises different types
-        received = repr(describe_inputs(x))
-        raise ValueError(
-            f"{name}: expected {expected}; received {received}"
-        ) from error
+    except Exception:  # each backend raises different types
+        raise_invalid(name, expected, describe_inputs(x))
     return x
 
 
@@ -256,10 +228,6 @@ def check_broadcastable(name: str, shape: Shape, to: Shape) -> None:
     if not fits:
         expected = f"a shape that can be broadcast to {tuple(to)}"
         raise_invalid(name, expected, tuple(shape))
-
-
-def is_symbolic(x: Any) -> bool:
-    return any(isinstance(t, keras.KerasTensor) for t in keras.tree.flatten(x))
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}

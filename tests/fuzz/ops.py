@@ -344,8 +344,10 @@ def gru(d):
         return kseq.ops.gru(
             x,
             valid,
-            (gates, gates_bias),
-            (candidate, candidate_bias),
+            gates,
+            gates_bias,
+            candidate,
+            candidate_bias,
             others[0] if attended else None,
             kind,
             form,

@@ -92,7 +92,7 @@ def test_named_calls(example):
         _, layer, named = calls(example)
         if example.layer.name == "KMaxPooling" and wrong.ndim > 3:
             continue  # any rank works
-        names = {*named, name, *example.layer.lengths, "lengths", "mask"}
+        names = {*named, name, *example.layer.lengths, "mask"}
         # `zero_padding` and `din_hidden` name their own arguments.
         assert_raises(
             [*names, "valid", "kernel"], layer, **named | {name: wrong}

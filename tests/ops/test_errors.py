@@ -41,8 +41,6 @@ def call(name, **changed):
 def each_tensor():
     for name in RIGHT:
         for argument, value in arguments(name).items():
-            if argument == "axes":
-                continue
             if isinstance(value, tuple):
                 for i in range(len(value)):
                     yield name, argument, i
@@ -61,20 +59,19 @@ def changed(name, argument, i, change):
 
 each_one = pytest.mark.parametrize(("name", "argument", "i"), [*each_tensor()])
 # Any number or bool, of any rank from a minimum.
-ANY = ("zero_padding", "lengths_to_mask", "resolve_mask", "first_rows")
+ANY = ("zero_padding", "lengths_to_mask", "resolve_mask")
 OPEN = (
     *(*ANY, "masked_softmax", "k_max", "linear", "l2_normalize"),
     "layer_normalize",
 )
 # Of any rank, or another argument does not fit first.
 ANY_RANK = [("tanh", "x"), ("zero_padding", "x"), ("masked_softmax", "valid")]
-ANY_RANK += [("moments", "x"), ("moments", "valid")]
 
 
 @each_one
 def test_wrong_dtypes(name, argument, i):
     def change(x):
-        if argument == "table" or (argument == "x" and name in ANY):
+        if argument == "x" and name in ANY:
             return x.astype("complex64")
         return x.astype(
             {"f": "int32", "b": "float32", "i": "bool"}[x.dtype.kind]
@@ -88,7 +85,7 @@ def test_wrong_dtypes(name, argument, i):
 @each_one
 def test_wrong_ranks(name, argument, i):
     def change(x):
-        if name in OPEN and argument in ("x", "table", "scores"):
+        if name in OPEN and argument in ("x", "scores"):
             return x[(0,) * x.ndim]
         return x[..., None, None]
 
@@ -127,12 +124,9 @@ def test_wrong_sizes(name, argument, i, axis):
 WRONG = {
     "attention_weights": {"normalize": [1]},
     "din_hidden": {"form": ["both"]},
-    "first_rows": {"x": [ones(4, 10, 3)]},
     "gru": {
         "scores": [None, ones(4, 5)],
-        "gates": [ones(5, 4), None],
-        "candidate": [(ones(5, 2),)],
-        "gates[0]": [(ones(1, 4), ones(4))],
+        "gates_kernel": [ones(1, 4), None],
         "gru_type": ["LSTM"],
         "augru_form": [None],
         "initial_state": [ones(4, 3)],
@@ -149,7 +143,6 @@ WRONG = {
     "lengths_to_mask": {"lengths": [ones(3), ones(4, 2)]},
     "lstm": {"reverse": [1], "kernel": [ones(3, 7)]},
     "masked_softmax": {"valid": [ones(1, 4, 6, dtype=bool)], "axis": [2]},
-    "moments": {"axes": [3, (3,), (1, 1), (0.5,)]},
     "multi_head_attention": {
         "weights[0]": [(ones(2), ones(3))],
         "weights": [(ones(3),), ones(2, 3)],
@@ -199,5 +192,5 @@ def test_k_and_max_steps_are_checked_where_steps_are_unknown():
 
 
 def test_kernels_of_a_gru_must_have_the_same_rows():
-    with raises("gates[0]"):
-        call("gru", candidate=(ones(6, 2), ones(2)))
+    with raises("gates_kernel"):
+        call("gru", candidate_kernel=ones(6, 2))

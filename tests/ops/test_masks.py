@@ -3,7 +3,12 @@ import math
 import numpy as np
 import pytest
 
-from kseq.ops import lengths_to_mask, masked_softmax, zero_padding
+from kseq.ops import (
+    lengths_to_mask,
+    masked_softmax,
+    step_weights,
+    zero_padding,
+)
 from kseq.ops.masks import per_step
 from tests.arrays import to_numpy
 from tests.cases import MASK
@@ -129,7 +134,7 @@ def test_a_score_of_minus_infinity_is_not_valid(more):
 @pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 1, 6)])
 def test_one_number_for_each_step(shape):
     values = draw("values", *shape).astype("float32")
-    got = to_numpy(per_step("values", values, np.zeros((4, 6, 3))))
+    got = to_numpy(per_step(values, np.zeros((4, 6, 3))))
     np.testing.assert_array_equal(got, values.reshape(4, 6))
 
 
@@ -137,5 +142,6 @@ def test_one_number_for_each_step(shape):
     "shape", [(4,), (4, 5), (3, 6), (4, 6, 2), (4, 1, 5), (4, 6, 1, 1), (4, 1)]
 )
 def test_not_one_number_for_each_step(shape):
-    with pytest.raises(ValueError, match=r"^values: expected shape \(batch, "):
-        per_step("values", np.zeros(shape), np.zeros((4, 6, 3)))
+    weights = per_step(np.zeros(shape), np.zeros((4, 6, 3)))
+    with pytest.raises(ValueError, match=r"^weights: expected shape \(batch, "):
+        step_weights(weights, MASK)

@@ -74,7 +74,7 @@ def stacked_moments(x, axes, valid=None):
 
 
 @pytest.mark.parametrize(
-    "shape", [None, (), (1,), (3,), (6, 1), (1, 6, 1), (4, 6, 1)]
+    "shape", [None, (1, 1, 1), (1, 1, 3), (1, 6, 1), (4, 6, 1)]
 )
 @pytest.mark.parametrize("axes", [(0,), (1,), (0, 2), (-1, 0)])
 def test_a_mask_of_moments_is_broadcast(shape, axes):

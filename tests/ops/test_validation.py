@@ -13,7 +13,6 @@ from kseq.ops.backends.plain import only_plain
 from kseq.ops.dtypes import dtype_of
 from kseq.ops.validation import (
     FLOATS,
-    FUNCTIONS,
     INTEGERS,
     STAND_INS,
     SymbolicCall,
@@ -33,26 +32,26 @@ def ones(*shape, dtype="float32"):
     x="float batch steps dim",
     any="any batch ...",
     kernel="float 4*dim dim+units",
-    pair=("float units", "float 2*units"),
+    bias="float 2*units",
     valid="bool batch steps",
     lengths="lengths batch",
 )
-def example(x, any=None, kernel=None, pair=None, valid=None, lengths=None):
-    return x, any, kernel, pair, valid, lengths
+def example(x, any=None, kernel=None, bias=None, valid=None, lengths=None):
+    return x, any, kernel, bias, valid, lengths
 
 
 X = ones(2, 3, 4)
 
 
 def test_tensors_are_converted():
-    x, rest, kernel, pair, valid, lengths = example(
+    x, rest, kernel, bias, valid, lengths = example(
         X,
         valid=ones(2, 3, dtype="int32"),
         lengths=np.array([3, 1]),
-        pair=[ones(5), ones(10)],
+        bias=ones(10).tolist(),
     )
     assert rest is kernel is None
-    assert all(map(ops.is_tensor, (x, *pair)))
+    assert all(map(ops.is_tensor, (x, bias)))
     assert dtype_of(valid) == "bool"
     assert dtype_of(lengths) == "float32"
     assert tuple(lengths.shape) == (2, 1)
@@ -101,8 +100,6 @@ def test_what_is_no_tensor(kind, wrong):
         ("valid", ones(2, 4, dtype=bool), r"with steps = 3; received \(2, 4\)"),
         ("lengths", ones(3), r"with batch = 2 or \(batch, 1\); received"),
         ("lengths", ones(2, 2), r"or \(batch, 1\); received \(2, 2\)"),
-        ("pair", ones(5), "a tuple of 2 tensors; received shape"),
-        ("pair", (ones(5),), "a tuple of 2 tensors; received"),
     ],
 )
 def test_shapes(argument, value, message):
@@ -112,12 +109,12 @@ def test_shapes(argument, value, message):
 
 
 def test_sizes_that_follow_from_others():
-    # The kernel tells units = 5, which the pair must have.
-    example(X, kernel=ones(16, 9), pair=(ones(5), ones(10)))
-    with pytest.raises(ValueError, match=r"^pair\[0\]: .*units = 5"):
-        example(X, kernel=ones(16, 9), pair=(ones(6), ones(12)))
-    with pytest.raises(ValueError, match=r"^pair\[1\]: .*units = 5; "):
-        example(X, pair=(ones(5), ones(9)))
+    # The kernel gives units = 5, which the bias must fit.
+    example(X, kernel=ones(16, 9), bias=ones(10))
+    with pytest.raises(ValueError, match=r"^bias: .*units = 5"):
+        example(X, kernel=ones(16, 9), bias=ones(12))
+    with pytest.raises(ValueError, match=r"^bias: .*2\*units"):
+        example(X, bias=ones(9))
     # The second axis is read before the first.
     to_tensor("x", ones(7, 3), parse("float dim+units units"), sizes := {})
     assert sizes == {"units": 3, "dim": 4}
@@ -236,19 +233,6 @@ def test_symbolic_tensors_become_an_operation():
     assert again.get_config() == config
     assert again.name == "top"
     np.testing.assert_array_equal(to_numpy(again(x=X)), ones(2, 2, 4))
-
-
-def test_symbolic_tensors_inside_a_tuple():
-    @takes(pair=("float batch dim", "float batch dim"))
-    def total(pair):
-        return pair[0] + pair[1]
-
-    try:
-        symbol = keras.Input((4,))
-        model = keras.Model(symbol, total((symbol, symbol)))
-        np.testing.assert_array_equal(to_numpy(model(X[:, 0])), 2 * X[:, 0])
-    finally:
-        del FUNCTIONS["total"]
 
 
 @pytest.mark.once

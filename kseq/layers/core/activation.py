@@ -69,8 +69,9 @@ def create_activation(
     return keras.activations.get(activation)
 
 
-def call_parameters(activation: Callable[..., Any]) -> frozenset[str]:
-    """The call arguments of an activation that is a layer."""
+def call_options(activation: Callable[..., Any]) -> list[str]:
+    """Which of mask and training an activation that is a layer takes."""
     if not isinstance(activation, keras.layers.Layer):
-        return frozenset()
-    return frozenset(inspect.signature(activation.call).parameters)
+        return []
+    parameters = inspect.signature(activation.call).parameters
+    return [name for name in ("mask", "training") if name in parameters]

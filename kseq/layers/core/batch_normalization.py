@@ -144,6 +144,3 @@ class BatchNormalization(Layer):
         new = old * self.momentum + batch * (1.0 - self.momentum)
         new = ops.where(count > 0, new, old)
         moving.assign(ops.cast(ops.reshape(new, (-1,)), moving.dtype))
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return tuple(input_shape)

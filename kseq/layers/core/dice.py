@@ -68,19 +68,17 @@ class Dice(Layer):
         dim = check_known_dim("inputs", input_shape, -1)
         self.input_spec = keras.layers.InputSpec(axes={-1: dim})
         self.alphas = self.add_weight(
-            shape=(dim,),
-            initializer="zeros",
-            name="dice_alpha",
+            shape=(dim,), initializer="zeros", name="dice_alpha"
         )
-        self.bn = BatchNormalization(
+        self.bn = self.add_sublayer(
+            BatchNormalization,
+            "batch_normalization",
+            input_shape,
             axis=self.axis,
             epsilon=self.epsilon,
             center=False,
             scale=False,
-            dtype=self.dtype_policy,
-            name="batch_normalization",
         )
-        self.bn.build(input_shape)
 
     def call(
         self,
@@ -93,6 +91,3 @@ class Dice(Layer):
             x = zero_padding(x, mask)
         p = ops.sigmoid(self.bn(x, mask=mask, training=training))
         return x * (p + ops.cast(self.alphas, x.dtype) * (1.0 - p))
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return tuple(input_shape)

@@ -12,7 +12,7 @@ from kseq.checks import (
 )
 from kseq.layers.base import Layer, nth_seed
 from kseq.layers.core.activation import (
-    call_parameters,
+    call_options,
     check_activation,
     create_activation,
 )
@@ -106,9 +106,7 @@ class DNN(Layer):
             self.input_spec = keras.layers.InputSpec(
                 min_ndim=2, axes={-1: dims[0]}
             )
-        penalty = {}
-        if self.l2_reg and self.kernel_regularizer is None:
-            penalty["regularizer"] = keras.regularizers.L2(self.l2_reg)
+        penalty = keras.regularizers.L2(self.l2_reg) if self.l2_reg else None
         # DeepCTR's order: all kernels, then all biases, then the sublayers'.
         self.kernels = [
             self.add_kernel(
@@ -116,7 +114,7 @@ class DNN(Layer):
                 dims[i : i + 2],
                 keras.initializers.GlorotNormal,
                 i,
-                **penalty,
+                penalty,
             )
             for i in layers
         ]
@@ -126,19 +124,20 @@ class DNN(Layer):
             )
             for i in layers
         ]
+        shapes = [(*input_shape[:-1], units) for units in self.hidden_units]
         self.bn_layers = [
-            BatchNormalization(
-                dtype=self.dtype_policy, name=f"batch_normalization{i}"
+            self.add_sublayer(
+                BatchNormalization, f"batch_normalization{i}", shape
             )
-            for i in layers
+            for i, shape in enumerate(shapes)
             if self.use_bn
         ]
         self.dropout_layers = [
-            keras.layers.Dropout(
-                self.dropout_rate,
+            self.add_sublayer(
+                keras.layers.Dropout,
+                f"dropout{i}",
+                rate=self.dropout_rate,
                 seed=nth_seed(self.seed, i),
-                dtype=self.dtype_policy,
-                name=f"dropout{i}",
             )
             for i in layers
             if self.dropout_rate
@@ -157,18 +156,11 @@ class DNN(Layer):
         )
         # Looked up here, since torch.compile cannot trace inspect.
         self._activation_options = [
-            call_parameters(a) for a in self.activation_layers
+            call_options(a) for a in self.activation_layers
         ]
-        for i in layers:
-            shape = (*input_shape[:-1], dims[i + 1])
-            for sublayers in (
-                self.bn_layers,
-                self.activation_layers,
-                self.dropout_layers,
-            ):
-                for layer in sublayers[i : i + 1]:
-                    if isinstance(layer, keras.layers.Layer):
-                        layer.build(shape)
+        for layer, shape in zip(self.activation_layers, shapes, strict=True):
+            if isinstance(layer, keras.layers.Layer):
+                layer.build(shape)
 
     def call(
         self,
@@ -194,12 +186,10 @@ class DNN(Layer):
                 x = linear(x, self.kernels[i], self.biases[i])
             if self.use_bn:
                 x = self.bn_layers[i](x, mask=mask, training=training)
-            accepted = self._activation_options[i]
             # Passed explicitly, since Keras's call context does not hold the
             # `training` of a `stateless_call`.
-            x = activation(
-                x, **{n: options[n] for n in options if n in accepted}
-            )
+            accepted = self._activation_options[i]
+            x = activation(x, **{name: options[name] for name in accepted})
             if self.dropout_layers:
                 x = self.dropout_layers[i](x, training=training)
         return x

@@ -65,6 +65,3 @@ class LayerNormalization(Layer):
         if mask is not None:
             inputs = zero_padding(inputs, mask)
         return layer_normalize(inputs, self.gamma, self.beta, self.epsilon)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return tuple(input_shape)

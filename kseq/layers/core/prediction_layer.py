@@ -62,6 +62,3 @@ class PredictionLayer(Layer):
         if self.global_bias is not None:
             x = x + ops.cast(self.global_bias, x.dtype)
         return ops.sigmoid(x) if self.task == "binary" else x
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return tuple(input_shape)

@@ -6,6 +6,7 @@ from keras import ops
 
 from kseq.checks import (
     check_known_dim,
+    check_optional_int,
     check_positive_int,
     describe_inputs,
     is_shape,
@@ -74,9 +75,7 @@ class BiasEncoding(Layer):
             "sess_max_count", sess_max_count
         )
         self.seed = check_seed(seed)
-        if max_steps is not None:
-            max_steps = check_positive_int("max_steps", max_steps)
-        self.max_steps = max_steps
+        self.max_steps = check_optional_int("max_steps", max_steps)
 
     def _sessions(self, inputs: Any) -> list[Any]:
         """The sessions, or their shapes, as a list."""
@@ -88,40 +87,32 @@ class BiasEncoding(Layer):
         return sessions
 
     def build(self, input_shape: Sequence[Any]) -> None:
-        shapes = self._sessions(input_shape)
-        dim = check_known_dim("inputs", shapes[0], -1)
+        sessions = self._sessions(input_shape)
+        dim = check_known_dim("inputs", sessions[0], -1)
         self.input_spec = [
-            keras.layers.InputSpec(ndim=3, axes={-1: dim}) for _ in shapes
+            keras.layers.InputSpec(ndim=3, axes={-1: dim}) for _ in sessions
         ]
-        steps = resolve_table_length(self.max_steps, *(s[1] for s in shapes))
-        self.sess_bias_embedding = self._table(
-            "sess_bias_embedding", (self.sess_max_count, 1, 1), 0
-        )
-        self.seq_bias_embedding = self._table(
-            "seq_bias_embedding", (1, steps, 1), 1
-        )
-        self.item_bias_embedding = self._table(
-            "item_bias_embedding", (1, 1, dim), 2
-        )
-
-    def _table(self, name: str, shape: tuple[int, ...], i: int) -> Any:
-        return self.add_weight(
-            shape=shape,
-            initializer=keras.initializers.TruncatedNormal(
-                stddev=1e-4, seed=nth_seed(self.seed, i)
-            ),
-            name=name,
-        )
+        steps = resolve_table_length(self.max_steps, *(s[1] for s in sessions))
+        shapes = {
+            "sess_bias_embedding": (self.sess_max_count, 1, 1),
+            "seq_bias_embedding": (1, steps, 1),
+            "item_bias_embedding": (1, 1, dim),
+        }
+        self.tables = [
+            self.add_weight(
+                shape=shape,
+                initializer=keras.initializers.TruncatedNormal(
+                    stddev=1e-4, seed=nth_seed(self.seed, i)
+                ),
+                name=name,
+            )
+            for i, (name, shape) in enumerate(shapes.items())
+        ]
 
     def call(self, inputs: list[Tensor]) -> list[Tensor]:
         sessions = self._sessions(inputs)
         session_bias, step_bias, item_bias = (
-            ops.cast(table, self.compute_dtype)
-            for table in (
-                self.sess_bias_embedding,
-                self.seq_bias_embedding,
-                self.item_bias_embedding,
-            )
+            ops.cast(table, self.compute_dtype) for table in self.tables
         )
         return [
             ops.cast(x, self.compute_dtype)

@@ -118,21 +118,20 @@ class BiLSTM(SequenceLayer):
             )
         dims = [dim, *[self.units] * (self.layers - 1)]
         # DeepCTR's order: all of the forward stack, then the backward one.
-        self.forward_weights = [
-            self._lstm_weights(f"forward{i}", dim, 2 * i)
-            for i, dim in enumerate(dims)
-        ]
-        self.backward_weights = [
-            self._lstm_weights(f"backward{i}", dim, 2 * i + 1)
-            for i, dim in enumerate(dims)
+        self.stacks = [
+            [
+                self._lstm_weights(f"{direction}{i}", dim, 2 * i + reverse)
+                for i, dim in enumerate(dims)
+            ]
+            for reverse, direction in enumerate(("forward", "backward"))
         ]
         self.dropouts = [
-            keras.layers.Dropout(
-                self.dropout_rate,
+            self.add_sublayer(
+                keras.layers.Dropout,
+                f"dropout{i}",
+                rate=self.dropout_rate,
                 noise_shape=(None, 1, None),  # the same in all steps
                 seed=nth_seed(self.seed, i),
-                dtype=self.dtype_policy,
-                name=f"dropout{i}",
             )
             for i in range(2 * self.layers)
             if self.dropout_rate
@@ -192,12 +191,10 @@ class BiLSTM(SequenceLayer):
     def _stack(
         self, x: Tensor, valid: Tensor, training: bool | None, reverse: bool
     ) -> Tensor:
-        stack = self.backward_weights if reverse else self.forward_weights
-        for i, weights in enumerate(stack):
+        for i, weights in enumerate(self.stacks[reverse]):
             dropped = x
             if self.dropouts:
-                dropout = self.dropouts[2 * i + reverse]
-                dropped = dropout(x, training=training)
+                dropped = self.dropouts[2 * i + reverse](x, training=training)
             y = lstm(dropped, valid, *weights, reverse=reverse)
             x = y + x if i >= self.layers - self.res_layers else y
         return x

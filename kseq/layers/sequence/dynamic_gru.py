@@ -7,7 +7,7 @@ from kseq.checks import (
     check_bool,
     check_known_dim,
     check_one_of,
-    check_positive_int,
+    check_optional_int,
     describe_inputs,
     raise_invalid,
 )
@@ -100,9 +100,7 @@ class DynamicGRU(SequenceLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if num_units is not None:
-            num_units = check_positive_int("num_units", num_units)
-        self.num_units = num_units
+        self.num_units = check_optional_int("num_units", num_units)
         self.gru_type = check_one_of("gru_type", gru_type, GRU_TYPES)
         self.return_sequence = check_bool("return_sequence", return_sequence)
         self.return_state = check_bool("return_state", return_state)
@@ -151,15 +149,16 @@ class DynamicGRU(SequenceLayer):
         valid = self.valid_steps(x, lengths, mask, x_mask)
         x = ops.cast(x, self.compute_dtype)
         if scores is not None:
-            scores = ops.cast(scores, self.compute_dtype)
-            scores = per_step("scores", scores, x)
+            scores = per_step(ops.cast(scores, self.compute_dtype), x)
         if initial_state is not None:
             initial_state = ops.cast(initial_state, self.compute_dtype)
         outputs, state = gru(
             x,
             valid,
-            (self.gates_kernel, self.gates_bias),
-            (self.candidate_kernel, self.candidate_bias),
+            self.gates_kernel,
+            self.gates_bias,
+            self.candidate_kernel,
+            self.candidate_bias,
             scores,
             gru_type=self.gru_type,
             augru_form=self.augru_form,

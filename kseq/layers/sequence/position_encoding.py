@@ -6,7 +6,7 @@ from keras import ops
 from kseq.checks import (
     check_bool,
     check_known_dim,
-    check_positive_int,
+    check_optional_int,
     resolve_table_length,
 )
 from kseq.layers.base import SequenceLayer
@@ -85,9 +85,7 @@ class PositionEncoding(SequenceLayer):
         )
         self.zero_pad = check_bool("zero_pad", zero_pad)
         self.scale = check_bool("scale", scale)
-        if max_steps is not None:
-            max_steps = check_positive_int("max_steps", max_steps)
-        self.max_steps = max_steps
+        self.max_steps = check_optional_int("max_steps", max_steps)
 
     def build(self, inputs_shape: Shape) -> None:
         dim = check_known_dim("inputs", inputs_shape, -1)
@@ -126,9 +124,6 @@ class PositionEncoding(SequenceLayer):
             return x + table
         valid = self.valid_steps(x, lengths, mask, inputs_mask)
         return zero_padding(x + table, valid)
-
-    def compute_output_shape(self, inputs_shape: Shape) -> Shape:
-        return inputs_shape
 
     def get_build_config(self) -> dict[str, Any] | None:
         # A model is loaded with the table that it was saved with.

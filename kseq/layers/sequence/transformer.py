@@ -1,6 +1,5 @@
 import functools
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,6 +9,7 @@ from kseq.checks import (
     check_bool,
     check_known_dim,
     check_one_of,
+    check_optional_int,
     check_positive_int,
     check_rate,
     raise_invalid,
@@ -158,9 +158,7 @@ class Transformer(SequenceLayer):
         self.output_type = check_one_of(
             "output_type", output_type, OUTPUT_TYPES
         )
-        if max_steps is not None:
-            max_steps = check_positive_int("max_steps", max_steps)
-        self.max_steps = max_steps
+        self.max_steps = check_optional_int("max_steps", max_steps)
         self.set_kernel_options(seed, kernel_initializer, kernel_regularizer)
         self.keeps_steps = output_type is None
         if attention_type == "ln" and att_embedding_size == 1:
@@ -201,36 +199,33 @@ class Transformer(SequenceLayer):
         if self.use_feed_forward and self.use_res:
             self.fw1 = self.add_kernel("fw1", (dim, 4 * dim), uniform, 5)
             self.fw2 = self.add_kernel("fw2", (4 * dim, dim), uniform, 6)
+        norm = functools.partial(self.add_sublayer, LayerNormalization)
         # DeepCTR's order of sublayers, which is its weights' order.
         if self.attention_type == "ln":
-            self.att_ln_q = self._built(LayerNormalization, "att_ln_q", head)
-            self.att_ln_k = self._built(LayerNormalization, "att_ln_k", head)
+            self.att_ln_q = norm("att_ln_q", head)
+            self.att_ln_k = norm("att_ln_k", head)
         if self.use_layer_norm:
-            self.ln = self._built(
-                LayerNormalization, "layer_normalization", (dim,)
-            )
+            self.ln = norm("layer_normalization", (dim,))
         if self.use_positional_encoding:
             positions = functools.partial(
-                PositionEncoding, max_steps=self.max_steps
+                self.add_sublayer, PositionEncoding, max_steps=self.max_steps
             )
-            self.query_pe = self._built(
-                positions, "query_positions", queries_shape
-            )
-            self.key_pe = self._built(positions, "key_positions", keys_shape)
+            self.query_pe = positions("query_positions", queries_shape)
+            self.key_pe = positions("key_positions", keys_shape)
         if self.dropout_rate:
-            self.dropout = keras.layers.Dropout(
-                self.dropout_rate,
+            self.dropout = self.add_sublayer(
+                keras.layers.Dropout,
+                "dropout",
+                rate=self.dropout_rate,
                 seed=self.seed,
-                dtype=self.dtype_policy,
-                name="dropout",
             )
 
-    def _built(self, cls: Callable[..., Any], name: str, shape: Shape) -> Any:
-        layer = cls(dtype=self.dtype_policy, name=name)
-        layer.build(shape)
-        return layer
-
-    @takes(queries="any batch queries dim", keys="any batch steps dim")
+    @takes(
+        queries="any batch queries dim",
+        keys="any batch steps dim",
+        query_lengths="lengths batch",
+        key_lengths="lengths batch",
+    )
     def call(
         self,
         queries: Tensor,
@@ -265,7 +260,10 @@ class Transformer(SequenceLayer):
             result = result + queries
         result = self._normalize(result)
         if self.use_feed_forward and self.use_res:
-            result = result + self._feed_forward(result, training)
+            hidden = ops.relu(linear(result, self.fw1))
+            if self.dropout_rate:
+                hidden = self.dropout(hidden, training=training)
+            result = result + linear(hidden, self.fw2)
         if self.use_feed_forward:  # without use_res too, as DeepCTR does
             result = self._normalize(result)
         return self._pool(result, query_valid)
@@ -331,12 +329,6 @@ class Transformer(SequenceLayer):
             x, (batch, steps, self.head_num, self.att_embedding_size)
         )
         return ops.transpose(x, (0, 2, 1, 3))
-
-    def _feed_forward(self, x: Tensor, training: bool | None) -> Tensor:
-        hidden = ops.relu(linear(x, self.fw1))
-        if self.dropout_rate:
-            hidden = self.dropout(hidden, training=training)
-        return linear(hidden, self.fw2)
 
     def _normalize(self, x: Tensor) -> Tensor:
         return self.ln(x) if self.use_layer_norm else x

@@ -8,7 +8,7 @@ from kseq.layers.base import SequenceLayer
 from kseq.ops.masks import per_step, zero_padding
 from kseq.ops.pooling import step_weights
 from kseq.ops.validation import takes
-from kseq.types import Shape, Tensor
+from kseq.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
@@ -86,9 +86,6 @@ class WeightedSequenceLayer(SequenceLayer):
         valid = self.valid_steps(x, lengths, mask, x_mask)
         x, weights = (ops.cast(t, self.compute_dtype) for t in (x, weights))
         weights = step_weights(
-            per_step("weights", weights, x), valid, self.weight_normalization
+            per_step(weights, x), valid, self.weight_normalization
         )
         return zero_padding(x, valid) * ops.expand_dims(weights, -1)
-
-    def compute_output_shape(self, x_shape: Shape) -> Shape:
-        return x_shape

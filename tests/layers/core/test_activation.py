@@ -10,7 +10,7 @@ from keras import ops
 from kseq.layers.base import serialize
 from kseq.layers.core import DNN, Dice
 from kseq.layers.core.activation import (
-    call_parameters,
+    call_options,
     check_activation,
     create_activation,
 )
@@ -145,6 +145,6 @@ def test_a_layer_that_is_given_is_not_the_one_that_is_used():
     assert [w.name for w in net.weights].count("slope") == 2
 
 
-def test_what_a_layer_takes_in_a_call_is_known():
-    assert {"inputs", "mask", "training"} <= call_parameters(Dice())
-    assert call_parameters(Slope()) == {"inputs"}
+def test_call_options():
+    assert call_options(Dice()) == ["mask", "training"]
+    assert call_options(Slope()) == call_options(double) == []
