@@ -73,7 +73,7 @@ def test_kinds(kind, accepted):
         if dtype in accepted:
             to_tensor("x", x, spec)
         else:
-            with pytest.raises(ValueError, match="^x: expected .*; received "):
+            with pytest.raises(ValueError, match=r"^x: expected .*; received "):
                 to_tensor("x", x, spec)
 
 
