@@ -1,7 +1,7 @@
 """Many examples on each backend: `python -m tests.fuzz --examples 1000`.
 
-A process for each backend, one after the other; at the end a table of how many
-examples ran, how many failed, and the processor's minutes.
+One process after the other; at the end a table of the numbers of examples and
+failures, and the minutes of CPU time.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> int:
 def run(
     backend: str, options: argparse.Namespace
 ) -> tuple[str, int, int, float, int]:
-    """How many examples passed and failed, in what time, and the exit code."""
+    """Return the backend, passes, failures, seconds and the exit code."""
     before = os.times()
     process = subprocess.Popen(
         [
