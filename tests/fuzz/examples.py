@@ -8,13 +8,17 @@ from hypothesis import HealthCheck, Phase, settings
 
 ASKED = int(os.environ.get("KSEQ_FUZZ_EXAMPLES", 0))
 # XLA compiles each shape for JAX.
-FEW = 2 if keras.backend.backend() == "jax" else 6
+FEW = {"jax": 2, "openvino": 4, "tensorflow": 8}
+FEW = FEW.get(keras.backend.backend(), 30)
 
 
-def examples(share=1.0):
-    """Hypothesis's settings; `share` is smaller for tests that take longer."""
+def examples(share=1.0, few=FEW):
+    """Hypothesis's settings; slow tests run a share of the examples asked for.
+
+    The suite runs a few.
+    """
     return settings(
-        max_examples=max(1, round(share * (ASKED or FEW))),
+        max_examples=max(1, round(share * ASKED)) if ASKED else few,
         # The suite draws the same examples in every run.
         derandomize=not ASKED,
         database=None,

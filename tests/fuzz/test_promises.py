@@ -148,7 +148,7 @@ def test_gradients_equal_the_reference(families, seed):
 
 @needs_compiler
 @each(WITH_GRADIENTS)
-@examples(1 / 6)
+@examples(1 / 6, 1)
 @seeds
 def test_compiled_equals_the_reference(families, seed):
     kind = ("forward", "gradients")[seed % 2]
@@ -214,7 +214,7 @@ def test_rows_are_independent(families, seed):
 
 
 @each(LAYERS)
-@examples(1 / 5)
+@examples(1 / 5, 1)
 @seeds
 def test_a_model_takes_any_steps_and_is_restored(families, seed):
     """By `predict`, from the config, and from a file."""
