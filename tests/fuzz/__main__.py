@@ -1,8 +1,4 @@
-"""Many examples on each backend: `python -m tests.fuzz --examples 1000`.
-
-One process after the other; at the end a table of the numbers of examples and
-failures, and the minutes of CPU time.
-"""
+"""Many examples on each backend: `python -m tests.fuzz --examples 1000`."""
 
 import argparse
 import os
@@ -16,7 +12,7 @@ COUNTED = re.compile(r"- (\d+) passing, (\d+) failing")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=300)
     parser.add_argument(
         "--backends", nargs="+", choices=BACKENDS, default=BACKENDS

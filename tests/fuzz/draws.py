@@ -16,8 +16,8 @@ from tests.reference.masks import mask_of
 
 # OpenVINO ends the process in products of tensors without elements.
 EMPTY = () if keras.backend.backend() == "openvino" else (0,)
-BATCHES = (*EMPTY, 1, 3)
-STEPS = (1, 2, 5)
+BATCHES = (*EMPTY, 1, 3, 3)
+DIMS, STEPS = (1, 3, 3), (1, 2, 5)
 SEQUENCES = ("steps", "queries", "other")
 # Denormal numbers of each dtype, and the exponent of the smallest.
 TINY = {"float64": 1e-310, "float32": 1e-42, "bfloat16": 1e-39, "float16": 1e-6}
@@ -34,7 +34,6 @@ class Draws:
     """Random choices, which depend on a seed, and the trials of them.
 
     Args:
-        seed: an integer.
         dtypes: the dtypes to choose from.
         kinds: what features may be except of order 1: "tiny" (denormal),
             "huge" and "integers" (of layers).
@@ -49,7 +48,11 @@ class Draws:
         self.integers = kind == "integers"
         self.size = {"tiny": TINY[self.dtype], "huge": 1e10}.get(kind, 1.0)
         self.batch = self.one_of(BATCHES)
-        self.sizes = {"batch": self.batch, "dim": self.one_of((1, 3)), "1": 1}
+        self.sizes = {
+            "batch": self.batch,
+            "dim": self.one_of(DIMS),
+            "1": 1,
+        }
         for axis in ("candidates", "heads", "units"):
             self.sizes[axis] = self.one_of((1, 2))
 

@@ -8,15 +8,11 @@ from hypothesis import HealthCheck, Phase, settings
 
 ASKED = int(os.environ.get("KSEQ_FUZZ_EXAMPLES", 0))
 # XLA compiles each shape for JAX.
-FEW = {"jax": 2, "openvino": 4, "tensorflow": 8}
-FEW = FEW.get(keras.backend.backend(), 30)
+FEW = {"numpy": 30, "torch": 30}.get(keras.backend.backend(), 2)
 
 
 def examples(share=1.0, few=FEW):
-    """Hypothesis's settings; slow tests run a share of the examples asked for.
-
-    The suite runs a few.
-    """
+    """Hypothesis's settings: a share of the examples asked for, or a few."""
     return settings(
         max_examples=max(1, round(share * ASKED)) if ASKED else few,
         # The suite draws the same examples in every run.

