@@ -3,6 +3,8 @@
 Sizes come from short lists, because XLA compiles each shape.
 """
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 from keras import ops
@@ -130,7 +132,7 @@ class Draws:
             if self.integers:
                 x = np.rint(3 * x).astype("int32")
             features[name] = x
-        return layer.trial(
+        trial = layer.trial(
             arguments,
             features,
             valid,
@@ -141,6 +143,9 @@ class Draws:
             dtype=self.dtype,
             size=self.size,
         )
+        # Transformer's sum and mean are of all steps, also of padded ones.
+        of_all = arguments.get("output_type") in ("sum", "mean")
+        return replace(trial, grows=trial.grows and not of_all)
 
     def op(self, example):
         """Return a trial of an example; masks are inputs like the others."""
