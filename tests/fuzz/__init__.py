@@ -1,1 +1,1 @@
-"""Layers with inputs that nobody chose: see `layers.py`."""
+"""Layers, ops, models and records with random inputs."""

@@ -1,8 +1,4 @@
-"""Many examples on each backend: `python -m tests.fuzz --examples 1000`.
-
-A process for each backend, one after the other; at the end a table of how many
-examples ran, how many failed, and the processor's minutes.
-"""
+"""Many examples on each backend: `python -m tests.fuzz --examples 1000`."""
 
 import argparse
 import os
@@ -16,7 +12,7 @@ COUNTED = re.compile(r"- (\d+) passing, (\d+) failing")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=300)
     parser.add_argument(
         "--backends", nargs="+", choices=BACKENDS, default=BACKENDS
@@ -33,7 +29,7 @@ def main() -> int:
 def run(
     backend: str, options: argparse.Namespace
 ) -> tuple[str, int, int, float, int]:
-    """How many examples passed and failed, in what time, and the exit code."""
+    """Return the backend, passes, failures, seconds and the exit code."""
     before = os.times()
     process = subprocess.Popen(
         [

@@ -40,7 +40,7 @@ def make_record(results, name="first"):
     return record
 
 
-@examples()
+@examples(1 / 3, 3)
 @given(
     results=st.dictionaries(KEYS, st.dictionaries(NAMES, ANY), max_size=4),
     references=st.dictionaries(KEYS, st.dictionaries(NAMES, ANY), max_size=2),
@@ -73,7 +73,7 @@ FINITE = arrays.arrays(
 )
 
 
-@examples()
+@examples(1 / 3, 3)
 @given(
     results=st.dictionaries(
         KEYS, st.dictionaries(NAMES, FINITE, min_size=1), min_size=1, max_size=3

@@ -92,57 +92,52 @@ PREFIX = mask(LENGTHS, 5)
 HOLES = holes(5, (), (0, 2), (0, 1, 2, 3), (4,))
 
 
-def pooling_table():
-    def by_lengths(name, lengths=Lengths(LENGTHS), **kwargs):
-        return Configuration(name, {"values": KEYS, "lengths": lengths}, kwargs)
+def history(masked, **inputs):
+    """Return a function of a name and of lengths or the mask of one input."""
 
-    def by_mask(name, key_mask, mode):
+    def row(name, steps=Lengths(LENGTHS), training=None, **kwargs):
+        if isinstance(steps, Lengths):
+            given = {n: x or steps for n, x in inputs.items()}
+            return Configuration(name, given, kwargs, training=training)
+        given = {n: x for n, x in inputs.items() if x}
         return Configuration(
             name,
-            {"values": KEYS},
-            {"mode": mode, "supports_masking": True},
-            [key_mask],
-            single_input=True,
+            given,
+            {**kwargs, "supports_masking": True},
+            [steps if n == masked else None for n in given],
+            training,
+            single_input=len(given) == 1,
         )
 
+    return row
+
+
+def pooling_table():
+    row = history("values", values=KEYS, lengths=None)
     modes = ("sum", "mean", "max")
     return [
-        by_lengths("default-lengths"),
-        *(by_lengths(f"{mode}-lengths", mode=mode) for mode in modes),
-        by_lengths("mean-float-lengths", FLOAT, mode="mean"),
-        by_lengths("sum-past-the-end", BEYOND, mode="sum"),
-        by_lengths("max-past-the-end", BEYOND, mode="max"),
-        *(by_mask(f"{mode}-mask", PREFIX, mode) for mode in modes),
-        *(by_mask(f"{mode}-mask-holes", HOLES, mode) for mode in modes),
+        row("default-lengths"),
+        *(row(f"{mode}-lengths", mode=mode) for mode in modes),
+        row("mean-float-lengths", FLOAT, mode="mean"),
+        row("sum-past-the-end", BEYOND, mode="sum"),
+        row("max-past-the-end", BEYOND, mode="max"),
+        *(row(f"{mode}-mask", PREFIX, mode=mode) for mode in modes),
+        *(row(f"{mode}-mask-holes", HOLES, mode=mode) for mode in modes),
     ]
 
 
 def weighted_table():
-    weights = Features((4, 5, 1))
-
-    def by_lengths(name, lengths=Lengths(LENGTHS), **kwargs):
-        inputs = {"keys": KEYS, "lengths": lengths, "weights": weights}
-        return Configuration(name, inputs, kwargs)
-
-    def by_mask(name, key_mask, normalized):
-        return Configuration(
-            name,
-            {"keys": KEYS, "weights": weights},
-            {"weight_normalization": normalized, "supports_masking": True},
-            [key_mask, None],
-        )
-
+    row = history("keys", keys=KEYS, lengths=None, weights=Features((4, 5, 1)))
+    softmax, raw = ({"weight_normalization": on} for on in (True, False))
     return [
-        by_lengths("default-lengths"),
-        by_lengths("normalized-lengths", weight_normalization=True),
-        by_lengths("raw-lengths", weight_normalization=False),
-        by_lengths(
-            "normalized-float-lengths", FLOAT, weight_normalization=True
-        ),
-        by_mask("normalized-mask", PREFIX, True),
-        by_mask("raw-mask", PREFIX, False),
-        by_mask("normalized-mask-holes", HOLES, True),
-        by_mask("raw-mask-holes", HOLES, False),
+        row("default-lengths"),
+        row("normalized-lengths", **softmax),
+        row("raw-lengths", **raw),
+        row("normalized-float-lengths", FLOAT, **softmax),
+        row("normalized-mask", PREFIX, **softmax),
+        row("raw-mask", PREFIX, **raw),
+        row("normalized-mask-holes", HOLES, **softmax),
+        row("raw-mask-holes", HOLES, **raw),
     ]
 
 
@@ -150,61 +145,44 @@ PRELU = {"layer_class": "PReLU"}
 
 
 def attention_table():
-    def by_lengths(name, lengths=Lengths(LENGTHS), training=None, **kwargs):
-        inputs = {"query": QUERY, "keys": KEYS, "lengths": lengths}
-        return Configuration(name, inputs, kwargs, training=training)
-
-    def by_mask(name, key_mask, training=None, **kwargs):
-        return Configuration(
-            name,
-            {"query": QUERY, "keys": KEYS},
-            {**kwargs, "supports_masking": True},
-            [None, key_mask],
-            training,
-        )
-
-    one = {"att_hidden_units": [4]}
-    two = {"att_hidden_units": [4, 3]}
-    three = {"att_hidden_units": [4, 3, 2]}
-    relu = {"att_activation": "relu"}
-    tanh = {"att_activation": "tanh"}
-    prelu = {"att_activation": PRELU}
-    dice = {"att_activation": "dice"}
+    row = history("keys", query=QUERY, keys=KEYS, lengths=None)
+    one, two, three = (
+        {"att_hidden_units": units} for units in ([4], [4, 3], [4, 3, 2])
+    )
+    relu, tanh, prelu, dice = (
+        {"att_activation": name} for name in ("relu", "tanh", PRELU, "dice")
+    )
     softmax = {"weight_normalization": True}
     score = {"return_score": True}
+    usual = Lengths(LENGTHS)
     # DeepCTR includes padded steps in batch statistics: rows in training are
     # full.
-    full = Lengths((5,) * 4)
-    training = (full, True)
+    training = (Lengths((5,) * 4), True)
     return [
-        by_lengths("sigmoid-lengths", **two),
-        by_lengths("sigmoid-softmax-lengths", **two, **softmax),
-        by_lengths("sigmoid-score-lengths", **one, **score),
-        by_lengths("sigmoid-softmax-score-lengths", **one, **softmax, **score),
-        by_lengths("no-hidden-lengths", att_hidden_units=[]),
-        by_lengths("three-hidden-lengths", **three),
-        by_lengths("relu-lengths", att_hidden_units=[6, 4], **relu),
-        by_lengths("tanh-softmax-lengths", **three, **softmax, **tanh),
-        by_lengths("prelu-lengths", **two, **prelu),
-        by_lengths("float-lengths", FLOAT, **one, **softmax),
-        by_lengths("past-the-end", BEYOND, **one),
-        by_lengths("dice-lengths", training=False, **two, **dice),
-        by_lengths(
-            "dice-softmax-lengths", training=False, **one, **dice, **softmax
-        ),
-        by_lengths("dice-training", *training, **two, **dice),
-        by_lengths(
-            "dice-softmax-training", *training, **one, **dice, **softmax
-        ),
-        by_lengths("dice-score-training", *training, **one, **dice, **score),
-        by_mask("sigmoid-mask", PREFIX, **one),
-        by_mask("sigmoid-softmax-mask-holes", HOLES, **one, **softmax),
-        by_mask("relu-mask-holes", HOLES, **one, **relu),
-        by_mask("tanh-score-mask", PREFIX, **one, **score),
-        by_mask("softmax-score-mask-holes", HOLES, **one, **softmax, **score),
-        by_mask("prelu-softmax-mask", PREFIX, **one, **prelu),
-        by_mask("dice-softmax-mask", PREFIX, False, **one, **dice, **softmax),
-        by_mask("dice-training-mask", mask((5,) * 4, 5), True, **one, **dice),
+        row("sigmoid-lengths", **two),
+        row("sigmoid-softmax-lengths", **two, **softmax),
+        row("sigmoid-score-lengths", **one, **score),
+        row("sigmoid-softmax-score-lengths", **one, **softmax, **score),
+        row("no-hidden-lengths", att_hidden_units=[]),
+        row("three-hidden-lengths", **three),
+        row("relu-lengths", att_hidden_units=[6, 4], **relu),
+        row("tanh-softmax-lengths", **three, **softmax, **tanh),
+        row("prelu-lengths", **two, **prelu),
+        row("float-lengths", FLOAT, **one, **softmax),
+        row("past-the-end", BEYOND, **one),
+        row("dice-lengths", usual, False, **two, **dice),
+        row("dice-softmax-lengths", usual, False, **one, **dice, **softmax),
+        row("dice-training", *training, **two, **dice),
+        row("dice-softmax-training", *training, **one, **dice, **softmax),
+        row("dice-score-training", *training, **one, **dice, **score),
+        row("sigmoid-mask", PREFIX, **one),
+        row("sigmoid-softmax-mask-holes", HOLES, **one, **softmax),
+        row("relu-mask-holes", HOLES, **one, **relu),
+        row("tanh-score-mask", PREFIX, **one, **score),
+        row("softmax-score-mask-holes", HOLES, **one, **softmax, **score),
+        row("prelu-softmax-mask", PREFIX, **one, **prelu),
+        row("dice-softmax-mask", PREFIX, False, **one, **dice, **softmax),
+        row("dice-training-mask", mask((5,) * 4, 5), True, **one, **dice),
     ]
 
 
@@ -246,48 +224,31 @@ def bilstm_table():
 
 
 def transformer_table():
-    dim, query_lengths, short = 6, (4, 1, 3), (3, 1, 4)
+    query_lengths, short = (4, 1, 3), (3, 1, 4)
     query_mask, key_mask = mask(query_lengths, 4), mask((3, 2, 4), 4)
     short_mask = mask(short, 4)
     mask_holes = holes(4, (0, 2), (1,), ())
 
-    def by_lengths(
-        name,
-        keys=(3, 2, 4),
-        dtype="int32",
-        training=None,
-        width=dim,
-        **kwargs,
-    ):
-        values = Features((3, 4, width))
+    def row(name, inputs, queries, masks=None, training=None, **kwargs):
+        pooled = kwargs.get("output_type", "mean") is not None
+        shown = None if pooled else queries
+        return Configuration(
+            name, inputs, kwargs, masks, training, output_mask=shown
+        )
+
+    def by_lengths(name, keys=(3, 2, 4), dtype="int32", width=6, **kwargs):
         inputs = {
-            "queries": values,
-            "keys": values,
+            **dict.fromkeys(("queries", "keys"), Features((3, 4, width))),
             "query_lengths": Lengths(query_lengths, dtype),
             "key_lengths": Lengths(keys, dtype),
         }
-        pooled = kwargs.get("output_type", "mean") is not None
-        return Configuration(
-            name,
-            inputs,
-            kwargs,
-            training=training,
-            output_mask=None if pooled else query_mask,
-        )
+        return row(name, inputs, query_mask, **kwargs)
 
-    def by_mask(name, queries, keys, **kwargs):
-        inputs = {
-            "queries": Features((*queries.shape, dim)),
-            "keys": Features((*keys.shape, dim)),
-        }
-        pooled = kwargs.get("output_type", "mean") is not None
-        return Configuration(
-            name,
-            inputs,
-            {**kwargs, "supports_masking": True},
-            [queries, keys],
-            output_mask=None if pooled else queries,
-        )
+    def by_mask(name, *masks, **kwargs):
+        shapes = [Features((*m.shape, 6)) for m in masks]
+        inputs = dict(zip(("queries", "keys"), shapes, strict=True))
+        kwargs["supports_masking"] = True
+        return row(name, inputs, masks[0], list(masks), **kwargs)
 
     heads = {"att_embedding_size": 3, "head_num": 2}
     # Attention alone, without the weights that every case would repeat.
@@ -399,25 +360,19 @@ def gru_table():
             inputs["scores"] = Scores((4, 5, 1))
         return Configuration(name, inputs, {"gru_type": gru_type, **kwargs})
 
-    last = {"return_sequence": False}
-    narrow = {"num_units": 2}
-
-    def rows(gru_type):
-        name = gru_type.lower()
-        return [
-            row(f"{name}-sequence", gru_type),
-            row(f"{name}-last", gru_type, **last),
-            row(f"{name}-sequence-units", gru_type, **narrow),
-            row(f"{name}-last-units", gru_type, **last, **narrow),
-        ]
-
-    return [
-        *rows("GRU"),
-        row("gru-float-lengths", "GRU", FLOAT, **narrow),
-        *rows("AIGRU"),
-        *rows("AGRU"),
-        *rows("AUGRU"),
+    last, narrow = {"return_sequence": False}, {"num_units": 2}
+    rows = [
+        row(f"{gru_type.lower()}-{name}", gru_type, **kwargs)
+        for gru_type in ("GRU", "AIGRU", "AGRU", "AUGRU")
+        for name, kwargs in (
+            ("sequence", {}),
+            ("last", last),
+            ("sequence-units", narrow),
+            ("last-units", last | narrow),
+        )
     ]
+    rows.insert(4, row("gru-float-lengths", "GRU", FLOAT, **narrow))
+    return rows
 
 
 def k_max_table():

@@ -90,101 +90,68 @@ HASHED_COLUMNS = [
     sequence("hist_item", "item", hashed=HASHED, length_name="seq_length"),
     sequence("tag", "tag", 3, hashed={"use_hash": True, "dtype": "int64"}),
 ]
-NAMES = ["item", "cate"]
 # tanh, because a unit of ReLU can be 0 for all six rows.
 SMALL = {"dnn_hidden_units": [8, 4], "dnn_activation": "tanh"}
-DIN = {"history_feature_list": NAMES, "att_hidden_size": [6, 5], **SMALL}
-DIEN = {"history_feature_list": NAMES, "att_hidden_units": [6, 5], **SMALL}
-BST = {"history_feature_list": NAMES, **SMALL}
-DSIN = {"sess_feature_list": NAMES, "sess_max_count": SESSIONS, **SMALL}
-COLUMNS = PROFILE + HISTORY
-
-
-SESSION_COLUMNS = PROFILE + SESSION_FEATURES
+HISTORY_NAMES = {"history_feature_list": ["item", "cate"]}
+BASE = {
+    "DIN": {**HISTORY_NAMES, "att_hidden_size": [6, 5], **SMALL},
+    "DIEN": {**HISTORY_NAMES, "att_hidden_units": [6, 5], **SMALL},
+    "BST": {**HISTORY_NAMES, **SMALL},
+    "DSIN": {
+        "sess_feature_list": ["item", "cate"],
+        "sess_max_count": SESSIONS,
+        **SMALL,
+    },
+}
 SOFTMAX = {"att_activation": "sigmoid", "att_weight_normalization": True}
 RAW = {"att_activation": "sigmoid", "att_weight_normalization": False}
+WIDE = {
+    **HISTORY_NAMES,
+    "att_hidden_size": [6, 5],
+    "dnn_hidden_units": [32, 16],
+}
+
+
+def row(name, columns=(), before=0, **arguments):
+    """Return a model of the usual columns and of further ones."""
+    model = name.split("_")[0].upper()
+    profile = PROFILE + (SESSION_FEATURES if model == "DSIN" else HISTORY)
+    arguments = BASE[model] | arguments
+    columns = [*profile, *columns]
+    return ModelConfiguration(name, model, columns, arguments, "sgd", before)
+
 
 MODELS = [
-    ModelConfiguration(
-        "din",
-        "DIN",
-        COLUMNS,
-        {
-            "history_feature_list": NAMES,
-            "att_hidden_size": [6, 5],
-            "dnn_hidden_units": [32, 16],
-        },
-        optimizer="adam",
-    ),
-    ModelConfiguration(
-        "din_counters_bn",
-        "DIN",
-        COLUMNS,
-        {**DIN, "dnn_use_bn": True, "dnn_activation": "dice"},
-        models_before=2,
-    ),
-    ModelConfiguration(
-        "din_sigmoid_softmax",
-        "DIN",
-        COLUMNS,
-        {**DIN, **SOFTMAX, "task": "regression"},
-    ),
-    ModelConfiguration("din_other_sequences", "DIN", COLUMNS + OTHERS, DIN),
+    ModelConfiguration("din", "DIN", PROFILE + HISTORY, WIDE, "adam"),
+    row("din_counters_bn", (), 2, dnn_use_bn=True, dnn_activation="dice"),
+    row("din_sigmoid_softmax", **SOFTMAX, task="regression"),
+    row("din_other_sequences", OTHERS),
     ModelConfiguration(
         "din_hash",
         "DIN",
         HASHED_COLUMNS,
-        {**DIN, "history_feature_list": ["item"]},
+        {**BASE["DIN"], "history_feature_list": ["item"]},
     ),
-    ModelConfiguration("bst", "BST", COLUMNS, {**BST, "att_head_num": 2}),
-    ModelConfiguration(
-        "bst_two_blocks",
-        "BST",
-        COLUMNS + OTHERS[:2],
-        {**BST, "att_head_num": 4, "transformer_num": 2},
-        models_before=1,
+    row("bst", att_head_num=2),
+    row("bst_two_blocks", OTHERS[:2], 1, att_head_num=4, transformer_num=2),
+    row("dsin", att_embedding_size=1, att_head_num=8),
+    row(
+        *("dsin_bias", (), 2),
+        att_embedding_size=4,
+        att_head_num=2,
+        bias_encoding=True,
     ),
-    ModelConfiguration(
-        "dsin",
-        "DSIN",
-        SESSION_COLUMNS,
-        {**DSIN, "att_embedding_size": 1, "att_head_num": 8},
+    row("dien_gru", gru_type="GRU"),
+    row("dien_aigru", (), 1, gru_type="AIGRU"),
+    row("dien_agru", gru_type="AGRU"),
+    row("dien_augru", gru_type="AUGRU"),
+    row(
+        *("dien_negatives", NEGATIVES, 1),
+        gru_type="AUGRU",
+        use_negsampling=True,
+        **RAW,
     ),
-    ModelConfiguration(
-        "dsin_bias",
-        "DSIN",
-        SESSION_COLUMNS,
-        {
-            **DSIN,
-            "att_embedding_size": 4,
-            "att_head_num": 2,
-            "bias_encoding": True,
-        },
-        models_before=2,
-    ),
-    *(
-        ModelConfiguration(
-            f"dien_{kind.lower()}",
-            "DIEN",
-            COLUMNS,
-            {**DIEN, "gru_type": kind},
-            models_before=int(kind == "AIGRU"),
-        )
-        for kind in ("GRU", "AIGRU", "AGRU", "AUGRU")
-    ),
-    ModelConfiguration(
-        "dien_negatives",
-        "DIEN",
-        COLUMNS + NEGATIVES,
-        {**DIEN, "gru_type": "AUGRU", "use_negsampling": True, **RAW},
-        models_before=1,
-    ),
-    ModelConfiguration(
-        "dien_other_sequences",
-        "DIEN",
-        COLUMNS + OTHERS[1:2],
-        {**DIEN, "use_bn": True},
-    ),
+    row("dien_other_sequences", OTHERS[1:2], use_bn=True),
 ]
 
 

@@ -42,10 +42,17 @@ LARGEST = {
     "bias-encoding": (1e30, 1.6e4),
 }
 
-# A saturated softmax has no gradient; the complex step of the reference finds
-# only rounding errors.
-SATURATED = ("attention-s", "transformer-", "attention-groups")
+# Their softmax is saturated: its gradient is 0, but the complex step of the
+# reference finds rounding errors.
+SATURATED = ("attention-softmax-split", "transformer-ln")
 LARGEST_GRADIENT = 1e15  # of Transformer and attention
+WITH_GRADIENTS = (
+    "weighted-softmax-lengths",
+    "attention-dice-training",
+    "batch-normalization-training-mask",
+    "gru-augru",
+    *SATURATED,
+)
 
 
 def changed(name, features=None, scores=None):
@@ -91,13 +98,13 @@ def test_largest_values(name, dtype):
     assert_matches_reference(changed(name, lambda x: x * factor), dtype=dtype)
 
 
-@pytest.mark.parametrize("name", LARGEST)
+@pytest.mark.parametrize("name", WITH_GRADIENTS)
 def test_gradients_of_the_largest_values(name):
     factor = LARGEST[name][0]
     if name.startswith(("transformer-", "attention")):
         factor = min(factor, LARGEST_GRADIENT)
     case = changed(name, lambda x: x * factor)
-    if name.startswith(SATURATED):
+    if name in SATURATED:
         skip_left_out("gradients")
         case = dataclasses.replace(case, reference=None)
         for gradient in measure(case, "float32", "gradients").values():
@@ -119,7 +126,7 @@ def test_denormals_are_kept_or_flushed_to_zero(name):
 
 
 @pytest.mark.parametrize("kind", ["forward", "gradients"])
-@pytest.mark.parametrize("factor", [1e4, -1e4, 1e30])
+@pytest.mark.parametrize("factor", [-1e4, 1e30])
 def test_scores_far_apart(kind, factor):
     case = changed("weighted-softmax-lengths", scores=lambda x: x * factor)
     assert_matches_reference(case, kind, scale=1.0)

