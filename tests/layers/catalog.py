@@ -4,6 +4,7 @@ A new layer needs one entry in `LAYERS`, and its float64 reference in
 `tests/reference`.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -143,17 +144,22 @@ class Layer:
         return self.cls.__name__
 
     @property
-    def has_switch(self):
-        """Whether the layer has DeepCTR's argument `supports_masking`."""
-        return "supports_masking" in self.arguments
+    def defaults(self):
+        parameters = inspect.signature(self.cls).parameters.values()
+        return {p.name: p.default for p in parameters if p.name != "kwargs"}
+
+    @property
+    def given(self):
+        """A value other than the default for each argument."""
+        return {n: values[0] for n, values in self.arguments.items()}
 
     def make(self, arguments, measured=False, **options):
+        arguments = {
+            name: keras.layers.PReLU(shared_axes=[1]) if x == "prelu" else x
+            for name, x in arguments.items()
+        }
         cls = self.measured if measured and self.measured else self.cls
-        for name in ("activation", "att_activation", "output_activation"):
-            if arguments.get(name) == "prelu":
-                layer = keras.layers.PReLU(shared_axes=[1])
-                arguments = {**arguments, name: layer}
-        return cls(**arguments, **options)
+        return cls(**arguments | options)
 
     def trial(
         self, arguments, features, valid, axes, measured=False, **options
@@ -171,7 +177,7 @@ class Layer:
         known = self.defaults | arguments | options.get("call", {})
         firsts = {n: axes[n].split()[0] for n in features}
         sequences = {n: axis for n, axis in firsts.items() if axis in valid}
-        length_known = known.get("max_steps") or not known.get(
+        has_table = "max_steps" in known and known.get(
             "use_positional_encoding", True
         )
         outputs = self.outputs(known) + (None,) * (
@@ -190,44 +196,42 @@ class Layer:
             is_list=self.is_list,
             independent_rows=self.independent_rows(known),
             grows=bool(sequences),
-            any_steps=length_known or "max_steps" not in self.arguments,
+            any_steps=bool(known.get("max_steps")) or not has_table,
             inert=self.inert(known),
             own_padding=self.own_padding,
             degree=self.degree,
             **options,
         )
 
-    @property
-    def defaults(self):
-        return {
-            n: p.default
-            for n, p in inspect.signature(self.cls).parameters.items()
-            if p.kind is not p.VAR_KEYWORD
-        }
-
-    @property
-    def given(self):
-        """A value other than the default for each argument."""
-        return {n: values[0] for n, values in self.arguments.items()}
-
 
 BOOL, NOT = (True, False), (False, True)
-SEED = (5, None)
-SWITCH = {"supports_masking": (True, False)}
+SEED = {"seed": (5, None)}
+SWITCH = {"supports_masking": BOOL}
 KERNELS = {
     "kernel_initializer": ("he_normal", None),
     "kernel_regularizer": ("l2", None),
 }
-MAX_STEPS = (20, None)
+MAX_STEPS = {"max_steps": (20, None)}
 HIDDEN = ((3, 2), (4,), ())
 ACTIVATION = ("relu", "sigmoid", "tanh", "dice", "prelu")
-X_LENGTHS = {
-    "deepctr": ("x", "lengths"),
-    "lengths": {"lengths": "steps"},
-    "masks": ("x",),
-}
 STEPS = ((1, "steps"),)
-DENSE = ("steps dim", "dim", "steps candidates dim")
+STEPS_DIM = ("steps dim",)
+LENGTHS_AND_MASK = {"lengths": {"lengths": "steps"}, "masks": ("x",)}
+X_LENGTHS = {"deepctr": ("x", "lengths"), **LENGTHS_AND_MASK}
+QUERY_KEYS = {"query": ("candidates dim",), "keys": STEPS_DIM}
+# Of layers without lengths, which take any rank.
+DENSE = {
+    "inputs": {"inputs": ("steps dim", "dim", "steps candidates dim")},
+    "masks": ("inputs",),
+    "outputs": lambda a: STEPS,
+    "empty_is_zero": False,
+    "needs_width": "inputs",
+}
+STATISTICS = {
+    "fixed": {"axis": -1},
+    "independent_rows": lambda a: not a.get("training"),
+    "trains": lambda a: True,
+}
 
 
 def has_dice(a, name):
@@ -321,6 +325,15 @@ class AuxiliaryLossOutput(AuxiliaryLoss):
         return super().compute_output_shape(*shapes, **named), (1,)
 
 
+def transformer(f, v, w, a):
+    return ref_transformer.transformer(
+        *(f["queries"], f["keys"], v["queries"], v["steps"], w),
+        *(a["head_num"], a["attention_type"], a["use_positional_encoding"]),
+        *(a["use_res"], a["use_feed_forward"], a["use_layer_norm"]),
+        *(a["blinding"], a["output_type"]),
+    )
+
+
 def auxiliary(f, v, w, a):
     loss = ref_core.auxiliary_loss(
         f["states"],
@@ -336,7 +349,7 @@ def auxiliary(f, v, w, a):
 LAYERS = [
     Layer(
         SequencePoolingLayer,
-        {"x": ("steps dim",)},
+        {"x": STEPS_DIM},
         {"mode": ("sum", "mean", "max"), **SWITCH},
         lambda f, v, w, a: ref_pooling.pool(f["x"], v["steps"], a["mode"]),
         requires_mask=True,
@@ -344,18 +357,19 @@ LAYERS = [
     ),
     Layer(
         WeightedSequenceLayer,
-        {"x": ("steps dim",), "weights": ("steps 1", "steps")},
+        {"x": STEPS_DIM, "weights": ("steps 1", "steps")},
         {"weight_normalization": NOT, **SWITCH},
         lambda f, v, w, a: ref_pooling.weighted(
             f["x"], f["weights"], v["steps"], a["weight_normalization"]
         ),
+        ("x", "lengths", "weights"),
         outputs=lambda a: STEPS,
         requires_mask=True,
-        **X_LENGTHS | {"deepctr": ("x", "lengths", "weights")},
+        **LENGTHS_AND_MASK,
     ),
     Layer(
         KMaxPooling,
-        {"x": ("steps dim",)},
+        {"x": STEPS_DIM},
         {"k": (2, 1, 3), "axis": (2, 1, -1, -2)},
         lambda f, v, w, a: ref_pooling.k_max(
             f["x"], a["k"], a["axis"] % 3, v["steps"]
@@ -369,14 +383,14 @@ LAYERS = [
     ),
     Layer(
         AttentionSequencePoolingLayer,
-        {"query": ("candidates dim",), "keys": ("steps dim",)},
+        QUERY_KEYS,
         {
             "att_hidden_units": HIDDEN,
             "att_activation": ACTIVATION,
             "weight_normalization": BOOL,
             "return_score": BOOL,
             **SWITCH,
-            "seed": SEED,
+            **SEED,
         },
         attention,
         ("query", "keys", "lengths"),
@@ -391,14 +405,14 @@ LAYERS = [
     ),
     Layer(
         LocalActivationUnit,
-        {"query": ("candidates dim",), "keys": ("steps dim",)},
+        QUERY_KEYS,
         {
             "hidden_units": HIDDEN,
             "activation": ACTIVATION,
             "l2_reg": (0.5, 0),
             "dropout_rate": (0.25, 0),
             "use_bn": BOOL,
-            "seed": SEED,
+            **SEED,
         },
         lambda f, v, w, a: ref_core.local_activation_unit(
             f["query"], f["keys"], v["steps"], w, **scorer(a)
@@ -416,18 +430,17 @@ LAYERS = [
     ),
     Layer(
         DNN,
-        {"inputs": DENSE},
-        {
+        arguments={
             "hidden_units": HIDDEN,
             "activation": ("tanh", "relu", "sigmoid", "dice"),
             "l2_reg": (0.5, 0),
             "dropout_rate": (0.25, 0),
             "use_bn": BOOL,
             "output_activation": ("sigmoid", None, "dice", "linear"),
-            "seed": SEED,
+            **SEED,
             **KERNELS,
         },
-        lambda f, v, w, a: ref_core.dnn(
+        reference=lambda f, v, w, a: ref_core.dnn(
             f["inputs"],
             v.get("steps"),
             w,
@@ -435,42 +448,33 @@ LAYERS = [
             a["use_bn"],
             a.get("training", False),
         ),
-        masks=("inputs",),
-        outputs=lambda a: STEPS,
-        empty_is_zero=False,
         independent_rows=lambda a: not uses_batch_statistics(a),
         trains=lambda a: uses_batch_statistics(a | {"training": True}),
-        needs_width="inputs",
+        **DENSE,
     ),
     Layer(
         Dice,
-        {"inputs": DENSE},
-        {"axis": (1, -1), "epsilon": (0.25, 1e-9)},
-        lambda f, v, w, a: ref_core.dice_layer(
+        arguments={"axis": (1, -1), "epsilon": (0.25, 1e-9)},
+        reference=lambda f, v, w, a: ref_core.dice_layer(
             f["inputs"],
             v.get("steps"),
             w,
             a.get("training", False),
             a["epsilon"],
         ),
-        masks=("inputs",),
-        outputs=lambda a: STEPS,
-        fixed={"axis": -1},
-        independent_rows=lambda a: not a.get("training"),
-        trains=lambda a: True,
-        needs_width="inputs",
+        **DENSE | {"empty_is_zero": True},
+        **STATISTICS,
     ),
     Layer(
         BatchNormalization,
-        {"inputs": DENSE},
-        {
+        arguments={
             "axis": (1, -1),
             "momentum": (0.5, 0.99),
             "epsilon": (0.25, 1e-3),
             "center": NOT,
             "scale": NOT,
         },
-        lambda f, v, w, a: ref_core.batch_normalization(
+        reference=lambda f, v, w, a: ref_core.batch_normalization(
             f["inputs"],
             v.get("steps"),
             w,
@@ -479,19 +483,13 @@ LAYERS = [
             a["center"],
             a["scale"],
         ),
-        masks=("inputs",),
-        outputs=lambda a: STEPS,
-        fixed={"axis": -1},
-        empty_is_zero=False,
-        independent_rows=lambda a: not a.get("training"),
-        trains=lambda a: True,
-        needs_width="inputs",
+        **DENSE,
+        **STATISTICS,
     ),
     Layer(
         LayerNormalization,
-        {"inputs": DENSE},
-        {"epsilon": (0.25, 1e-9)},
-        lambda f, v, w, a: ref_transformer.layer_norm(
+        arguments={"epsilon": (0.25, 1e-9)},
+        reference=lambda f, v, w, a: ref_transformer.layer_norm(
             select(
                 ref_core.entries(f["inputs"], v.get("steps"))[..., None],
                 f["inputs"],
@@ -499,10 +497,7 @@ LAYERS = [
             *w,
             a["epsilon"],
         ),
-        masks=("inputs",),
-        outputs=lambda a: STEPS,
-        empty_is_zero=False,
-        needs_width="inputs",
+        **DENSE,
     ),
     Layer(
         PredictionLayer,
@@ -517,14 +512,14 @@ LAYERS = [
         AuxiliaryLoss,
         {
             "states": ("steps units",),
-            "clicks": ("steps dim",),
-            "negatives": ("steps dim",),
+            "clicks": STEPS_DIM,
+            "negatives": STEPS_DIM,
         },
         {
             "alpha": (0.5, 1.0, 0.0),
             "hidden_units": HIDDEN,
             "activation": ("tanh", "sigmoid"),
-            "seed": SEED,
+            **SEED,
         },
         auxiliary,
         ("states", "clicks", "negatives", "lengths"),
@@ -539,38 +534,37 @@ LAYERS = [
     ),
     Layer(
         DynamicGRU,
-        {"x": ("steps dim",), "scores": ("steps 1",)},
+        {"x": STEPS_DIM, "scores": ("steps 1",)},
         {
             "num_units": (4, None, 2),
             "gru_type": ("AUGRU", "GRU", "AIGRU", "AGRU"),
             "return_sequence": NOT,
             "return_state": BOOL,
             "augru_form": ("paper", "deepctr"),
-            "seed": SEED,
+            **SEED,
             **KERNELS,
         },
         gru,
         ("x", "lengths", "scores"),
-        {"lengths": "steps"},
-        ("x",),
-        lambda a: (
+        outputs=lambda a: (
             (1, "steps") if a["return_sequence"] else None,
             *[None] * a["return_state"],
         ),
         omitted=lambda a: ("scores",) * (a["gru_type"] in ("GRU", "AIGRU")),
         requires_mask=True,
         needs_width="x",
+        **LENGTHS_AND_MASK,
     ),
     Layer(
         BiLSTM,
-        {"x": ("steps dim",)},
+        {"x": STEPS_DIM},
         {
             "units": (2, 3, 1),
             "layers": (1, 2),
             "res_layers": (1, 0),
             "dropout_rate": (0.5, 0.0),
             "merge_mode": ("sum", "fw", "bw", "mul", "ave", "concat", None),
-            "seed": SEED,
+            **SEED,
             **KERNELS,
         },
         lambda f, v, w, a: ref_recurrence.bilstm(
@@ -579,8 +573,7 @@ LAYERS = [
         outputs=lambda a: STEPS * (1 if a["merge_mode"] else 2),
         settled=lambda a, sizes: {
             "res_layers": min(
-                a["res_layers"],
-                a["layers"] - (a["units"] != sizes["dim"]),
+                a["res_layers"], a["layers"] - (a["units"] != sizes["dim"])
             )
         },
         degree=2,
@@ -589,8 +582,8 @@ LAYERS = [
     ),
     Layer(
         BiasEncoding,
-        {"session_0": ("steps dim",), "session_1": ("other dim",)},
-        {"sess_max_count": (2,), "seed": SEED, "max_steps": MAX_STEPS},
+        {"session_0": STEPS_DIM, "session_1": ("other dim",)},
+        {"sess_max_count": (2,), **SEED, **MAX_STEPS},
         bias_encoding,
         outputs=lambda a: ((1, "steps"), (1, "other")),
         empty_is_zero=False,
@@ -601,12 +594,12 @@ LAYERS = [
     ),
     Layer(
         PositionEncoding,
-        {"inputs": ("steps dim",)},
+        {"inputs": STEPS_DIM},
         {
             "pos_embedding_trainable": NOT,
             "zero_pad": BOOL,
             "scale": NOT,
-            "max_steps": MAX_STEPS,
+            **MAX_STEPS,
         },
         position_encoding,
         ("inputs", "lengths"),
@@ -618,7 +611,7 @@ LAYERS = [
     ),
     Layer(
         Transformer,
-        {"queries": ("queries dim",), "keys": ("steps dim",)},
+        {"queries": ("queries dim",), "keys": STEPS_DIM},
         {
             "att_embedding_size": (2, 4, 1),
             "head_num": (2, 1),
@@ -628,28 +621,14 @@ LAYERS = [
             "use_feed_forward": NOT,
             "use_layer_norm": BOOL,
             "blinding": NOT,
-            "seed": SEED,
+            **SEED,
             **SWITCH,
             "attention_type": ("cos", "scaled_dot_product", "ln", "additive"),
             "output_type": ("sum", "mean", "masked_mean", "masked_sum", None),
-            "max_steps": MAX_STEPS,
+            **MAX_STEPS,
             **KERNELS,
         },
-        lambda f, v, w, a: ref_transformer.transformer(
-            f["queries"],
-            f["keys"],
-            v["queries"],
-            v["steps"],
-            w,
-            a["head_num"],
-            a["attention_type"],
-            a["use_positional_encoding"],
-            a["use_res"],
-            a["use_feed_forward"],
-            a["use_layer_norm"],
-            a["blinding"],
-            a["output_type"],
-        ),
+        transformer,
         ("queries", "keys", "query_lengths", "key_lengths"),
         {"query_lengths": "queries", "key_lengths": "steps"},
         ("queries", "keys"),
@@ -681,8 +660,6 @@ class Example:
         arguments: of the constructor.
         sizes: other sizes than those of `SIZES`.
         call: further arguments of the call.
-        main: whether the tests of all layers use it, and not only the
-            comparison with the reference.
     """
 
     name: str
@@ -690,13 +667,16 @@ class Example:
     arguments: Mapping[str, Any]
     sizes: Mapping[str, int] = field(default_factory=dict)
     call: Mapping[str, Any] = field(default_factory=dict)
-    main: bool = True
 
     @property
     def known(self):
         return self.layer.defaults | self.arguments | self.call
 
-    def trial(self, measured=False, draw=draw32, masks=False, names=None):
+    def computed(self, masks=False):
+        """A trial, its layer and its outputs, which no test may change."""
+        return computed(self.name, masks)
+
+    def trial(self, measured=False, draw=draw32, masks=False):
         """The trial with lengths where the layer takes them, or with masks."""
         layer, known = self.layer, self.known
         sizes = SIZES | {"dim": layer.dim(known) or SIZES["dim"], "1": 1}
@@ -713,190 +693,172 @@ class Example:
             if n in STEP_WEIGHTS:
                 scores = rounded(1 / (1 + np.exp(-features[n])), "bfloat16")
                 features[n] = scores.astype(features[n].dtype)
-        used = [t.split()[0] for t in axes.values() if t.split()[0] in LENGTHS]
+        used = {t.split()[0] for t in axes.values()} & {*LENGTHS}
+        lengths = {x: np.minimum(LENGTHS[x], sizes[x]) for x in used}
         has_lengths = layer.lengths and not masks
-        lengths = {n: np.minimum(LENGTHS[x], sizes[x]) for n, x in
-                   layer.lengths.items()}  # fmt: skip
         valid = {
-            x: np.arange(sizes[x]) < np.minimum(LENGTHS[x], sizes[x])[:, None]
+            x: np.ones((sizes["batch"], sizes[x]), bool)
+            if layer.is_list
+            else np.arange(sizes[x]) < n[:, None]
             if has_lengths
             else MASKS[x][:, : sizes[x]]
-            for x in used
+            for x, n in lengths.items()
         }
-        if layer.is_list:
-            valid = {x: np.ones_like(v) for x, v in valid.items()}
+        named = {n: lengths[x] for n, x in layer.lengths.items()}
         return layer.trial(
             self.arguments,
             features,
             valid,
             axes,
             measured,
-            lengths=lengths if has_lengths else None,
+            lengths=named if has_lengths else None,
             call=dict(self.call),
         )
 
 
-def example(cls, name, /, *, sizes=None, call=None, main=True, **arguments):
-    return Example(
-        name, BY_CLASS[cls], arguments, sizes or {}, call or {}, main
-    )
+@functools.cache
+def computed(name, masks):
+    trial = BY_NAME[name].trial(measured=True, masks=masks)
+    layer = trial.built()
+    return trial, layer, trial.run(layer)
 
 
-SPLIT = {"steps": 3, "dim": 5}  # fewer steps than dim: din_hidden's other form
-TRAINING = {"training": True}
-BOTH = {"return_attention_scores": True}
-
-
-def attention_example(name, activation="sigmoid", hidden=(5, 4), **options):
-    return example(
+SPLIT = {"sizes": {"steps": 3, "dim": 5}}  # the other form of din_hidden
+TRAINING = {"call": {"training": True}}
+BOTH = {"call": {"return_attention_scores": True}}
+SOFTMAX = {"weight_normalization": True}
+SCORE = {"return_score": True}
+PLAIN = {"use_feed_forward": False, "use_res": False}
+NO_POSITIONS = {"use_positional_encoding": False}
+# The class and default arguments of the examples whose names start so.
+FAMILIES = {
+    "pooling": ("SequencePoolingLayer", {}),
+    "weighted": ("WeightedSequenceLayer", {}),
+    "k-max": ("KMaxPooling", {"k": 2}),
+    "attention": (
         "AttentionSequencePoolingLayer",
-        f"attention-{name}",
-        att_hidden_units=hidden,
-        att_activation=activation,
-        **options,
-    )
+        {"att_hidden_units": (5, 4), "att_activation": "sigmoid"},
+    ),
+    "local-activation-unit": ("LocalActivationUnit", {"hidden_units": (5, 4)}),
+    "dice": ("Dice", {}),
+    "batch-normalization": ("BatchNormalization", {}),
+    "layer-normalization": ("LayerNormalization", {}),
+    "dnn": ("DNN", {"hidden_units": (5, 4), "output_activation": "sigmoid"}),
+    "prediction": ("PredictionLayer", {}),
+    "auxiliary-loss": ("AuxiliaryLoss", {"hidden_units": (4,)}),
+    "gru": ("DynamicGRU", {}),
+    "bilstm": ("BiLSTM", {"units": 2, "layers": 1, "dropout_rate": 0.0}),
+    "transformer": (
+        "Transformer",
+        {"att_embedding_size": 2, "head_num": 2, **NO_POSITIONS},
+    ),
+    "positions": ("PositionEncoding", {}),
+    "bias-encoding": ("BiasEncoding", {"sess_max_count": 2, "max_steps": 20}),
+}
 
 
-def gru_example(name, **options):
-    return example("DynamicGRU", f"gru-{name}", **options)
+def example(name, options):
+    family = next(f for f in FAMILIES if name.startswith(f))
+    cls, defaults = FAMILIES[family]
+    fields = {n: options[n] for n in ("sizes", "call") if n in options}
+    arguments = {n: x for n, x in options.items() if n not in fields}
+    return Example(name, BY_CLASS[cls], defaults | arguments, **fields)
 
 
-def bilstm_example(name, **options):
-    options = {"layers": 1, "dropout_rate": 0.0} | options
-    return example("BiLSTM", f"bilstm-{name}", **options)
-
-
-def transformer_example(name, **options):
-    options = {
-        "att_embedding_size": 2,
-        "head_num": 2,
-        "use_positional_encoding": False,
-    } | options
-    return example("Transformer", f"transformer-{name}", **options)
-
-
-EXAMPLES = [
-    *(
-        example(
-            "SequencePoolingLayer",
-            f"pooling-{mode}-{by}",
-            mode=mode,
-            main=(by == "lengths") == (mode != "max"),
-        )
-        for mode in ("sum", "mean", "max")
-        for by in ("lengths", "mask")
-    ),
-    example("WeightedSequenceLayer", "weighted-softmax-lengths"),
-    example(
-        "WeightedSequenceLayer",
-        "weighted-plain-mask",
-        weight_normalization=False,
-    ),
-    example("KMaxPooling", "k-max-steps-lengths", k=2),
-    example("KMaxPooling", "k-max-dim-mask", k=2, axis=2),
-    attention_example("sigmoid"),
-    attention_example("sigmoid-split", sizes=SPLIT, main=False),
-    attention_example(
-        "softmax-split", sizes=SPLIT, weight_normalization=True, main=False
-    ),
-    attention_example("relu-mask", "relu", main=False),
-    attention_example("tanh", "tanh", main=False),
-    attention_example("softmax", weight_normalization=True),
-    attention_example("score", return_score=True),
-    attention_example(
-        "softmax-score-mask",
-        weight_normalization=True,
-        return_score=True,
-        main=False,
-    ),
-    attention_example("both", call=BOTH, main=False),
-    attention_example("both-split", sizes=SPLIT, call=BOTH, main=False),
-    attention_example("dice", "dice"),
-    attention_example("dice-training", "dice", call=TRAINING, main=False),
-    attention_example("dice-training-mask", "dice", call=TRAINING, main=False),
-    attention_example("prelu", "prelu", main=False),
-    attention_example("one-layer", hidden=(4,), main=False),
-    attention_example("no-layer", hidden=(), main=False),
-    example(
-        "LocalActivationUnit", "local-activation-unit", hidden_units=(5, 4)
-    ),
-    example("Dice", "dice-inference-mask"),
-    example("Dice", "dice-training-mask", call=TRAINING, main=False),
-    example("BatchNormalization", "batch-normalization-mask"),
-    example(
-        "BatchNormalization",
-        "batch-normalization-training-mask",
-        call=TRAINING,
-        main=False,
-    ),
-    example("LayerNormalization", "layer-normalization-mask"),
-    example(
-        "DNN", "dnn-mask", hidden_units=(5, 4), output_activation="sigmoid"
-    ),
-    example("PredictionLayer", "prediction"),
-    example("AuxiliaryLoss", "auxiliary-loss", hidden_units=(4,)),
-    gru_example("plain", num_units=4),
-    gru_example("last", return_sequence=False, main=False),
-    gru_example("mask-state-mask", num_units=2, return_state=True),
-    gru_example("agru", num_units=4, gru_type="AGRU", main=False),
-    gru_example("augru", num_units=4, gru_type="AUGRU"),
-    gru_example("augru-mask", gru_type="AUGRU", main=False),
-    gru_example(
-        "augru-paper",
-        gru_type="AUGRU",
-        augru_form="paper",
-        num_units=2,
-        return_sequence=False,
-    ),
-    bilstm_example("ave", units=2),
-    bilstm_example("concat-mask", units=2, merge_mode="concat", main=False),
-    bilstm_example("mul", units=4, merge_mode="mul", main=False),
-    bilstm_example("two-layers", units=2, layers=2, res_layers=1),
-    bilstm_example("residual-mask", units=3, res_layers=1, merge_mode=None),
-    transformer_example("mean"),
-    transformer_example("masked-mean-mask", output_type="masked_mean"),
-    transformer_example(
-        "positions",
-        use_positional_encoding=True,
-        output_type="masked_mean",
-        max_steps=20,
-    ),
-    transformer_example(
-        "layer-norm-mask",
-        use_layer_norm=True,
-        blinding=False,
-        output_type=None,
-    ),
-    *(
-        transformer_example(
-            kind,
-            attention_type=kind,
-            use_feed_forward=False,
-            use_res=False,
-            output_type=output_type,
-            main=kind == "additive",
-        )
-        for kind, output_type in (
-            ("cos", "masked_sum"),
-            ("ln", None),
-            ("additive", "sum"),
-        )
-    ),
-    example("PositionEncoding", "positions-trained", max_steps=20),
-    example(
-        "PositionEncoding",
-        "positions-zero-pad-fixed",
-        zero_pad=True,
-        pos_embedding_trainable=False,
-        main=False,
-    ),
-    example(
-        "PositionEncoding", "positions-unscaled-mask", scale=False, main=False
-    ),
-    example("BiasEncoding", "bias-encoding", sess_max_count=2, max_steps=20),
-]
-MAIN = [e for e in EXAMPLES if e.main]
+# For the tests of all layers.
+MAIN = {
+    "pooling-sum-lengths": {"mode": "sum"},
+    "pooling-mean-lengths": {"mode": "mean"},
+    "pooling-max-mask": {"mode": "max"},
+    "weighted-softmax-lengths": {},
+    "weighted-plain-mask": {"weight_normalization": False},
+    "k-max-steps-lengths": {},
+    "k-max-dim-mask": {"axis": 2},
+    "attention-sigmoid": {},
+    "attention-softmax": SOFTMAX,
+    "attention-score": SCORE,
+    "attention-dice": {"att_activation": "dice"},
+    "local-activation-unit": {},
+    "dice-inference-mask": {},
+    "batch-normalization-mask": {},
+    "layer-normalization-mask": {},
+    "dnn-mask": {},
+    "prediction": {},
+    "auxiliary-loss": {},
+    "gru-plain": {"num_units": 4},
+    "gru-mask-state-mask": {"num_units": 2, "return_state": True},
+    "gru-augru": {"num_units": 4, "gru_type": "AUGRU"},
+    "gru-augru-paper": {
+        "gru_type": "AUGRU",
+        "augru_form": "paper",
+        "num_units": 2,
+        "return_sequence": False,
+    },
+    "bilstm-ave": {},
+    "bilstm-two-layers": {"layers": 2, "res_layers": 1},
+    "bilstm-residual-mask": {"units": 3, "res_layers": 1, "merge_mode": None},
+    "transformer-mean": {},
+    "transformer-masked-mean-mask": {"output_type": "masked_mean"},
+    "transformer-positions": {
+        "use_positional_encoding": True,
+        "output_type": "masked_mean",
+        "max_steps": 20,
+    },
+    "transformer-layer-norm-mask": {
+        "use_layer_norm": True,
+        "blinding": False,
+        "output_type": None,
+    },
+    "transformer-additive": {
+        "attention_type": "additive", "output_type": "sum", **PLAIN
+    },
+    "positions-trained": {"max_steps": 20},
+    "bias-encoding": {},
+}  # fmt: skip
+# For the comparison with the reference only.
+OTHERS = {
+    "pooling-sum-mask": {"mode": "sum"},
+    "pooling-mean-mask": {"mode": "mean"},
+    "pooling-max-lengths": {"mode": "max"},
+    "attention-sigmoid-split": SPLIT,
+    "attention-softmax-split": SPLIT | SOFTMAX,
+    "attention-relu-mask": {"att_activation": "relu"},
+    "attention-tanh": {"att_activation": "tanh"},
+    "attention-softmax-score-mask": SOFTMAX | SCORE,
+    "attention-both": BOTH,
+    "attention-both-split": SPLIT | BOTH,
+    "attention-dice-training": {"att_activation": "dice"} | TRAINING,
+    "attention-dice-training-mask": {"att_activation": "dice"} | TRAINING,
+    "attention-prelu": {"att_activation": "prelu"},
+    "attention-one-layer": {"att_hidden_units": (4,)},
+    "attention-no-layer": {"att_hidden_units": ()},
+    "dice-training-mask": TRAINING,
+    "batch-normalization-training-mask": TRAINING,
+    "gru-last": {"return_sequence": False},
+    "gru-agru": {"num_units": 4, "gru_type": "AGRU"},
+    "gru-augru-mask": {"gru_type": "AUGRU"},
+    "bilstm-concat-mask": {"merge_mode": "concat"},
+    "bilstm-mul": {"units": 4, "merge_mode": "mul"},
+    "transformer-cos": {
+        "attention_type": "cos", "output_type": "masked_sum", **PLAIN
+    },
+    "transformer-ln": {"attention_type": "ln", "output_type": None, **PLAIN},
+    "positions-zero-pad-fixed": {
+        "zero_pad": True, "pos_embedding_trainable": False
+    },
+    "positions-unscaled-mask": {"scale": False},
+}  # fmt: skip
+MAIN = [example(*item) for item in MAIN.items()]
+EXAMPLES = MAIN + [example(*item) for item in OTHERS.items()]
 BY_NAME = {e.name: e for e in EXAMPLES}
+# For the tests of what each layer does alike, the last of each layer and more.
+SOME = [
+    *{e.layer.name: e for e in MAIN}.values(),
+    BY_NAME["k-max-steps-lengths"],
+    BY_NAME["gru-plain"],
+    BY_NAME["transformer-layer-norm-mask"],
+    BY_NAME["transformer-positions"],
+]
 
 
 def each(examples=MAIN, argument="example"):

@@ -13,21 +13,27 @@ def trials(examples=MAIN):
     return {e.name: e.trial() for e in examples}
 
 
-def everything(examples=MAIN, steps=None, changed=lambda trial: trial):
+def everything(
+    examples=MAIN, steps=None, changed=lambda trial: trial, named=False
+):
     """A model of many layers, whose outputs have the examples' names."""
     symbols, outputs = [], {}
     for example in examples:
         name = example.name
         trial = changed(example.trial())
         model = trial.model(
-            lambda t=trial, n=name: t.make(name=f"{n}_layer"), name, steps
+            lambda t=trial, n=name: t.make(name=f"{n}_layer"),
+            name,
+            steps,
+            named,
         )
         symbols += model.inputs
         outputs |= {
             f"{name}-{i}": output for i, output in enumerate(model.outputs)
         }
     model = keras.Model(symbols, outputs)
-    seed_weights(model)
+    for layer in model.layers:  # as `Trial.built` does
+        seed_weights(layer)
     return model
 
 

@@ -8,14 +8,12 @@ import pytest
 
 from kseq.layers import (
     DNN,
-    AttentionSequencePoolingLayer,
     BiLSTM,
-    Dice,
     Transformer,
     positional_encoding,
 )
 from tests.arrays import to_numpy
-from tests.layers.catalog import BY_CLASS, LAYERS, MAIN, draw32, each
+from tests.layers.catalog import BY_CLASS, LAYERS, SOME, draw32, each
 
 ARGUMENTS = [
     pytest.param(layer, name, id=f"{layer.name}-{name}")
@@ -93,6 +91,7 @@ def test_invalid_values(layer, name):
             layer.cls(**required(layer) | {name: value})
 
 
+@pytest.mark.once
 @each(LAYERS, "layer")
 def test_config_is_the_constructors_arguments(layer):
     given = layer.given
@@ -117,10 +116,6 @@ def test_config_is_the_constructors_arguments(layer):
     stored = keras.saving.serialize_keras_object(created)
     loaded = keras.saving.deserialize_keras_object(stored)
     assert loaded.get_config() == config
-
-
-@each(LAYERS, "layer")
-def test_config_of_defaults(layer):
     config = layer.make(required(layer)).get_config()
     for name, value in (layer.defaults | required(layer)).items():
         stored = config[name]
@@ -128,6 +123,7 @@ def test_config_of_defaults(layer):
         assert stored == value, name
 
 
+@pytest.mark.once
 @each(LAYERS, "layer")
 def test_config_of_a_users_subclass(layer):
     def init(self, extra=1, **kwargs):
@@ -135,153 +131,80 @@ def test_config_of_a_users_subclass(layer):
         self.extra = extra
 
     subclass = type(f"My{layer.name}", (layer.cls,), {"__init__": init})
-    created = subclass(extra=7, **layer.given)
-    config = created.get_config()
+    config = subclass(extra=7, **layer.given).get_config()
     assert config["extra"] == 7
     assert {*config} == {*layer.given, "extra", "name", "trainable", "dtype"}
-    again = subclass.from_config(config)
-    assert again.extra == 7
-    assert again.get_config() == config
+    assert subclass.from_config(config).get_config() == config
 
 
+@pytest.mark.once
 def test_numpy_integers_are_stored_as_integers():
     layer = Transformer(np.int64(2), np.int32(2), max_steps=np.int64(9))
     json.dumps(layer.get_config())
 
 
-@each(LAYERS, "layer")
-def test_unknown_arguments(layer):
+@pytest.mark.once
+@each(SOME)
+def test_unknown_arguments(example):
     with pytest.raises((TypeError, ValueError), match="bogus"):
-        layer.cls(**required(layer), bogus=1)
-
-
-@each()
-def test_unknown_call_arguments(example):
-    trial = example.trial()
+        example.layer.cls(**required(example.layer), bogus=1)
+    trial, layer, _ = example.computed()
     with pytest.raises(TypeError, match="bogus"):
-        trial.make()(trial.inputs, **trial.kwargs, bogus=1)
-
-
-@keras.saving.register_keras_serializable(package="kseq tests")
-def doubled(x):
-    return 2.0 * x
-
-
-@keras.saving.register_keras_serializable(package="kseq tests")
-class Shifted(keras.layers.Layer):
-    """An activation with an argument and a weight."""
-
-    def __init__(self, by=1.0, **kwargs):
-        super().__init__(**kwargs)
-        self.by = by
-
-    def build(self, input_shape):
-        self.slope = self.add_weight(shape=(), initializer="ones")
-
-    def call(self, inputs):
-        return self.slope * inputs + self.by
-
-    def get_config(self):
-        return {**super().get_config(), "by": self.by}
-
-
-@pytest.mark.parametrize(
-    ("activation", "weights"),
-    [
-        pytest.param(doubled, 0, id="function"),
-        pytest.param(keras.activations.gelu, 0, id="keras-function"),
-        pytest.param(Shifted, 1, id="class"),
-        pytest.param(Shifted(by=3.0), 1, id="layer"),
-        pytest.param(keras.layers.PReLU, 1, id="keras-class"),
-        pytest.param(Dice(epsilon=0.5), 3, id="dice-layer"),
-    ],
-)
-def test_custom_activations_survive_config_and_file(activation, weights):
-    layer = AttentionSequencePoolingLayer((4, 2), activation)
-    inputs = [draw32("q", 2, 2, 3), draw32("k", 2, 5, 3), np.array([5, 1])]
-    expected = to_numpy(layer(inputs))
-    # One activation, kernel and bias for each hidden layer; the scorer's.
-    assert len(layer.weights) == 2 * weights + 6
-    config = json.loads(json.dumps(layer.get_config()))
-    again = AttentionSequencePoolingLayer.from_config(config)
-    again(inputs)
-    again.set_weights(layer.get_weights())
-    np.testing.assert_array_equal(to_numpy(again(inputs)), expected)
+        layer(trial.inputs, **trial.kwargs, bogus=1)
 
 
 # Initial weights
 
 CONSTANTS = {
-    "gamma": 1.0,
-    "moving_variance": 1.0,
-    "beta": 0.0,
-    "moving_mean": 0.0,
-    "alpha": 0.0,
-    "gates_bias": 1.0,
-    "forward0_bias": 1.0,
-    "backward0_bias": 1.0,
-    "candidate_bias": 0.0,
+    **dict.fromkeys(("gamma", "moving_variance", "gates_bias"), 1.0),
+    **dict.fromkeys(("forward0_bias", "backward0_bias"), 1.0),
+    **dict.fromkeys(("beta", "moving_mean", "alpha", "candidate_bias"), 0.0),
     "global_bias": 0.0,
 }
-# One of each layer, with random initial weights.
 DRAWN = [
-    *{
-        e.layer.name: e
-        for e in MAIN
-        if e.layer.name
-        not in ("Dice", "BatchNormalization", "LayerNormalization",
-                "PositionEncoding", "PredictionLayer")
-        and e.trial().make().__class__.build is not keras.layers.Layer.build
-    }.values()
-]  # fmt: skip
+    e for e in SOME if e.layer.arguments.keys() & {"seed", "kernel_initializer"}
+]
 KERNELS = [e for e in DRAWN if "kernel_initializer" in e.layer.arguments]
+NAMES = ("query", "key", "value", "fw1", "fw2", "b", "v")
 
 
 def initial(example, **options):
-    layer = example.trial().make(**options)
-    example.trial().run(layer)
-    return layer
+    return example.trial().built(seeded=False, **options)
+
+
+def drawn(layer):
+    weights = [w for w in layer.weights if w.name != "lookup_table"]
+    arrays = [to_numpy(w.value) for w in weights]
+    return [x for x in arrays if np.ptp(x) > 0]
 
 
 def is_kernel(weight):
-    return weight.shape and (
-        "kernel" in weight.name
-        or weight.name in ("query", "key", "value", "fw1", "fw2", "b", "v")
-    ) and "recurrent" not in weight.name  # fmt: skip
+    is_named = "kernel" in weight.name or weight.name in NAMES
+    return is_named and weight.shape and "recurrent" not in weight.name
 
 
-@each()
+@each(SOME)
 def test_initial_biases_and_scales(example):
     for weight in initial(example).weights:
         for suffix, constant in CONSTANTS.items():
-            if weight.name.endswith(suffix):
+            if weight.path.endswith(suffix):
                 value = to_numpy(weight.value)
                 np.testing.assert_array_equal(value, constant, weight.path)
 
 
 @each(DRAWN)
 def test_two_layers_start_differently(example):
-    def drawn(layer):
-        return [
-            to_numpy(w.value)
-            for w in layer.weights
-            if np.ptp(to_numpy(w.value)) > 0
-        ]
-
-    first, second = (drawn(initial(example)) for _ in range(2))
-    assert first
-    for a, b in zip(first, second, strict=True):
-        assert np.any(a != b)
+    seeds = [{}, {}]
     if "seed" in example.layer.arguments:
-        first, second, other = (
-            drawn(initial(example, seed=seed)) for seed in (3, 3, 4)
-        )
-        for a, b, c in zip(first, second, other, strict=True):
-            np.testing.assert_array_equal(a, b)
-            assert np.any(a != c)
-        for i, a in enumerate(first):  # kernels of one shape
-            for b in first[i + 1 :]:
-                assert a.shape != b.shape or np.any(a != b)
+        seeds += [{"seed": 3}, {"seed": 3}, {"seed": 4}]
+    one, other, *seeded = (drawn(initial(example, **s)) for s in seeds)
+    assert one
+    assert all(np.any(a != b) for a, b in zip(one, other, strict=True))
+    for a, b, c in zip(*seeded, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert np.any(a != c)
+        # Kernels of one shape in a layer differ too.
+        assert sum(np.array_equal(a, x) for x in seeded[0]) == 1
 
 
 @each(KERNELS)
@@ -311,11 +234,26 @@ def test_an_initializer_without_seed_draws_each_kernel():
     assert np.any(forward != backward)
 
 
-def test_l2_reg_and_dropout_in_training():
-    layer = DNN((64,), "linear", l2_reg=0.5, dropout_rate=0.5)
-    x = np.ones((2, 3), "float32")
+@each(KERNELS)
+def test_dropout_in_training_has_a_seed(example):
+    if "dropout_rate" not in example.layer.arguments:
+        pytest.skip("has no dropout")
+    trial = example.trial()
+
+    def trained(seed, training=True):
+        layer = trial.built(dropout_rate=0.5, seed=seed)
+        return trial.run(layer, training=training)[0]
+
+    np.testing.assert_array_equal(trained(3), trained(3))
+    assert np.any(trained(3) != trained(4))
+    np.testing.assert_array_equal(trained(3, False), trained(4, False))
+
+
+def test_l2_reg_and_dropout_rate():
+    layer = DNN((64,), "linear", l2_reg=0.5, dropout_rate=0.25)
+    x = np.ones((50, 3), "float32")
     dropped = to_numpy(layer(x, training=True))
-    assert 0 < np.mean(dropped == 0) < 1
+    assert abs(np.mean(dropped == 0) - 0.25) < 0.03
     assert np.all(to_numpy(layer(x)) != 0)
     kernel = to_numpy(layer.kernels[0].value)
     (loss,) = layer.losses

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from tests.arrays import to_numpy
-from tests.layers.catalog import MAIN, each
+from tests.layers.catalog import MAIN, SOME, each
 from tests.layers.checks import assert_all_close, assert_close, skip_left_out
 from tests.layers.models import (
     everything,
@@ -18,8 +18,9 @@ from tests.layers.models import (
 from tests.layers.trial import arrays_of
 
 BACKEND = keras.backend.backend()
-ANY_STEPS = [e for e in MAIN if e.trial().any_steps]
+ANY_STEPS = [e for e in SOME if e.trial().any_steps]
 OPENVINO_LOOPS = ("DynamicGRU", "BiLSTM")
+SHORT = 3
 
 
 @pytest.fixture(autouse=True)
@@ -29,140 +30,108 @@ def arbitrary_numbers():
         yield
 
 
-def by_names(layer, trial, tensors):
-    """Call a layer with tensors in the order of `model_inputs`."""
-    if trial.is_list:
-        return layer(list(tensors))
-    given = dict(zip(arguments(trial), tensors, strict=True))
-    return layer(**given, **trial.call)
+@pytest.fixture(scope="module")
+def any_steps():
+    with np.errstate(all="ignore"):
+        return everything(ANY_STEPS, named=True)
 
 
-def arguments(trial):
-    masks = not trial.lengths
-    return [n for n in trial.named(masks, not masks) if n not in trial.call]
-
-
-def arrays(trial):
-    if trial.is_list:
-        return list(trial.features.values())
-    masks = not trial.lengths
-    named = trial.named(masks, not masks)
-    return [named[n] for n in arguments(trial)]
+def apply(layer, tensors):
+    """Call a layer with a dictionary of named tensors, or with a list."""
+    return layer(**tensors) if isinstance(tensors, dict) else layer(tensors)
 
 
 @keras.saving.register_keras_serializable(package="tests")
 class Wrapper(keras.layers.Layer):
     """A user's layer without compute_output_shape."""
 
-    def __init__(self, layer, trial, remat=False):
+    def __init__(self, layer, remat=False):
         super().__init__()
         self.layer = layer
-        self.trial = [trial]  # not tracked
         self.remat = remat
 
     def call(self, tensors):
-        def compute(*tensors):
+        def compute(*flat):
+            given = keras.tree.pack_sequence_as(tensors, [*flat])
             if isinstance(self.layer, Wrapper):
-                return self.layer(list(tensors))
-            return by_names(self.layer, self.trial[0], tensors)
+                return self.layer(given)
+            return apply(self.layer, given)
 
-        return (keras.remat(compute) if self.remat else compute)(*tensors)
+        flat = keras.tree.flatten(tensors)
+        return (keras.remat(compute) if self.remat else compute)(*flat)
 
 
 @keras.saving.register_keras_serializable(package="tests")
 class Subclassed(keras.Model):
-    def __init__(self, layer, trial):
+    def __init__(self, layer):
         super().__init__()
-        self.wrapper = Wrapper(layer, trial)
+        self.wrapper = Wrapper(layer)
 
     def call(self, tensors):
         return self.wrapper(tensors)
 
 
-def symbols_of(trial, steps):
-    padded = {*trial.sequences}
-    symbols = []
-    names = list(trial.features) if trial.is_list else arguments(trial)
-    for name, x in zip(names, arrays(trial), strict=True):
-        shape = list(x.shape[1:])
-        if shape and (name in padded or "mask" in name):
-            shape[0] = steps
-        symbols.append(keras.Input(shape, dtype=x.dtype.name))
-    return symbols
+def tensors_of(trial):
+    """The tensors of a call, by name or as a list."""
+    named = trial.named(not trial.lengths, bool(trial.lengths))
+    tensors = trial.inputs if trial.is_list else named
+    return keras.tree.map_structure(ops.convert_to_tensor, tensors)
 
 
 @each(ANY_STEPS)
 def test_inside_users_layers(example):
     if BACKEND == "openvino" and example.layer.name in OPENVINO_LOOPS:
         pytest.skip("OpenVINO cannot trace loops over unknown steps")
-    trial = example.trial(measured=True)
-    layer = trial.built()
-    expected = trial.run(layer)
-    wrapper = Wrapper(Wrapper(layer, trial), trial)
-    symbols = symbols_of(trial, None)
-    outputs = wrapper(symbols)
-    model = keras.Model(symbols, keras.tree.flatten(outputs))
-    assert_all_close(arrays_of(model(arrays(trial))), expected)
+    trial, layer, expected = example.computed()
+    wrapper = Wrapper(Wrapper(layer))
+    model = trial.model(
+        lambda: lambda *inputs, **named: wrapper(named or inputs[0]), named=True
+    )
+    got = model([*trial.model_inputs().values()])
+    assert_all_close(arrays_of(got), expected)
     for output, value in zip(model.outputs, expected, strict=True):
         pairs = zip(output.shape, value.shape, strict=True)
         assert all(a in (None, b) for a, b in pairs)
-    subclassed = Subclassed(layer, trial)
-    assert_all_close(arrays_of(subclassed(arrays(trial))), expected)
+    got = Subclassed(layer)(tensors_of(trial))
+    assert_all_close(arrays_of(got), expected)
 
 
-@each()
-def test_named_call_in_a_functional_model(example):
-    """With known and with unknown steps."""
-    trial = example.trial(measured=True)
-    layer = trial.built()
-    expected = trial.run(layer)
-    for steps in ("known", None) if trial.any_steps else ("known",):
-        symbols = symbols_of(trial, steps and next(iter(
-            trial.features.values())).shape[1])  # fmt: skip
-        if steps:
-            symbols = [
-                keras.Input(x.shape[1:], dtype=x.dtype.name)
-                for x in arrays(trial)
-            ]
-        outputs = by_names(layer, trial, symbols)
-        model = keras.Model(symbols, keras.tree.flatten(outputs))
-        assert_all_close(arrays_of(model(arrays(trial))), expected)
-        claimed = keras.tree.flatten(outputs)
-        for output, value, at in zip(
-            claimed, expected, trial.outputs, strict=True
-        ):
-            shape = [None, *value.shape[1:]] if value.ndim > 1 else [1]
-            if at and not steps:
-                shape[at[0]] = None
-            assert output.shape == tuple(shape) or example.layer.measured
-
-
-@each()
+@each([e for e in SOME if not e.layer.measured])
 def test_under_remat(example):
+    """Except a loss inside keras.remat, which is lost, as Keras documents."""
     skip_left_out("gradients")
-    trial = example.trial()
-    layer = trial.built()
-    expected = trial.run(layer)
-    wrapper = Wrapper(layer, trial, remat=True)
-    tensors = [ops.convert_to_tensor(x) for x in arrays(trial)]
-    if example.layer.measured:
-        pytest.skip("a loss inside keras.remat is lost, as Keras documents")
-    assert_all_close(arrays_of(wrapper(tensors)), expected)
+    trial, layer, expected = example.computed()
+    got = Wrapper(layer, remat=True)(tensors_of(trial))
+    assert_all_close(arrays_of(got), expected)
 
 
-@each([e for e in MAIN if len(e.trial().features) == 1])
+@pytest.mark.parametrize("steps", ["own", None])
+def test_shapes_of_functional_models(steps, any_steps):
+    examples = ANY_STEPS if steps is None else MAIN
+    model = any_steps if steps is None else everything(examples, steps)
+    values = model(inputs_of(trials(examples)))
+    for example in examples:
+        expected = example.computed()[-1]
+        for i, at in enumerate(example.trial().outputs):
+            name = f"{example.name}-{i}"
+            assert_close(to_numpy(values[name]), expected[i], name=name)
+            shape = [None, *expected[i].shape[1:]]
+            if at and steps is None:
+                shape[at[0]] = None
+            assert model.output[name].shape == tuple(shape), name
+
+
+@each([e for e in SOME if len(e.trial().features) == 1])
 def test_sequential(example):
-    trial = example.trial(masks=True)
-    layer = trial.built()
-    x = trial.filled(0.0).features
-    (x,) = x.values()
-    first = [keras.layers.Masking()] if trial.masks else []
-    model = keras.Sequential([*first, layer])
-    expected = trial.filled(0.0).run(layer)
-    assert_all_close(arrays_of(model(x)), expected)
+    trial, layer, _ = example.computed(masks=True)
+    filled = trial.filled(0.0)
+    masking = [keras.layers.Masking()] if trial.masks else []
+    model = keras.Sequential([*masking, layer])
+    (x,) = filled.features.values()
+    assert_all_close(arrays_of(model(x)), filled.run(layer))
 
 
-@each()
+@each(SOME)
 def test_stateless_call_and_inference_equal_call(example):
     trial = example.trial()
     layer = trial.built()
@@ -176,20 +145,6 @@ def test_stateless_call_and_inference_equal_call(example):
     assert_all_close(arrays_of(outputs), expected)
     assert len(state) == len(layer.non_trainable_variables)
     assert_all_close(trial.run(layer, training=False), expected)
-
-
-@each()
-def test_weights_are_created_once(example):
-    trial = example.trial()
-    layer = trial.built(name="name")
-    paths = [w.path for w in layer.weights]
-    assert len({*paths}) == len(paths)
-    trial.run(layer)
-    assert [w.path for w in layer.weights] == paths
-    called = trial.make(name="name")
-    trial.run(called)
-    assert [w.path for w in called.weights] == paths
-    assert [w.shape for w in called.weights] == [w.shape for w in layer.weights]
     layer.trainable = False
     assert layer.trainable_weights == []
     before = layer.get_weights()
@@ -198,40 +153,60 @@ def test_weights_are_created_once(example):
         np.testing.assert_array_equal(old, new)
 
 
-SHORT = 3
+@pytest.mark.once
+@each(SOME)
+def test_weights_are_created_once(example):
+    trial = example.trial()
+    layer = trial.built(name="name")
+    paths = [(w.path, w.shape) for w in layer.weights]
+    assert len({*paths}) == len(paths)
+    trial.run(layer)
+    called = trial.make(name="name")
+    trial.run(called)
+    for each_layer in (layer, called):
+        assert [(w.path, w.shape) for w in each_layer.weights] == paths
 
 
-def test_any_number_of_steps():
+def test_any_number_of_steps(any_steps):
     """One model, in `predict`, for histories of several lengths."""
-    model = everything(ANY_STEPS)
-    for change in (
-        lambda t: t,
-        lambda t: t.longer(2, np.nan if t.inert else 7.0),
-        lambda t: t.cut(SHORT),
-    ):
-        changed = {n: change(t) for n, t in trials(ANY_STEPS).items()}
-        got = predict(model, inputs_of(changed))
-        for name, trial in changed.items():
-            layer = model.get_layer(f"{name}_layer")
-            expected = trial.run(layer)
-            outputs = [got[f"{name}-{i}"] for i in range(len(expected))]
-            assert_all_close(
-                trial.shown(outputs), trial.shown(expected), name=name
-            )
+    usual = trials(ANY_STEPS)
+    longer = {
+        n: t.longer(2, np.nan if t.inert else 7.0) for n, t in usual.items()
+    }
+    cut = {n: t.cut(SHORT) for n, t in usual.items()}
+    got_longer = predict(any_steps, inputs_of(longer))
+    got_cut = predict(any_steps, inputs_of(cut))
+    for example in ANY_STEPS:
+        name, layer = example.name, any_steps.get_layer(f"{example.name}_layer")
+        trial, changed = usual[name], longer[name]
+        got = [got_longer[f"{name}-{i}"] for i in range(len(trial.outputs))]
+        expected = (trial if trial.inert else changed).run(layer)
+        assert_all_close(trial.shown(got), trial.shown(expected), name=name)
+        for output, at in zip(got, trial.outputs, strict=True):
+            if at and example.layer.empty_is_zero and not trial.own_padding:
+                padded = ~changed.valid[at[1]]
+                assert at[0] != 1 or np.all(output[padded] == 0), name
+        changed = cut[name]
+        got = [got_cut[f"{name}-{i}"] for i in range(len(trial.outputs))]
+        # Padding has no effect: the same steps of longer arrays.
+        expected = trial.limited(SHORT) if trial.inert else changed
+        expected = changed.shown(expected.run(layer))
+        assert_all_close(changed.shown(got), expected, name=name)
 
 
 def test_trains_with_any_number_of_steps():
     skip_left_out("fit")
-    batches = [
-        inputs_of(trials(ANY_STEPS)),
-        inputs_of({n: t.cut(SHORT) for n, t in trials(ANY_STEPS).items()}),
-    ]
+    usual = trials(ANY_STEPS)
+    batches = [inputs_of({n: t.cut(SHORT) for n, t in usual.items()})]
+    if BACKEND != "jax":  # which compiles each shape anyway
+        batches.insert(0, inputs_of(usual))
     for loss in losses(everything(ANY_STEPS), batches):
         assert np.all(np.isfinite([*loss.values()]))
 
 
 @pytest.mark.skipif(
-    BACKEND not in ("tensorflow", "jax"), reason="jit_compile=True is XLA's"
+    BACKEND != "tensorflow",
+    reason="jit_compile=True is XLA's; JAX has no other",
 )
 def test_trains_under_xla():
     batches = [inputs_of(trials(ANY_STEPS))]
@@ -241,22 +216,21 @@ def test_trains_under_xla():
         assert_close(value, usual[0][name], "fit", name=name)
 
 
-def test_clone_and_summary():
-    model = everything()
-    inputs = inputs_of(trials())
-    clone = keras.models.clone_model(model)
-    clone.set_weights(model.get_weights())
-    expected = model(inputs)
+def test_clone_and_summary(any_steps):
+    inputs = inputs_of(trials(ANY_STEPS))
+    clone = keras.models.clone_model(any_steps)
+    clone.set_weights(any_steps.get_weights())
+    expected = any_steps(inputs)
     for name, output in clone(inputs).items():
         np.testing.assert_array_equal(
             to_numpy(output), to_numpy(expected[name]), name
         )
     lines = []
-    model.summary(
+    any_steps.summary(
         print_fn=lambda line, line_break=None: lines.append(line),
         line_length=200,
     )
-    assert all(f"{e.name}_layer" in "\n".join(lines) for e in MAIN)
+    assert all(f"{e.name}_layer" in "\n".join(lines) for e in ANY_STEPS)
 
 
 @pytest.mark.skipif(

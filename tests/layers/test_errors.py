@@ -11,23 +11,23 @@ from kseq.layers import BiasEncoding, KMaxPooling, PositionEncoding
 from tests.layers.catalog import (
     BY_NAME,
     LAYERS,
-    MAIN,
+    SOME,
     STEP_WEIGHTS,
     draw32,
     each,
 )
 
-ONE_OF_EACH = [*{e.layer.name: e for e in MAIN[::-1]}.values()]
 DENSE = ("DNN", "Dice", "BatchNormalization", "LayerNormalization")
+NAMED = [
+    e for e in SOME if not e.layer.is_list and e.layer.name != "PredictionLayer"
+]
+WRAPPERS = (lambda x: x, lambda x: keras.tree.map_structure(symbol, x))
 
 
-def symbolic(x):
-    def symbol(x):
-        if not isinstance(x, np.ndarray) or x.dtype.kind not in "bfiu":
-            return x
-        return keras.Input(batch_shape=x.shape, dtype=x.dtype.name)
-
-    return keras.tree.map_structure(symbol, x)
+def symbol(x):
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "bfiu":
+        return x
+    return keras.Input(batch_shape=x.shape, dtype=x.dtype.name)
 
 
 # Keras surrounds what is raised in `call`, and describes an InputSpec so.
@@ -38,7 +38,7 @@ SPEC = r"is incompatible with the layer"
 def assert_raises(names, layer, *args, **kwargs):
     """A ValueError of one of the arguments, eagerly and symbolically."""
     pattern = rf"{START}({'|'.join(names)})(\[\d\])?: expected |{SPEC}"
-    for convert in (lambda x: x, symbolic):
+    for convert in WRAPPERS:
         with pytest.raises(ValueError, match=pattern):
             layer(*convert(args), **convert(kwargs))
 
@@ -46,13 +46,11 @@ def assert_raises(names, layer, *args, **kwargs):
 def calls(example):
     trial = example.trial()
     masks = not trial.lengths
-    named = trial.named(masks, not masks)
-    return trial, trial.built(), named
+    return trial, trial.built(), trial.named(masks, not masks)
 
 
-def wrong_calls(example):
+def wrong_calls(example, trial, named):
     """An argument and a wrong array for it."""
-    trial, _, named = calls(example)
     first = next(iter(named))
     for name, x in named.items():
         if not isinstance(x, np.ndarray):
@@ -66,7 +64,8 @@ def wrong_calls(example):
             yield name, x[:2]
         elif example.layer.name not in DENSE:
             if name not in STEP_WEIGHTS:
-                yield name, x[..., None, None]
+                if example.layer.name != "KMaxPooling":  # takes any rank
+                    yield name, x[..., None, None]
                 # WeightedSequenceLayer takes any width.
                 if example.layer.needs_width and len(trial.features) > 1:
                     yield name, np.concatenate([x, x], -1)
@@ -78,83 +77,70 @@ def wrong_calls(example):
                 yield name, x[:, :2]
 
 
-NAMED = [
-    e
-    for e in ONE_OF_EACH
-    if not e.layer.is_list and e.layer.name != "PredictionLayer"
-]
-
-
+@pytest.mark.once
 @each(NAMED)
 def test_named_calls(example):
     """The error names the argument, or one that it does not fit."""
-    for name, wrong in wrong_calls(example):
-        _, layer, named = calls(example)
-        if example.layer.name == "KMaxPooling" and wrong.ndim > 3:
-            continue  # any rank works
-        names = {*named, name, *example.layer.lengths, "mask"}
-        # `zero_padding` and `din_hidden` name their own arguments.
-        assert_raises(
-            [*names, "valid", "kernel"], layer, **named | {name: wrong}
-        )
+    trial, layer, named = calls(example)
+    names = {*named, *example.layer.lengths, "mask"}
+    # `zero_padding` and `din_hidden` name their own arguments.
+    names |= {"valid", "kernel"}
+    for name, wrong in wrong_calls(example, trial, named):
+        assert_raises(names, layer, **named | {name: wrong})
+    assert layer(**named) is not None  # still
 
 
-@each(NAMED)
-def test_width_at_build_time(example):
+@pytest.mark.once
+@each([e for e in NAMED if e.computed()[1].weights])
+def test_width_of_a_built_layer(example):
     """Of all inputs, so that they fit each other."""
     trial, layer, named = calls(example)
-    if not layer.weights:
-        pytest.skip("any width works")
     wide = {
         n: np.concatenate([x, x], -1)
-        if n in trial.features and n not in ("weights", "scores")
+        if n in trial.features and n not in STEP_WEIGHTS
         else x
         for n, x in named.items()
     }
-    for convert in (lambda x: x, symbolic):
+    for convert in WRAPPERS:
         with pytest.raises(ValueError, match=r"expected|incompatible"):
             layer(**convert(wide))
 
 
+@pytest.mark.once
 @each([e for e in NAMED if e.layer.requires_mask])
 def test_neither_lengths_nor_masks(example):
     trial, layer, _ = calls(example)
-    features = {**trial.features}
-    for convert in (lambda x: x, symbolic):
+    for convert in WRAPPERS:
         with pytest.raises(ValueError, match=r"expected one of .*, or a mask"):
-            layer(**convert(features))
+            layer(**convert({**trial.features}))
 
 
+@pytest.mark.once
 @each([e for e in NAMED if e.layer.deepctr])
-def test_lists_of_another_size(example):
-    trial, layer, _ = calls(example)
+def test_lists_and_masks_of_another_size(example):
+    trial = example.trial(masks=not example.layer.lengths)
+    layer = trial.built()
     inputs = trial.inputs if isinstance(trial.inputs, list) else [trial.inputs]
     # Of three inputs two may be a list without lengths.
     for wrong in ([], [*inputs, inputs[0]]):
         assert_raises(["inputs"], layer, wrong)
+    if trial.masks:
+        inputs = trial.by_masks().inputs
+        mask = next(iter(trial.valid.values()))
+        assert_raises(["mask"], layer, inputs, mask=[mask] * 7)
+        for wrong in ("abc", {"a": 1}):
+            match = r"mask: expected|expected one of .*mask"
+            with pytest.raises(ValueError, match=match):
+                layer(inputs, mask=wrong)
 
 
-@each([e for e in NAMED if e.layer.masks and e.layer.deepctr])
-def test_masks_of_another_size(example):
-    trial = example.trial(masks=True)
-    layer = trial.built()
-    mask = next(iter(trial.valid.values()))
-    assert_raises(["mask"], layer, trial.inputs, mask=[mask] * 7)
-    for wrong in ("abc", {"a": 1}):
-        with pytest.raises(
-            ValueError, match=r"mask: expected|expected one of .*mask"
-        ):
-            layer(trial.inputs, mask=wrong)
-
-
+@pytest.mark.once
 @each([layer for layer in LAYERS if layer.needs_width], "layer")
 def test_unknown_widths(layer):
     options = {"max_steps": 5, "axis": -1}
     options = {n: v for n, v in options.items() if n in layer.given}
     created = layer.make(layer.given | options)
-    shapes = [(None, 5, None)] * (
-        len(layer.inputs) - len(layer.omitted(layer.given))
-    )
+    shapes = [(None, 5, None)] * len(layer.inputs)
     if layer.is_list:
         shapes = [shapes]
     elif layer.name == "DynamicGRU":
@@ -165,17 +151,20 @@ def test_unknown_widths(layer):
     assert created.weights == []
 
 
+X = draw32("x", 2, 5, 3)
+
+
 @pytest.mark.parametrize(
     ("layer", "x", "name"),
     [
         (PositionEncoding(), keras.Input((None, 3)), "max_steps"),
         (BiasEncoding(1), keras.Input((None, 3)), "max_steps"),
-        (PositionEncoding(max_steps=4), draw32("x", 2, 5, 3), "inputs"),
-        (BiasEncoding(1, max_steps=4), draw32("x", 2, 5, 3), "inputs"),
-        (BiasEncoding(2), [draw32("x", 2, 5, 3)], "inputs"),
-        (KMaxPooling(9), draw32("x", 2, 5, 3), "k"),
-        (KMaxPooling(1, axis=3), draw32("x", 2, 5, 3), "axis"),
-        (KMaxPooling(1, axis=0), draw32("x", 2, 5, 3), "axis"),
+        (PositionEncoding(max_steps=4), X, "inputs"),
+        (BiasEncoding(1, max_steps=4), X, "inputs"),
+        (BiasEncoding(2), [X], "inputs"),
+        (KMaxPooling(9), X, "k"),
+        (KMaxPooling(1, axis=3), X, "axis"),
+        (KMaxPooling(1, axis=0), X, "axis"),
     ],
 )
 def test_sizes_that_do_not_fit(layer, x, name):
@@ -186,6 +175,7 @@ def test_sizes_that_do_not_fit(layer, x, name):
 @pytest.mark.parametrize(
     ("name", "argument", "wrong"),
     [
+        ("attention-sigmoid", "query", draw32("q", 4, 2, 9)),
         ("gru-plain", "initial_state", draw32("h", 4, 9)),
         ("gru-plain", "initial_state", draw32("h", 2, 4)),
         ("gru-plain", "scores", draw32("s", 4, 6)),
@@ -194,13 +184,9 @@ def test_sizes_that_do_not_fit(layer, x, name):
         ("weighted-softmax-lengths", "weights", draw32("s", 4, 5)),
     ],
 )
-def test_optional_arguments(name, argument, wrong):
+def test_arguments_that_do_not_fit(name, argument, wrong):
+    """On every backend, whose tracing differs."""
     _, layer, named = calls(BY_NAME[name])
-    assert_raises([argument], layer, **named | {argument: wrong})
-
-
-def test_a_layer_works_after_an_error():
-    _, layer, named = calls(BY_NAME["attention-sigmoid"])
-    with pytest.raises(ValueError, match="expected"):
-        layer(**named | {"query": draw32("q", 4, 2, 9)})
-    assert layer(**named).shape == (4, 2, 3)
+    # The scorer's kernel and the keys have the width of the query.
+    names = [argument, "keys", "kernel"] if argument == "query" else [argument]
+    assert_raises(names, layer, **named | {argument: wrong})

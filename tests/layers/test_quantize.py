@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from kseq.agreement import probes
 from kseq.agreement.numbers import seed_weights
-from tests.layers.catalog import MAIN
+from tests.layers.catalog import SOME
 from tests.layers.checks import assert_close
 from tests.layers.models import everything, inputs_of, trials
 from tests.models.examples import BY_NAME
@@ -28,11 +28,7 @@ pytestmark = pytest.mark.filterwarnings(
 # How far an output may move, in units of its largest value.
 MOVES = {"int8": 0.02, "int4": 0.3, "float8": 0.1}
 IDS = 9
-ONE_OF_EACH = [
-    *{
-        e.layer.name: e for e in MAIN if e.layer.inputs.keys() & {"x", "keys"}
-    }.values()
-]
+ONE_OF_EACH = [e for e in SOME if e.layer.inputs.keys() & {"x", "keys"}]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -96,35 +92,21 @@ def reloaded(model, folder):
     return model
 
 
-@pytest.fixture(scope="module")
-def model():
-    return layers_between_embedding_and_dense()
-
-
-@pytest.fixture(scope="module")
-def expected(model):
-    """What the model predicts before it is quantised, as it then is."""
-    predicted = predict(model)
-    quantise(model, "int8")
-    return predicted
-
-
 @pytest.mark.xfail(
     (keras.backend.backend(), probes.device()) == ("jax", "gpu"),
     reason="XLA's products of int8 (docs/upstream/jax_int8_gpu.py)",
     strict=True,
 )
-def test_every_layer_in_a_quantised_model(model, expected, tmp_path):
+def test_every_layer_in_a_quantised_model(tmp_path):
+    model = layers_between_embedding_and_dense()
+    expected = predict(model)
+    quantise(model, "int8")
     got = predict(model)
     again = predict(reloaded(model, tmp_path))
     assert got.keys() >= {f"{e.name}-0" for e in ONE_OF_EACH}
     for name in got:
         assert_moved(got[name], expected[name], "int8", name)
         np.testing.assert_array_equal(again[name], got[name])
-
-
-@pytest.mark.usefixtures("expected")
-def test_keras_quantises_its_own_tables_and_matrices_alone(model):
     quantised = {w.path for w in model.weights if w.dtype == "int8"}
     names = {path.rpartition("/")[2] for path in quantised}
     assert names == {"embeddings", "kernel"}
@@ -145,6 +127,9 @@ def test_quantised_models_save_and_load(name, mode, tmp_path):
     quantise(model, mode)
     got = predict_click(model)
     assert_moved(got, expected, mode, name)
+    if mode == "int8":
+        with pytest.raises(ValueError, match="already quantized"):
+            quantise(model, mode)
     again = predict_click(reloaded(model, tmp_path))
     np.testing.assert_array_equal(again, got)
 
@@ -158,18 +143,12 @@ def test_a_file_quantised_on_another_backend_predicts_its_numbers():
     assert_close(predict_click(model, given), given["output"])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("mode", ["int3", None, "gptq", "awq"])
-def test_another_mode_is_refused_and_nothing_is_changed(mode):
+def test_an_invalid_mode_changes_nothing(mode):
     model = BY_NAME["DIN"].make()
     before = [w.path for w in model.weights]
     with pytest.raises(ValueError, match=r"mode|config"):
         quantise(model, mode)
     assert [w.path for w in model.weights] == before
     assert {w.dtype for w in model.trainable_weights} == {"float32"}
-
-
-def test_a_second_time_is_refused():
-    model = BY_NAME["DIN"].make()
-    quantise(model, "int8")
-    with pytest.raises(ValueError, match="already quantized"):
-        quantise(model, "int8")

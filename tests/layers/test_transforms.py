@@ -1,4 +1,4 @@
-"""torch.func, and the forms that all backends share."""
+"""The transforms of torch.func."""
 
 import importlib
 
@@ -6,41 +6,34 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.ops import plain_forms
-from tests.layers.catalog import MAIN, each
+from tests.layers.catalog import SOME, each
 from tests.layers.checks import assert_all_close, assert_close
-from tests.layers.test_composition import arguments, arrays
+from tests.layers.test_composition import apply, tensors_of
 from tests.layers.trial import arrays_of
 
+pytestmark = [
+    pytest.mark.skipif(
+        keras.backend.backend() != "torch", reason="transforms of PyTorch"
+    ),
+    # PyTorch imports what it deprecates.
+    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+]
 
-@each()
-def test_plain_forms_give_equal_values(example):
-    trial = example.trial(measured=True)
-    layer = trial.built()
-    expected = trial.run(layer)
-    with plain_forms():
-        assert_all_close(trial.run(layer), expected)
 
-
-@pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="transforms of PyTorch"
-)
-# PyTorch imports what it deprecates.
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
-@each([e for e in MAIN if not e.layer.measured])
+@each([e for e in SOME if not e.layer.measured])
 def test_torch_func(example):
     torch = importlib.import_module("torch")
     trial = example.trial()
     layer = trial.built()
-    tensors = [torch.from_numpy(x) for x in arrays(trial)]
+    given = tensors_of(trial)
+    is_named = isinstance(given, dict)
+    tensors = [*given.values()] if is_named else given
 
     def compute(*tensors):
-        if trial.is_list:
-            outputs = layer(list(tensors))
-        else:
-            names = arguments(trial)
-            outputs = layer(**dict(zip(names, tensors, strict=True)))
-        return keras.tree.flatten(outputs)[0]
+        tensors = [*tensors]
+        if is_named:
+            tensors = dict(zip(given, tensors, strict=True))
+        return keras.tree.flatten(apply(layer, tensors))[0]
 
     def single(*row):
         return compute(*(x[None] for x in row))[0]

@@ -177,9 +177,6 @@ class Trial:
 
     def cut(self, steps: int) -> "Trial":
         """With the first steps only."""
-        lengths = self.lengths and {
-            n: np.minimum(x, steps) for n, x in self.lengths.items()
-        }
         return replace(
             self,
             features={
@@ -187,8 +184,19 @@ class Trial:
                 for n, x in self.features.items()
             },
             valid={n: x[:, :steps] for n, x in self.valid.items()},
-            lengths=lengths,
+            lengths=self.limited(steps).lengths,
         )
+
+    def limited(self, steps: int) -> "Trial":
+        """With the first steps as the only valid ones."""
+        lengths = self.lengths and {
+            n: np.minimum(x, steps) for n, x in self.lengths.items()
+        }
+        valid = {
+            n: x & (np.arange(x.shape[1]) < steps)
+            for n, x in self.valid.items()
+        }
+        return replace(self, valid=valid, lengths=lengths)
 
     def predicting(self) -> "Trial":
         """Without batch statistics, and without JAX's warnings of int64."""
@@ -219,7 +227,7 @@ class Trial:
 
         return Case(name, build, reference, dtypes, kinds)
 
-    def built(self, **options: Any) -> Any:
+    def built(self, seeded: bool = True, **options: Any) -> Any:
         """The layer, built, with the same weights on every backend."""
         layer = self.make(**options)
         shapes = [x.shape for x in self.features.values()]
@@ -228,7 +236,8 @@ class Trial:
         else:
             named = inspect.signature(layer.build).parameters
             layer.build(*shapes[: max(len(named), 1)])
-        seed_weights(layer)
+        if seeded:
+            seed_weights(layer)
         return layer
 
     def run(self, layer: Any, **kwargs: Any) -> list[Any]:
@@ -256,12 +265,19 @@ class Trial:
     # Functional models
 
     def model(self, make=None, name="trial", steps=None, named=False) -> Any:
-        """A functional model; its inputs are those of `model_inputs`."""
+        """A functional model; its inputs are those of `model_inputs`.
+
+        Args:
+            make: creates the layer.
+            name: the start of the inputs' names.
+            steps: the steps of all sequences; "own" for those of the arrays.
+            named: whether the layer is called with named tensors.
+        """
         padded = {*self.sequences, *(f"{n}_valid" for n in self.valid)}
 
         def symbol(n: str, x: Any) -> Any:
             shape = list(x.shape[1:])
-            if n in padded:
+            if n in padded and steps != "own":
                 shape[0] = steps
             dtype = self.dtype if x.dtype.kind == "f" else x.dtype.name
             return keras.Input(shape, dtype=dtype, name=f"{name}_{n}")
@@ -276,7 +292,7 @@ class Trial:
             else None,
             valid={n: symbols.get(f"{n}_valid") for n in self.valid},
         )
-        if named:
+        if named and not self.is_list:
             is_masked = not self.lengths_in_list
             outputs = layer(**given.named(is_masked, not is_masked))
         else:

@@ -14,12 +14,17 @@ from kseq.layers.core.activation import (
     check_activation,
     create_activation,
 )
+from kseq.layers.sequence import AttentionSequencePoolingLayer
 from kseq.ops import tanh
 from tests.arrays import to_numpy
+from tests.layers.catalog import BY_NAME
 
 X = np.array([[-2.0, -0.5, 0.0, 0.5, 2.0]], "float32")
+# At the start Dice's statistics are 0 and 1, and its alpha 0.
+DICE = X / (1 + np.exp(-X))
 
 
+@keras.saving.register_keras_serializable(package="kseq-tests")
 def double(x):
     return 2 * x
 
@@ -33,11 +38,8 @@ class Slope(keras.layers.Layer):
         self.start = start
 
     def build(self, input_shape):
-        self.slope = self.add_weight(
-            shape=(),
-            initializer=keras.initializers.Constant(self.start),
-            name="slope",
-        )
+        start = keras.initializers.Constant(self.start)
+        self.slope = self.add_weight((), start, name="slope")
 
     def call(self, inputs):
         return inputs * ops.convert_to_tensor(self.slope)
@@ -46,105 +48,71 @@ class Slope(keras.layers.Layer):
         return {**super().get_config(), "start": self.start}
 
 
-def title(value):
-    """A test's id: a function's own text holds an address."""
-    if isinstance(value, str):
-        return value
-    return getattr(value, "__name__", type(value).__name__)
-
-
-def applied(activation):
-    layer = create_activation(check_activation("activation", activation))
-    return to_numpy(layer(X))
-
-
-@pytest.mark.parametrize(
-    ("activation", "expected"),
-    [
-        ("relu", np.maximum(X, 0)),
-        ("sigmoid", 1 / (1 + np.exp(-X))),
-        ("linear", X),
-        (None, X),
-        ("tanh", np.tanh(X)),
-        (double, 2 * X),
-        (Slope, 3 * X),
-        (Slope(start=5.0), 5 * X),
-        # At the start Dice's statistics are 0 and 1, and its alpha 0.
-        ("dice", X / (1 + np.exp(-X))),
-        ("Dice", X / (1 + np.exp(-X))),
-        (Dice, X / (1 + np.exp(-X))),
-        (Dice(), X / (1 + np.exp(-X))),
-    ],
-    ids=title,
-)
-def test_resolves(activation, expected):
-    np.testing.assert_allclose(applied(activation), expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["dice", "Dice"])
-def test_dice_by_name_is_our_dice(name):
-    assert type(create_activation(name)) is Dice
-
-
-def test_tanh_by_name_is_the_one_that_keeps_float64():
-    assert create_activation("tanh") is tanh
-
-
-@pytest.mark.parametrize("activation", [Slope, Slope(start=5.0), "dice"])
-def test_each_place_gets_a_layer_of_its_own(activation):
-    kept = check_activation("activation", activation)
-    one, other = create_activation(kept), create_activation(kept)
-    assert one is not other
-    assert one is not activation
-    one.build((None, 5))
-    other.build((None, 5))
-    assert not {id(w) for w in one.weights} & {id(w) for w in other.weights}
+# An activation, its values of X, and the number of its weights.
+ACTIVATIONS = {
+    "relu": ("relu", np.maximum(X, 0), 0),
+    "None": (None, X, 0),
+    "tanh": ("tanh", np.tanh(X), 0),
+    "function": (double, 2 * X, 0),
+    "keras-function": (keras.activations.relu, np.maximum(X, 0), 0),
+    "class": (Slope, 3 * X, 1),
+    "layer": (Slope(start=5.0), 5 * X, 1),
+    "keras-class": (keras.layers.PReLU, np.maximum(X, 0), 1),
+    "dice": ("dice", DICE, 3),
+    "Dice": ("Dice", DICE, 3),
+    "dice-class": (Dice, DICE, 3),
+    "dice-layer": (Dice(epsilon=1e-6), DICE, 3),
+}
 
 
 @pytest.mark.parametrize(
-    "activation",
-    ["dice", Slope, Slope(start=5.0), Dice],
-    ids=title,
+    ("activation", "expected", "weights"), ACTIVATIONS.values(), ids=ACTIVATIONS
 )
-def test_the_layer_has_the_dtype_that_is_asked_for(activation):
-    kept = check_activation("activation", activation)
-    layer = create_activation(kept, keras.DTypePolicy("mixed_bfloat16"))
-    assert layer.dtype_policy.name == "mixed_bfloat16"
-
-
-@pytest.mark.parametrize(
-    "activation",
-    [
-        "relu",
-        "dice",
-        None,
-        Slope,
-        Slope(start=5.0),
-        Dice,
-        keras.activations.relu,
-    ],
-    ids=title,
-)
-def test_what_is_saved_gives_the_same_again(activation):
+def test_activations(activation, expected, weights):
+    """By their values, and again by a config."""
     kept = check_activation("activation", activation)
     saved = json.loads(json.dumps(serialize(kept)))
     again = check_activation("activation", saved)
     assert serialize(again) == saved
-    np.testing.assert_array_equal(
-        to_numpy(create_activation(again)(X)),
-        to_numpy(create_activation(kept)(X)),
-    )
+    policy = keras.DTypePolicy("mixed_bfloat16")
+    for checked in (kept, again):
+        one, other = create_activation(checked), create_activation(checked)
+        np.testing.assert_allclose(to_numpy(one(X)), expected, rtol=1e-5)
+        if weights:
+            other.build(X.shape)
+            assert one is not other
+            assert one is not activation
+            assert not {*map(id, one.weights)} & {*map(id, other.weights)}
+            half = create_activation(checked, policy)
+            assert half.dtype_policy.name == "mixed_bfloat16"
+    trial = BY_NAME["attention-sigmoid"].trial()
+    layer = AttentionSequencePoolingLayer((4, 2), activation)
+    outputs = trial.run(layer)
+    # One activation, kernel and bias for each hidden layer; the scorer's.
+    assert len(layer.weights) == 2 * weights + 6
+    config = json.loads(json.dumps(layer.get_config()))
+    again = AttentionSequencePoolingLayer.from_config(config)
+    trial.run(again)
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(trial.run(again), outputs)
 
 
-def test_a_layer_that_is_given_is_not_the_one_that_is_used():
+def test_names_of_kseqs_own_activations():
+    assert type(create_activation("dice")) is Dice
+    assert create_activation("tanh") is tanh  # which keeps float64
+
+
+@pytest.mark.once
+def test_a_given_layer_is_a_template():
     given = Slope()
     net = DNN((4, 3), given)
     net.build((None, 5))
     assert not given.built
-    # Its weight once for each hidden layer, beside two kernels and biases.
+    # Its weight once for each hidden layer.
     assert [w.name for w in net.weights].count("slope") == 2
 
 
+@pytest.mark.once
 def test_call_options():
     assert call_options(Dice()) == ["mask", "training"]
     assert call_options(Slope()) == call_options(double) == []
