@@ -4,7 +4,7 @@ Histories are full, partly padded, of one step, and empty. Padding has id 0.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ DIMS = {"user": 3, "item": 5, "cate": 3, "tags": 2}
 CANDIDATE = ["item", "cate"]
 CLICKS = np.arange(BATCH) % 2
 HISTORY_PREFIXES = ("hist_", "neg_hist_")
+SESSION_PREFIXES = ("sess_0_", "sess_1_")
 
 USER = SparseFeat("user", SIZES["user"], DIMS["user"])
 ITEM = SparseFeat("item", SIZES["item"], DIMS["item"])
@@ -47,18 +48,12 @@ def tags(**options):
 
 
 def columns(*prefixes, steps=STEPS):
-    """The columns of a model that reads histories."""
-    histories = []
-    for prefix in prefixes or ("hist_",):
-        histories += sequences(prefix, steps, length_name="seq_length")
-    return [*USER_AND_CANDIDATE, *histories, tags()]
-
-
-def session_columns(steps=STEPS):
-    sessions = []
-    for i in range(SESSIONS):
-        sessions += sequences(f"sess_{i}_", steps)
-    return [*USER_AND_CANDIDATE, *sessions]
+    """The columns of a model that reads histories or sessions."""
+    prefixes = prefixes or ("hist_",)
+    found = [*USER_AND_CANDIDATE]
+    for prefix in prefixes:
+        found += sequences(prefix, steps, length_name="seq_length")
+    return found if prefixes == SESSION_PREFIXES else [*found, tags()]
 
 
 def padded_ids(name, lengths, steps):
@@ -80,71 +75,66 @@ def arrays(steps=STEPS):
         "seq_length": LENGTHS,
         "sess_length": (SESSION_LENGTHS > 0).sum(axis=1),
     }
+    lengths = dict.fromkeys(HISTORY_PREFIXES, LENGTHS)
+    lengths |= zip(SESSION_PREFIXES, SESSION_LENGTHS.T, strict=True)
     for name in CANDIDATE:
         found[name] = padded_ids(name, np.ones(BATCH), 1)[:, 0]
-        lengths = dict.fromkeys(HISTORY_PREFIXES, LENGTHS)
-        lengths |= {f"sess_{i}_": SESSION_LENGTHS[:, i] for i in range(2)}
         for prefix in lengths:
             ids = padded_ids(prefix + name, lengths[prefix], STEPS)
             found[prefix + name] = np.pad(ids, ((0, 0), (0, steps - STEPS)))
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Example:
-    """A model: a function of `kseq.models`, columns and other arguments."""
+    """A model: a function of `kseq.models` and its arguments."""
 
     name: str
     build: Callable[..., Any]
-    columns: Callable[..., Any] = columns
-    max_steps: bool = False  # whether unknown steps need an upper bound
-    options: tuple[tuple[str, Any], ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    prefixes: tuple[str, ...] = ("hist_",)
 
     def make(self, steps=STEPS, **options):
         """The model, with the same weights on every backend."""
         # No ReLU: with so few examples all its outputs might be 0.
         defaults = {"dnn_hidden_units": (4, 3), "dnn_activation": "tanh"}
-        options = {**defaults, **dict(self.options), **options}
-        model = self.build(self.columns(steps=steps), CANDIDATE, **options)
-        seed_weights(model)
+        options = {**defaults, **self.options, **options}
+        given = columns(*self.prefixes, steps=steps)
+        model = self.build(given, CANDIDATE, **options)
+        if options.get("seed") is None:
+            seed_weights(model)
         return model
 
     def unknown_steps(self, **options):
         """The model for histories of any number of steps."""
-        if self.max_steps:
+        if self.build in (BST, DSIN):
             options["max_steps"] = 9
         return self.make(None, **options)
 
 
-def dien(name, *prefixes, **options):
-    options = (("att_hidden_units", (4, 2)), *options.items())
-    return Example(
-        f"DIEN-{name}",
-        DIEN,
-        lambda steps=STEPS: columns(*prefixes, steps=steps),
-        options=options,
-    )
+def dien(gru_type, **options):
+    return {"gru_type": gru_type, "att_hidden_units": (4, 2), **options}
 
 
-def dsin(name, **options):
-    options = (("sess_max_count", SESSIONS), *options.items())
-    return Example(name, DSIN, session_columns, True, options)
-
-
+NEGATIVES = dien("AUGRU", use_negsampling=True)
+TWO = {"sess_max_count": SESSIONS}
+BIAS = {"bias_encoding": True, "att_head_num": 4, "att_embedding_size": 2}
 EXAMPLES = [
-    Example("DIN", DIN, options=(("att_hidden_size", (4, 2)),)),
-    *[dien(name, gru_type=name) for name in ("GRU", "AIGRU", "AGRU")],
-    dien(
-        "AUGRU-negatives",
-        *HISTORY_PREFIXES,
-        gru_type="AUGRU",
-        use_negsampling=True,
-    ),
-    dsin("DSIN", mask_padding=True),
-    dsin("DSIN-bias", bias_encoding=True, att_head_num=4, att_embedding_size=2),
-    Example("BST", BST, max_steps=True),
+    Example("DIN", DIN, {"att_hidden_size": (4, 2)}),
+    *[Example(f"DIEN-{t}", DIEN, dien(t)) for t in ("GRU", "AIGRU", "AGRU")],
+    Example("DIEN-AUGRU-negatives", DIEN, NEGATIVES, HISTORY_PREFIXES),
+    Example("DSIN", DSIN, TWO | {"mask_padding": True}, SESSION_PREFIXES),
+    Example("DSIN-bias", DSIN, TWO | BIAS, SESSION_PREFIXES),
+    Example("BST", BST),
 ]
 BY_NAME = {example.name: example for example in EXAMPLES}
+
+
+def make(build, *others, **options):
+    """A model of the candidate and of other columns."""
+    model = build([ITEM, CATE, *others], CANDIDATE, **options)
+    seed_weights(model)
+    return model
 
 
 def inputs_of(model, features=None):

@@ -1,30 +1,25 @@
 """From columns to embeddings: tables, masks, pooling, and invalid columns."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
-from kseq.agreement.numbers import seed_weights
-from kseq.feature_column import (
-    DenseFeat,
-    SparseFeat,
-    VarLenSparseFeat,
-    get_feature_names,
-)
+from kseq.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
 from kseq.models import DIEN, DIN, DSIN
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close
 from tests.models.examples import (
-    BATCH,
     BY_NAME,
     CANDIDATE,
     CATE,
     ITEM,
-    PRICE,
     SIZES,
     USER,
     arrays,
     columns,
+    make,
     predict,
     sequences,
     tags,
@@ -41,10 +36,9 @@ def dnn_input(model, features=None):
 
 @pytest.mark.once
 def test_a_table_has_the_options_of_its_last_column():
-    options = {"embedding_name": "item", "trainable": False}
     twos = keras.initializers.Constant(2.0)
-    frozen = SparseFeat(
-        "hist_item", 12, 5, embeddings_initializer=twos, **options
+    frozen = dataclasses.replace(
+        HISTORY[0].sparsefeat, embeddings_initializer=twos, trainable=False
     )
     history = [VarLenSparseFeat(frozen, 4), HISTORY[1]]
     model = DIN([ITEM, CATE, *history], CANDIDATE)
@@ -72,60 +66,38 @@ def test_embeddings_are_concatenated_by_group():
     assert row[0].tolist() == [1.0, 3.0, 2.0, 0.0]
 
 
-@pytest.mark.parametrize("combiner", ["sum", "mean", "max"])
-@pytest.mark.parametrize("length_name", [None, "tags_length"])
-@pytest.mark.parametrize("weight_name", [None, "w"])
-def test_other_sequences_are_pooled(combiner, length_name, weight_name):
-    options = {"length_name": length_name, "weight_name": weight_name}
-    column = tags(combiner=combiner, weight_norm=False, **options)
-    model = DIN([ITEM, CATE, column, *HISTORY], CANDIDATE, dnn_hidden_units=())
-    seed_weights(model)
-    given = arrays() | {
-        "tags_length": np.array([1, 2, 3, 0, 1]),
-        "w": np.random.default_rng(3).normal(size=(BATCH, 3, 1)),
-    }
-    # After the candidate's 5 + 3 numbers, the 2 of the tags.
-    got = dnn_input(model, given)[:, 8:10]
-    table = model.get_layer("sparse_seq_emb_tags").embeddings.value
-    x = to_numpy(table).astype("float64")[given["tags"]]
-    valid = given["tags"] != 0
-    if length_name:
-        valid = np.arange(3) < given["tags_length"][:, None]
-    if weight_name:
-        x = x * given["w"]
-    for i in range(BATCH):
-        steps = x[i][valid[i]]
-        pooled = getattr(np, combiner)(steps, axis=0) if len(steps) else 0
-        np.testing.assert_allclose(got[i], pooled, rtol=1e-5, atol=1e-9)
+def test_the_lengths_of_other_sequences():
+    """tests/parity tests combiners and weights, with id 0 as padding."""
+    column = tags(length_name="tags_length")
+    model = make(DIN, column, *HISTORY, dnn_hidden_units=())
+    given = arrays() | {"tags_length": np.array([1, 2, 3, 0, 1])}
+    valid = np.arange(3) < given["tags_length"][:, None]
+    expected = dnn_input(model, given)
+    other = (given["tags"] + 1) % SIZES["tags"]
+    past = given | {"tags": np.where(valid, given["tags"], other)}
+    np.testing.assert_array_equal(dnn_input(model, past), expected)
+    within = given | {"tags": np.where(valid, other, given["tags"])}
+    assert np.abs(dnn_input(model, within) - expected).max() > 1e-5
 
 
 @pytest.mark.parametrize("name", ["DIN", "DSIN"])
 def test_a_step_is_valid_where_no_feature_is_0(name):
     model = BY_NAME[name].make()
+    given, other = arrays(), arrays()
     prefix = "hist_" if name == "DIN" else "sess_0_"
-    given = arrays()
-    given[f"{prefix}cate"][0, 1] = 0
-    other = {key: x.copy() for key, x in given.items()}
-    other[f"{prefix}item"][0, 1] = SIZES["item"] - given[f"{prefix}item"][0, 1]
-    np.testing.assert_array_equal(predict(model, other), predict(model, given))
-    other[f"{prefix}cate"][0, 1] = 1
-    assert np.abs(predict(model, other) - predict(model, given)).max() > 1e-5
-
-
-@pytest.mark.once
-def test_inputs_are_the_features_that_the_model_uses():
-    din, bst = (
-        [x.name for x in BY_NAME[n].make().inputs] for n in ("DIN", "BST")
-    )
-    assert bst == get_feature_names(columns())
-    assert din == [name for name in bst if name != "seq_length"]
+    item, cate = prefix + "item", prefix + "cate"
+    given[cate][0, 1] = other[cate][0, 1] = 0
+    other[item][0, 1] = SIZES["item"] - given[item][0, 1]
+    expected = predict(model, given)
+    np.testing.assert_array_equal(predict(model, other), expected)
+    other[cate][0, 1] = 1
+    assert np.abs(predict(model, other) - expected).max() > 1e-5
 
 
 def test_history_lengths():
     """The input of `length_name`, or as in DeepCTR any "seq_length"."""
-    given = [ITEM, CATE, *HISTORY, tags(length_name="seq_length")]
-    model = DIEN(given, CANDIDATE, "AUGRU", dnn_hidden_units=(4,))
-    seed_weights(model)
+    others = tags(length_name="seq_length")
+    model = make(DIEN, *HISTORY, others, dnn_hidden_units=(4,))
     other = arrays()
     other["hist_item"] = np.maximum(other["hist_item"], 1)
     np.testing.assert_array_equal(predict(model, other), predict(model))
@@ -134,55 +106,49 @@ def test_history_lengths():
     two = [sequences("hist_", length_name=n)[i] for i, n in enumerate("mn")]
     for history, names in ((HISTORY, r"\[\]"), (two, r"\['m', 'n'\]")):
         with pytest.raises(ValueError, match=f"^length_name: .*ed {names}"):
-            DIEN([ITEM, CATE, *history], CANDIDATE)
+            make(DIEN, *history)
 
 
 @pytest.mark.once
 def test_a_history_in_another_order_warns():
     with pytest.warns(UserWarning, match="another order"):
-        DIN([ITEM, CATE, *HISTORY[::-1]], CANDIDATE)
+        make(DIN, *HISTORY[::-1])
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("build", [DIN, DIEN, DSIN])
 def test_a_history_without_the_candidate_s_table_warns(build):
-    options = {"att_head_num": 1, "att_embedding_size": 8, "sess_max_count": 1}
-    options, name = (
-        (options, "sess_0_item") if build is DSIN else ({}, "hist_item")
-    )
+    sessions = {"sess_max_count": 1} if build is DSIN else {}
 
-    def make(dim):
-        ids = SparseFeat(name, 12, dim)
+    def build_with_width(dim):
+        ids = SparseFeat("sess_0_item" if sessions else "hist_item", 12, dim)
         history = VarLenSparseFeat(ids, 4, length_name="n")
-        build([SparseFeat("item", 12, 8), history], ["item"], **options)
+        build([SparseFeat("item", 12, 8), history], ["item"], **sessions)
 
     match = r"embedding_name=\['item'\]"
     with pytest.warns(UserWarning, match=match) as warned:
-        make(8)
+        build_with_width(8)
     assert [w.filename for w in warned] == [__file__]
     with pytest.raises(ValueError, match=r"^embedding_dim: .*_item': 6, 'item"):
-        make(6)
+        build_with_width(6)
 
 
-WIDE = SparseFeat("hist_item", 12, 7, embedding_name="item")
+def changed(column, **options):
+    """All columns, one of them with other options."""
+    column = dataclasses.replace(column, **options)
+    return [column, *(c for c in columns() if c.name != column.name)]
+
+
 INVALID = [
-    ([SparseFeat("item", 12, 5, use_hash=True), CATE, *HISTORY],
-     "use_hash of 'item': expected False, .*num_buckets=12, mask_zero=True"),
-    ([SparseFeat("user", 6, use_hash=True), *columns()[1:]],
-     "use_hash of 'user': .*num_buckets=6, mask_zero=False"),
-    ([SparseFeat("item", 12, 5, dtype="string"), CATE, *HISTORY],
-     "dtype of 'item': expected a numeric dtype, .*hash_ids"),
-    ([SparseFeat("user", 6, vocabulary_path="users.csv"), *columns()[1:]],
-     "vocabulary_path of 'user': expected None, .*csv.reader"),
-    ([ITEM, CATE, HISTORY[1]],
-     r"one VarLenSparseFeat for each .*received none for \['hist_item'\]"),
-    ([ITEM, *columns()],
-     r"one SparseFeat for each .*received more than one for \['item'\]"),
-    ([ITEM, CATE, VarLenSparseFeat(WIDE, 4), HISTORY[1]],
-     "embedding_dim: expected one for all columns of embedding_name 'item'"),
-    ([ITEM, CATE, HISTORY[0], sequences("hist_", 3)[1]],
-     "maxlen: expected one for all .*{'hist_item': 4, 'hist_cate': 3}"),
-]  # fmt: skip
+    (changed(ITEM, use_hash=True), "use_hash of 'item': .*mask_zero=True"),
+    (changed(USER, use_hash=True), "use_hash of 'user': .*mask_zero=False"),
+    (changed(ITEM, dtype="string"), "dtype of 'item': .*hash_ids"),
+    (changed(USER, vocabulary_path="a"), "vocabulary_path of 'user': .*csv"),
+    (changed(ITEM, embedding_dim=7), "embedding_dim: .*embedding_name 'item'"),
+    (changed(HISTORY[1], maxlen=3), "maxlen: expected one .*'hist_cate': 3"),
+    ([ITEM, CATE, HISTORY[1]], r"received none for \['hist_item'\]"),
+    ([ITEM, *columns()], r"received more than one for \['item'\]"),
+]
 
 
 @pytest.mark.once
@@ -195,7 +161,6 @@ def test_invalid_columns_raise(given, message):
 CONTRADICTIONS = [
     ("BST", {"att_head_num": 3}, "att_head_num: expected a divisor"),
     ("BST", {"steps": None}, "max_steps: expected"),
-    ("DSIN", {"steps": None}, "max_steps: expected"),
     ("DSIN-bias", {"steps": None}, "max_steps: expected"),
     ("DSIN", {"att_head_num": 3}, "att_head_num: .* candidate's embedding"),
     ("DSIN", {"sess_max_count": 3}, "none for .*'sess_2_cate'"),
@@ -210,36 +175,32 @@ def test_arguments_that_contradict_the_columns_raise(name, options, message):
         BY_NAME[name].make(**options)
 
 
-def price_model(transform_fn):
+def make_with_price(transform_fn):
     price = DenseFeat("price", 2, transform_fn=transform_fn)
-    return DIN([price, ITEM, CATE, *HISTORY], CANDIDATE, dnn_hidden_units=())
+    return make(DIN, *HISTORY, price, dnn_hidden_units=())
 
 
 def test_dense_features_are_transformed():
-    expected = arrays()["price"].astype("float64")
     for transform_fn, factor in ((lambda x: x, 1), (lambda x: x / 2, 0.5)):
-        got = dnn_input(price_model(transform_fn))[:, -2:]
-        assert_close(got, expected * factor)
+        got = dnn_input(make_with_price(transform_fn))[:, -2:]
+        assert_close(got, arrays()["price"] * factor)
     # One layer may transform two columns.
     scale = keras.layers.Rescaling(0.5, name="scale")
     both = [DenseFeat(name, transform_fn=scale) for name in ("a", "b")]
-    model = DIN([*both, USER, PRICE, ITEM, CATE, *HISTORY], CANDIDATE)
-    assert model.get_layer("scale") is scale
+    assert DIN([*both, *columns()], CANDIDATE).get_layer("scale") is scale
+
+
+def dense(name):
+    return keras.layers.Dense(2, name=name)
 
 
 TRANSFORMS = [
     (lambda x: None, "a tensor .*; received None"),
     (lambda x: x[:, 0], r"a tensor .*; received shape \(None,\)"),
     (lambda x: keras.ops.mean(x, 0, keepdims=True), r"received shape \(1, 2\)"),
-    (
-        keras.layers.Dense(2, name="dense"),
-        r"'price_dense'\)`; received 'dense'",
-    ),
-    (
-        keras.layers.Dense(2, name="sparse_seq_emb_hist_item"),
-        "received 'sparse",
-    ),
-    (keras.layers.Dense(2, name="price"), "layers of different names"),
+    (dense("dense"), r"'price_dense'\)`; received 'dense'"),
+    (dense("sparse_seq_emb_hist_item"), "received 'sparse"),
+    (dense("price"), "layers of different names"),
     (lambda x: keras.Input((2,)), "a function of its input"),
 ]
 
@@ -248,4 +209,4 @@ TRANSFORMS = [
 @pytest.mark.parametrize(("transform_fn", "message"), TRANSFORMS)
 def test_invalid_transforms_raise(transform_fn, message):
     with pytest.raises(ValueError, match=f"^transform_fn .*{message}"):
-        price_model(transform_fn)
+        make_with_price(transform_fn)

@@ -9,33 +9,30 @@ from pathlib import Path
 import pytest
 
 from tests.layers import catalog
-from tests.models import examples as models
+from tests.models.examples import BY_NAME
 
 pytestmark = pytest.mark.once
 
 FILE = Path(__file__).parents[1] / "data" / "paths.json"
 # The moving statistics of batch normalisation are weights too.
 OPTIONS = {"DIN": {"dnn_use_bn": True, "dnn_activation": "dice"}}
-EXAMPLES = {
-    **{e.name: e for e in models.EXAMPLES},
-    **{f"layer {e.name}": e for e in catalog.EXAMPLES},
-}
+LAYERS = {f"layer {e.name}": e for e in catalog.EXAMPLES}
+NAMES = [*BY_NAME, *LAYERS]
 
 
 def paths(name):
-    example = EXAMPLES[name]
-    is_layer = name.startswith("layer ")
-    options = {"name": "layer"} if is_layer else OPTIONS.get(name, {})
-    create = example.trial().built if is_layer else example.make
-    layer = create(**options)
+    if name in LAYERS:
+        layer = LAYERS[name].trial().built(name="layer")
+    else:
+        layer = BY_NAME[name].make(**OPTIONS.get(name, {}))
     # Keras creates and names the states of seeds.
     return sorted(w.path for w in layer.variables if "seed_gen" not in w.path)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", NAMES)
 def test_paths_equal_the_record_each_time(name):
     recorded = json.loads(FILE.read_text())
-    assert recorded.keys() == EXAMPLES.keys()
+    assert recorded.keys() == {*NAMES}
     first = paths(name)
     assert first == recorded[name]
     assert len({*first}) == len(first)
@@ -43,5 +40,5 @@ def test_paths_equal_the_record_each_time(name):
 
 
 if __name__ == "__main__":
-    found = {name: paths(name) for name in EXAMPLES}
+    found = {name: paths(name) for name in NAMES}
     FILE.write_text(json.dumps(found, indent=1) + "\n")

@@ -1,11 +1,12 @@
-"""The promises that every model keeps."""
+"""The promises of every model, and of the options of DIEN and DSIN."""
 
 import keras
 import numpy as np
 import pytest
 
 from kseq.agreement.measure import dtype_scope
-from kseq.agreement.tables import left_out, tolerance
+from kseq.agreement.tables import tolerance
+from kseq.models import DIEN, DSIN
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close, skip_left_out
 from tests.models.examples import (
@@ -14,12 +15,17 @@ from tests.models.examples import (
     CANDIDATE,
     CLICKS,
     EXAMPLES,
+    HISTORY_PREFIXES,
+    SIZES,
     STEPS,
     arrays,
+    columns,
+    make,
     predict,
+    sequences,
+    tags,
 )
 
-DIN = BY_NAME["DIN"]
 # As in DeepCTR, DSIN includes padding without mask_padding.
 INERT_PADDING = [e for e in EXAMPLES if e.name != "DSIN-bias"]
 # One of each kind, for tests that compile.
@@ -54,11 +60,10 @@ def has_padding(path):
 
 def fill_padding(model, number):
     """Set the embeddings of id 0, where this is padding."""
-    for weight in model.weights:
-        if has_padding(weight.path):
-            table = to_numpy(weight.value).copy()
-            table[0] = number
-            weight.assign(table)
+    for weight in filter(lambda w: has_padding(w.path), model.weights):
+        table = to_numpy(weight.value).copy()
+        table[0] = number
+        weight.assign(table)
 
 
 @each(ONE_OF_EACH)
@@ -86,10 +91,9 @@ def test_fit_trains_every_weight_and_ignores_padding(example):
 @each(EXAMPLES)
 def test_saves_and_loads(example, models, tmp_path):
     model = models[example.name]
-    assert model.name == example.build.__name__
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert loaded.name == model.name
+    assert loaded.name == model.name == example.build.__name__
     assert loaded.feature_names == model.feature_names
     assert [x.name for x in loaded.inputs] == [x.name for x in model.inputs]
     assert [*values(loaded)] == [*values(model)]
@@ -126,53 +130,137 @@ def test_half_precision(example, models):
         limit = tolerance("forward", "float16").limit
         difference = predict(model) - predict(models[example.name])
         assert np.abs(difference).max() <= limit
-        trains = example.name in ("DIN", "DIEN-AUGRU-negatives")
-        backend = keras.backend.backend()
-        if trains and left_out(backend, "fit", "float16") is None:
-            assert np.isfinite(train(model, arrays()))
-
-
-@pytest.mark.parametrize("task", ["binary", "regression"])
-def test_output_of_each_task(task):
-    model = DIN.make(task=task)
-    model.get_layer("prediction_layer").global_bias.assign([3.0])
-    logit = keras.Model(model.inputs, model.get_layer("dense").output)
-    expected = predict(logit) + 3.0
-    if task == "binary":
-        expected = 1 / (1 + np.exp(-expected))
-    assert_close(predict(model), expected)
-
-
-@pytest.mark.once
-def test_seed_determines_initial_weights():
-    def kernel(seed):
-        model = DIN.build(DIN.columns(), CANDIDATE, seed=seed)
-        return to_numpy(model.get_layer("dnn").kernels[0].value)
-
-    np.testing.assert_array_equal(kernel(1), kernel(1))
-    assert not np.array_equal(kernel(1), kernel(2))
 
 
 @pytest.mark.once
 @each(ONE_OF_EACH)
-def test_dnn_options(example):
+def test_seed_determines_initial_weights(example):
+    first, again, other = (values(example.make(seed=s)) for s in (1, 1, 2))
+    for path, value in first.items():
+        np.testing.assert_array_equal(value, again[path])
+        if "kernel" in path or "embeddings" in path:
+            assert not np.array_equal(value, other[path]), path
+
+
+@pytest.mark.once
+@each(ONE_OF_EACH)
+def test_dnn_options_and_penalties(example):
     batch_norm = "dnn_use_bn" if example.name in ("DIN", "DSIN") else "use_bn"
-    dnn = example.make(
-        dnn_dropout=0.5, dnn_activation="selu", **{batch_norm: True}
-    ).get_layer("dnn")
+    options = {"dnn_dropout": 0.5, "dnn_activation": "selu", batch_norm: True}
+    model = example.make(l2_reg_embedding=0.25, l2_reg_dnn=0.5, **options)
+    dnn = model.get_layer("dnn")
     assert dnn.dropout_rate == 0.5
     assert len(dnn.bn_layers) == 2
     assert dnn.get_config()["activation"] == "selu"
-
-
-def test_l2_penalties():
-    assert DIN.make(l2_reg_embedding=0.0).losses == []
-    model = DIN.make(l2_reg_embedding=0.25, l2_reg_dnn=0.5)
     expected = 0.0
     for path, value in values(model).items():
+        squares = np.square(value).sum(dtype="float64")
         if path.endswith("/embeddings"):
-            expected += 0.25 * np.square(value).sum(dtype="float64")
+            expected += 0.25 * squares
         elif path.startswith("dnn/kernel"):
-            expected += 0.5 * np.square(value).sum(dtype="float64")
+            expected += 0.5 * squares
     total = sum(float(to_numpy(loss)) for loss in model.losses)
     np.testing.assert_allclose(total, expected, rtol=1e-5)
+    assert example.make(l2_reg_embedding=0.0).losses == []
+
+
+NEGATIVES = BY_NAME["DIEN-AUGRU-negatives"]
+
+
+@pytest.mark.parametrize("gru_type", ["GRU", "AIGRU", "AUGRU"])
+def test_negatives_change_no_prediction(gru_type):
+    model = NEGATIVES.make(gru_type=gru_type)
+    zeros = {n: x * 0 for n, x in arrays().items() if n.startswith("neg_")}
+    changed = predict(model, arrays() | zeros)
+    np.testing.assert_array_equal(changed, predict(model))
+
+
+def test_auxiliary_loss_is_part_of_the_loss():
+    skip_left_out("fit")
+    losses = {}
+    for alpha in (0.5, 1.0):
+        model = NEGATIVES.make(alpha=alpha, l2_reg_embedding=0)
+        model.compile("sgd", "binary_crossentropy")
+        total = model.evaluate(arrays(), CLICKS, verbose=0)
+        p = predict(model)[:, 0].astype("float64")
+        click = -np.log(np.where(CLICKS == 1, p, 1 - p)).mean()
+        (loss,) = model.losses
+        losses[alpha] = float(to_numpy(loss))
+        np.testing.assert_allclose(total, click + losses[alpha], rtol=1e-5)
+    np.testing.assert_allclose(losses[1.0], 2 * losses[0.5], rtol=1e-5)
+
+
+@pytest.mark.once
+def test_negatives_without_negsampling_are_ignored():
+    """As in DeepCTR, they are not pooled either."""
+    model = DIEN(columns(*HISTORY_PREFIXES), CANDIDATE)
+    without = DIEN(columns("hist_"), CANDIDATE)
+    assert "neg_hist_item" not in {x.name for x in model.inputs}
+    shapes = [w.shape for w in model.weights]
+    assert shapes == [w.shape for w in without.weights]
+
+
+def test_augru_forms_differ():
+    forms = ("deepctr", "paper")
+    found = [predict(NEGATIVES.make(augru_form=form)) for form in forms]
+    assert np.abs(found[0] - found[1]).max() > 1e-4
+
+
+FIRST, SECOND = sequences("sess_0_"), sequences("sess_1_")
+
+
+def make_dsin(*others, sessions=(*FIRST, *SECOND), **options):
+    options |= {"sess_max_count": len(sessions) // 2, "dnn_hidden_units": (4,)}
+    return make(DSIN, *sessions, *others, **options)
+
+
+def change(model, before, **changed):
+    """The largest change of a prediction when inputs change."""
+    given = arrays() | before
+    return np.abs(predict(model, given | changed) - predict(model, given)).max()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("mask_padding", [False, True])
+def test_mask_padding_excludes_padding(bias, mask_padding):
+    model = make_dsin(bias_encoding=bias, mask_padding=mask_padding)
+    # Without it padded sessions reach the LSTM's backward direction.
+    ids = arrays()["sess_1_item"]
+    other = np.where(ids > 0, SIZES["item"] - ids, 0)
+    one = {"sess_length": np.full(len(ids), 1)}
+    moved = change(model, one, sess_1_item=other)
+    assert moved == 0.0 if mask_padding else moved > 1e-5
+    before = predict(model)
+    fill_padding(model, 1.0)
+    moved = np.abs(predict(model) - before)[:, 0]
+    # The first row has sessions of 4 and 2 steps.
+    assert np.all(moved == 0.0) if mask_padding else moved[0] > 1e-4
+
+
+def test_other_sequences_are_ignored_with_a_warning():
+    with pytest.warns(UserWarning, match=r"ignores \['tags'\].*pool_others"):
+        model = make_dsin(tags())
+    assert "tags" not in {x.name for x in model.inputs}
+    model = make_dsin(tags(), pool_others=True)
+    assert change(model, {}, tags=arrays()["tags"][::-1]) > 1e-4
+
+
+@pytest.mark.parametrize("bias_encoding", [False, True])
+def test_one_session(bias_encoding):
+    model = make_dsin(sessions=FIRST, bias_encoding=bias_encoding)
+    assert change(model, {}, sess_0_item=arrays()["sess_0_item"][::-1]) > 1e-4
+
+
+@pytest.mark.once
+def test_options_of_dsin():
+    model = make_dsin()
+    lengths = model.inputs[-1]
+    assert (lengths.name, lengths.dtype) == ("sess_length", "int32")
+    assert model.get_layer("bi_lstm").dropout_rate == 0.2
+    # A column may have the lengths already.
+    others = tags(length_name="sess_length")
+    model = make_dsin(others, pool_others=True, lstm_dropout=0)
+    assert [x.name for x in model.inputs].count("sess_length") == 1
+    assert model.get_layer("bi_lstm").dropout_rate == 0.0
+    with pytest.raises(ValueError, match=r"maxlen: expected one .*_1_item': 5"):
+        make_dsin(sessions=[*FIRST, *sequences("sess_1_", 5)])

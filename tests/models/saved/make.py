@@ -26,11 +26,9 @@ def model_to_save():
         for model in models
         for x in model.inputs
     }
-    outputs = [
-        model([inputs[x.name] for x in model.inputs]) for model in models
-    ]
+    outputs = [m([inputs[x.name] for x in m.inputs]) for m in models]
     together = keras.layers.Concatenate(name="together")(outputs)
-    model = keras.Model(list(inputs.values()), together)
+    model = keras.Model([*inputs.values()], together)
     seed_weights(model)
     return model
 

@@ -1,0 +1,200 @@
+"""What users pass to a model: DeepCTR's lists, and features to score."""
+
+import keras
+import numpy as np
+import pytest
+
+from kseq.feature_column import get_feature_names
+from kseq.models import DIN, score_candidates
+from tests.layers.checks import assert_close, skip_left_out
+from tests.models.examples import (
+    BY_NAME,
+    CANDIDATE,
+    CLICKS,
+    arrays,
+    columns,
+    inputs_of,
+    make,
+    predict,
+    sequences,
+    tags,
+)
+
+# "seq_length", in the middle, is not an input of DIN, which uses id 0.
+NAMES = get_feature_names(columns())
+LIST = [arrays()[name] for name in NAMES]
+SHORT = {**arrays(), "hist_item": arrays()["hist_item"][:, :-1]}
+
+
+@pytest.fixture
+def din():
+    model = BY_NAME["DIN"].make()
+    assert {*NAMES} - {x.name for x in model.inputs} == {"seq_length"}
+    return model
+
+
+def test_predict_takes_lists_and_dicts(din, tmp_path):
+    # Not an eager call: OpenVINO's `predict` may use a lower precision.
+    expected = din.predict(inputs_of(din), verbose=0)
+    din.save(tmp_path / "din.keras")
+    loaded = keras.saving.load_model(tmp_path / "din.keras")
+    for model, x in (
+        (din, LIST),
+        (din, tuple(LIST)),
+        (din, [*inputs_of(din).values()]),
+        (din, arrays() | {"label": CLICKS}),
+        (loaded, LIST),
+    ):
+        assert_close(model.predict(x, verbose=0), expected)
+
+
+def test_fit_and_evaluate_take_lists_and_targets_of_one_axis(din):
+    skip_left_out("fit")
+    metrics = ["binary_crossentropy", "auc"]
+    din.compile("adam", "binary_crossentropy", metrics=metrics)
+    data = LIST, CLICKS
+    fitted = din.fit(*data, validation_data=data, verbose=0).history
+    row = din.evaluate(*data, verbose=0, return_dict=True)
+    column = din.evaluate(
+        arrays(), CLICKS[:, None], verbose=0, return_dict=True
+    )
+    assert row == column
+    assert row == pytest.approx({n: fitted[f"val_{n}"][0] for n in row})
+    assert row.keys() == {"loss", *metrics}
+
+
+WRONG = [
+    ([SHORT[n] for n in NAMES], r"^hist_item: expected shape \(None, 4\)"),
+    (SHORT, r"^hist_item: expected .*; received shape \(5, 3\)"),
+    ({"item": LIST[1]}, "^x: expected all of .*; received none of .*'hist_"),
+    (LIST[:-2], "^x: expected a list of .*'tags'"),
+]
+
+
+@pytest.mark.parametrize("method", ["predict", "fit", "evaluate"])
+def test_wrong_inputs_raise_and_keep_the_weights(din, method):
+    """Also after TensorFlow has traced a loop, and on JAX."""
+    targets = {} if method == "predict" else {"y": CLICKS}
+    if targets:
+        skip_left_out("fit")
+        din.compile("sgd", "binary_crossentropy")
+    call = getattr(din, method)
+    call(LIST, **targets, verbose=0)
+    expected = predict(din)
+    for x, message in WRONG:
+        with pytest.raises(ValueError, match=message):
+            call(x, **targets, verbose=0)
+    assert_close(predict(din), expected)
+
+
+COUNT = 3
+CANDIDATES = {"item": [1, 5, 7], "cate": np.array([[1], [4], [2]])}
+
+
+def user_features(model):
+    """One user's features, with and without a batch axis."""
+    features = {n: x[:1] for n, x in inputs_of(model).items()}
+    features |= {"user": 3, "price": [0.5, 2.0], "label": "not an input"}
+    return {n: x for n, x in features.items() if n not in CANDIDATE}
+
+
+def expected_scores(model, user):
+    """The scores of a batch that repeats the user's features."""
+    batch = {
+        symbol.name: np.stack([user[symbol.name]] * COUNT)
+        for symbol in model.inputs
+        if symbol.name not in CANDIDATE
+    }
+    batch |= {n: np.reshape(x, (COUNT, 1)) for n, x in CANDIDATES.items()}
+    return model.predict_on_batch(batch)[:, 0]
+
+
+@pytest.mark.parametrize("name", ["DIN", "DIEN-AUGRU-negatives"])
+def test_equals_a_batch_of_repeated_user_features(name):
+    model = BY_NAME[name].make()
+    row = {n: x[0] for n, x in inputs_of(model).items()}
+    row |= {"user": np.array(3), "price": np.array([0.5, 2.0], "float32")}
+    expected = expected_scores(model, row)
+    assert np.ptp(expected) > 0
+    user = user_features(model)
+    # Batches of this size are not padded: equal to the last bit.
+    scores = score_candidates(model, user, CANDIDATES, batch_size=COUNT)
+    np.testing.assert_array_equal(scores, expected)
+    for size in (2, 512):
+        scores = score_candidates(model, user, CANDIDATES, batch_size=size)
+        np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    none = {"item": [], "cate": np.empty((0, 1), int)}
+    assert score_candidates(model, user, none).shape == (0,)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("jit_compile", "count", "batch_size", "sizes"),
+    [
+        (False, 11, 4, [4, 4, 3]),
+        (True, 11, 4, [4, 4, 4]),
+        (True, 3, 1024, [4]),
+        (True, 5, 6, [6]),
+        (True, 0, 4, [0]),
+    ],
+)
+def test_compiled_batches_are_padded_to_powers_of_two(
+    jit_compile, count, batch_size, sizes, monkeypatch
+):
+    item = keras.Input((1,), name="item")
+    model = keras.Model({"item": item}, keras.layers.Dense(1)(item))
+    model.jit_compile = jit_compile
+    batches = []
+    monkeypatch.setattr(
+        model, "predict_on_batch", lambda x: batches.append(x["item"]) or x
+    )
+    ids = np.arange(count)
+    scores = score_candidates(model, {}, {"item": ids}, batch_size=batch_size)
+    np.testing.assert_array_equal(scores, ids)
+    assert [len(x) for x in batches] == sizes
+    # Padding repeats the last candidate, whose id is valid.
+    assert np.all(np.concatenate(batches)[count:] == count - 1)
+
+
+def test_step_weights_of_any_shape_and_ids_as_floats():
+    column = tags(weight_name="w", weight_norm=False)
+    model = make(DIN, column, *sequences("hist_"))
+    user = {n: arrays()[n][0] for n in ("hist_item", "hist_cate", "tags")}
+    user["w"] = np.array([[1.0], [-2.0], [3.0]], "float32")
+    expected = expected_scores(model, user)
+    floats = {n: np.asarray(x, "float64") for n, x in CANDIDATES.items()}
+    for shape in ((3,), (1, 3), (3, 1), (1, 3, 1)):
+        user["w"] = user["w"].reshape(shape)
+        scores = score_candidates(model, user, floats, batch_size=COUNT)
+        np.testing.assert_array_equal(scores, expected)
+
+
+INVALID = [
+    ({"item": [1]}, CANDIDATES, "each feature in one .* in both .'item"),
+    ({}, {"cate": [1, 4, 2]}, "user and candidates: expected all of"),
+    ({}, {"item": [1, 2], "cate": [1]}, "received {'item': 2, 'cate': 1}"),
+    ({"item": 1, "cate": 1}, {}, "candidates: expected features of one"),
+    ({"user": [1, 2]}, CANDIDATES, r"user: expected shape \(1, 1\)"),
+    ({"cate": 1}, {"item": 1}, r"item: expected shape \(None, 1\)"),
+    ({"user": "anna"}, CANDIDATES, "user: expected numbers"),
+    ({"hist_item": [[1, 2], [3]]}, CANDIDATES, "numbers, as one array"),
+    ({"cate": 1}, {"item": [1, 1.7]}, "item: expected integers that int32"),
+    ({"user": float("nan")}, CANDIDATES, "int32 holds; received nan"),
+    ({"cate": 1}, {"item": [2**31]}, "int32 holds; received 2147483648"),
+]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("user", "candidates", "message"), INVALID)
+def test_invalid_features_raise(user, candidates, message, din):
+    with pytest.raises(ValueError, match=message):
+        score_candidates(din, user_features(din) | user, candidates)
+
+
+@pytest.mark.once
+def test_models_with_other_outputs_raise(din):
+    hidden = din.get_layer("dnn").output
+    for outputs in ([din.output, din.output], hidden):
+        model = keras.Model(din.inputs, outputs)
+        with pytest.raises(ValueError, match="received outputs of shapes"):
+            score_candidates(model, {}, {})
