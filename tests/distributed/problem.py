@@ -77,11 +77,9 @@ def main(run_all: Callable[[], dict[str, Result] | None]) -> None:
     (file,) = sys.argv[1:]
     results = run_all()
     if results is not None:
-        np.savez(
-            file,
-            **{
-                f"{run}:{name}": value
-                for run, result in results.items()
-                for name, value in result.items()
-            },
-        )
+        arrays = {
+            f"{run}:{name}": value
+            for run, result in results.items()
+            for name, value in result.items()
+        }
+        np.savez(file, **arrays)
