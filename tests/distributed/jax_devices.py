@@ -37,8 +37,6 @@ def run_all() -> dict[str, Result]:
     distribution.set_distribution(distribution.DataParallel())
     for key, name, options in RUNS:
         found[f"{key} several"] = on_all(problem.make(name, **options))
-    error = error_of(problem.make("DIN", **plain))
-    found["indivisible"] = {"error": np.array(error)}
     model = problem.make("DIN", loss, **plain)
     found["uneven several"] = filled_up(model)
 
@@ -66,14 +64,6 @@ def on_all(model: Any) -> Result:
     return problem.fit(model)
 
 
-def error_of(model: Any) -> str:
-    try:
-        problem.fit(model, UNEVEN)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return "no error"
-
-
 def filled_up(model: Any) -> Result:
     """Train with one additional row of weight 0."""
     x, clicks = problem.inputs_of(model, UNEVEN)
@@ -81,12 +71,8 @@ def filled_up(model: Any) -> Result:
     def fill(rows: Any) -> Any:
         return np.concatenate([rows, np.zeros_like(rows[:1])])
 
-    return problem.fit_to(
-        model,
-        {name: fill(rows) for name, rows in x.items()},
-        fill(clicks),
-        fill(np.ones(UNEVEN)),
-    )
+    x = {name: fill(rows) for name, rows in x.items()}
+    return problem.fit_to(model, x, fill(clicks), fill(np.ones(UNEVEN)))
 
 
 if __name__ == "__main__":

@@ -16,36 +16,28 @@ def run_all() -> dict[str, Result]:
     )
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
-    def replicas(model: Any) -> tuple[Result, Result]:
-        first, second = (
-            {
-                weight.path: to_numpy(
-                    strategy.experimental_local_results(weight.value)[i]
-                )
-                for weight in model.weights
-            }
-            for i in range(2)
-        )
-        return first, second
+    def replica(model: Any, i: int) -> Result:
+        values = {
+            weight.path: strategy.experimental_local_results(weight.value)[i]
+            for weight in model.weights
+        }
+        return {path: to_numpy(value) for path, value in values.items()}
 
     found = {}
-    for name, options in problem.BY_EXAMPLE.items():
-        found[f"{name} one"] = problem.fit(problem.make(name, **options))
+
+    def fit(key: str, name: str, options: Any, *rows: int) -> None:
         with strategy.scope():
             model = problem.make(name, **options)
-        found[f"{name} several"] = problem.fit(model)
-        found[f"{name} first"], found[f"{name} second"] = replicas(model)
+        found[f"{key} several"] = problem.fit(model, *rows)
+        found[f"{key} first"] = replica(model, 0)
+        found[f"{key} second"] = replica(model, 1)
 
+    for name, options in problem.BY_EXAMPLE.items():
+        found[f"{name} one"] = problem.fit(problem.make(name, **options))
+        fit(name, name, options)
     # The last batch has one row, so none for the second device.
-    with strategy.scope():
-        model = problem.make("DIN", **problem.BY_EXAMPLE["DIN"])
-    found["uneven several"] = problem.fit(model, 17)
-    found["uneven first"], found["uneven second"] = replicas(model)
-
-    with strategy.scope():
-        model = problem.make("DIN", **problem.BY_BATCH["DIN"])
-    found["statistics several"] = problem.fit(model)
-    found["statistics first"], found["statistics second"] = replicas(model)
+    fit("uneven", "DIN", problem.BY_EXAMPLE["DIN"], 17)
+    fit("statistics", "DIN", problem.BY_BATCH["DIN"])
     return found
 
 

@@ -16,8 +16,8 @@ import pytest
 import kseq.layers
 from kseq.agreement.record import load_record
 from kseq.agreement.run import record_module
-from kseq.agreement.tables import left_out
 from tests.golden.load import model
+from tests.layers.checks import skip_left_out
 
 once = pytest.mark.once
 
@@ -55,15 +55,15 @@ def restored_distribution():
     keras.distribution.set_distribution(None)
 
 
+@pytest.mark.usefixtures("restored_distribution")
 @pytest.mark.parametrize("name", BLOCKS)
-def test_block_runs(name, tmp_path, monkeypatch, restored_distribution):
+def test_block_runs(name, tmp_path, monkeypatch):
     backend = keras.backend.backend()
     block = BLOCKS[name]
     if backend not in BACKENDS.get(name, backend):
         pytest.skip(f"runs on {' and '.join(BACKENDS[name])} only")
-    reason = left_out(backend, "fit", "float32")
-    if ".fit(" in block and reason:
-        pytest.skip(reason)
+    if ".fit(" in block:
+        skip_left_out("fit")
     monkeypatch.chdir(tmp_path)
     if "from large_data import" in block:
         monkeypatch.syspath_prepend(ROOT / "examples")
@@ -92,16 +92,10 @@ def test_block_runs(name, tmp_path, monkeypatch, restored_distribution):
 
 
 @once
-def test_python_is_in_fenced_blocks():
-    assert any(name.startswith("README.md") for name in BLOCKS)
-    for name, text in PAGES.items():
-        prose = re.sub(r"^(```|---).*?^\1", "", text, flags=re.M | re.S)
-        assert not re.search(r"^ {4}(import|from) kseq", prose, re.M), name
-
-
-@once
 @pytest.mark.parametrize("page", PAGES)
-def test_names_on_a_page_exist(page):
+def test_python_is_in_fenced_blocks_and_names_exist(page):
+    prose = re.sub(r"^(```|---).*?^\1", "", PAGES[page], flags=re.M | re.S)
+    assert not re.search(r"^ {4}(import|from) kseq", prose, re.M)
     for name in set(re.findall(r"`(kseq(?:\.\w+)+)", PAGES[page])):
         assert pkgutil.resolve_name(name) is not None
 
@@ -112,13 +106,13 @@ def test_generated_tables_are_filled_in(page):
     text = PAGES[page]
     for table in re.findall(r"agreement: begin -->(.*?)<!--", text, re.S):
         assert "| float64 | forward |" in table
+    sequence = {
+        layer.__name__
+        for layer in LAYERS.values()
+        if ".sequence." in layer.__module__
+    }
     for table in re.findall(r"saved: begin -->(.*?)<!--", text, re.S):
-        rows = set(re.findall(r"^\| `(\w+)`", table, re.M))
-        assert rows >= {
-            layer.__name__
-            for layer in LAYERS.values()
-            if ".sequence." in layer.__module__
-        }
+        assert {*re.findall(r"^\| `(\w+)`", table, re.M)} >= sequence
 
 
 @once

@@ -33,18 +33,20 @@ NO_FIT = left_out(BACKEND, "fit", "float32")
 trains = pytest.mark.skipif(NO_FIT is not None, reason=str(NO_FIT))
 
 
-def run_script(arguments, **environment):
+ENVIRONMENT = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "JAX_PLATFORMS": "cpu",
+    "KERAS_BACKEND": BACKEND,
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": str(EXAMPLES.parent),
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+}
+
+
+def run_script(*arguments):
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
-        env={
-            **os.environ,
-            "CUDA_VISIBLE_DEVICES": "-1",
-            "JAX_PLATFORMS": "cpu",
-            "KERAS_BACKEND": BACKEND,
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(EXAMPLES.parent),
-            **environment,
-        },
+        env=os.environ | ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=300,
@@ -82,9 +84,8 @@ def test_custom_loop_gives_the_weights_of_fit():
 
     assert len(losses) == 6
     assert int(optimizer.iterations) == 6
-    for start, actual, expected in zip(
-        before, looped.get_weights(), fitted.get_weights(), strict=True
-    ):
+    found = before, looped.get_weights(), fitted.get_weights()
+    for start, actual, expected in zip(*found, strict=True):
         assert (actual != start).any()
         np.testing.assert_allclose(actual, expected, atol=1e-5)
 
@@ -92,9 +93,8 @@ def test_custom_loop_gives_the_weights_of_fit():
 @pytest.mark.once
 @trains
 def test_custom_training_script():
-    output = run_script(
-        [EXAMPLES / "custom_training.py", "--backends", BACKEND]
-    )
+    script = EXAMPLES / "custom_training.py"
+    output = run_script(script, "--backends", BACKEND)
     assert "after 100 steps" in output
     missing = [m for m in worker.NEEDED_BY_SEARCH if not worker.is_installed(m)]
     if missing:
@@ -108,20 +108,13 @@ DISTRIBUTED = {
     "tensorflow": (["tensorflow_din.py", "--virtual", "2"], "2 devices"),
     "torch": (["torch_din.py"], "2 processes"),
 }
-TORCHRUN = [
-    *("-m", "torch.distributed.run", "--standalone"),
-    *("--nproc-per-node", "2"),
-]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+SHORT = ["--samples", "640", "--batch", "64", "--epochs", "4"]
 
 
 def run_distributed(launcher, script, *options):
-    output = run_script(
-        [
-            *(*launcher, EXAMPLES / "distributed" / script, *options),
-            *("--samples", "640", "--batch", "64", "--epochs", "4"),
-        ],
-        XLA_FLAGS="--xla_force_host_platform_device_count=4",
-    )
+    path = EXAMPLES / "distributed" / script
+    output = run_script(*launcher, path, *options, *SHORT)
     losses = [float(x) for x in re.findall(r"loss:? (\d[\d.e-]+)", output)]
     assert len(losses) == 4
     assert losses[-1] < losses[0]
@@ -150,28 +143,24 @@ def shards(tmp_path_factory):
     return folder
 
 
-def sorted_rows(log):
-    rows = []
-    for x, clicks in map(log.__getitem__, range(len(log))):
-        history = np.pad(x["hist_item"][0], (0, LONGEST))[:LONGEST]
-        rows.append((*x["item"][0], *history, *clicks[0]))
-    return sorted(rows)
-
-
 @pytest.mark.once
 def test_buckets_contain_every_row_in_the_shortest_length(shards):
-    log = ClickLog(shards, 1)
-    assert sorted_rows(log) == sorted_rows(ClickLog(shards, 1, (LONGEST,)))
-    assert len(log) == 400
-    seen = set()
-    for i in range(len(log)):
-        history = log[i][0]["hist_item"]
+    rows, seen = [], set()
+    for x, clicks in map(ClickLog(shards, 1).__getitem__, range(400)):
+        history = x["hist_item"]
         length, steps = (history > 0).sum(), history.shape[1]
         seen.add(steps)
         shorter = [0, *BUCKETS][BUCKETS.index(steps)]
-        assert length <= steps
-        assert length > shorter or shorter == 0
+        assert shorter < length <= steps or shorter == 0
+        padded = np.pad(history[0], (0, LONGEST))[:LONGEST]
+        rows.append((*x["item"][0], *padded, *clicks[0]))
     assert seen == set(BUCKETS)
+    log = ClickLog(shards, 1, (LONGEST,))
+    assert len(log) == len(ClickLog(shards, 1)) == 400
+    assert sorted(rows) == sorted(
+        (*x["item"][0], *x["hist_item"][0], *clicks[0])
+        for x, clicks in map(log.__getitem__, range(400))
+    )
 
 
 @pytest.mark.once

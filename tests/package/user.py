@@ -18,7 +18,6 @@ size: int = column.vocabulary_size
 layer = AttentionSequencePoolingLayer((80, 40), weight_normalization=True)
 record: Record = load_record("run.npz")
 runs: str = record.run.backend
-make = DIN
 hashed = hash_ids(["a", "b"], 10)
 
 # Lists of different kinds of columns.
@@ -31,12 +30,11 @@ names: list[str] = get_feature_names(columns)
 inputs = build_input_features(columns)
 more: list[FeatureColumn] = [column]
 more += [DenseFeat("price")]
-behavior = ["item"]
 models = [
-    DIN(columns, behavior),
-    DIEN(columns, behavior, gru_type="AUGRU"),
-    BST(columns, behavior, transformer_num=2),
-    DSIN(more, behavior, sess_max_count=2),
+    DIN(columns, ["item"]),
+    DIEN(columns, ["item"], gru_type="AUGRU"),
+    BST(columns, ["item"], transformer_num=2),
+    DSIN(more, ["item"], sess_max_count=2),
 ]
 scores = score_candidates(models[0], {"price": 3.0}, {"item": [1, 2]})
 
