@@ -175,7 +175,7 @@ def multi_head_attention(
     at_key = step_numbers(values[:, 0])
 
     used = (keys, values, valid, at_key, *weights)
-    step = step_of(score, offsets)
+    step = _step(score, offsets)
     additive = score is _additive
     size = _chunk_size(query, values, additive, max_steps, max_scores)
     if size is None or dropout is not None:  # drawn again, it would differ
@@ -370,12 +370,16 @@ def _in_chunks(
     return outputs[:, :, :queries]
 
 
-@functools.cache
-def step_of(
+# Each step is created once, so that a backend finds what it compiled of it.
+STEPS: dict[tuple[Callable[..., Tensor], Offsets], Callable[..., Tensors]] = {}
+
+
+def _step(
     score: Callable[..., Tensor], offsets: Offsets
 ) -> Callable[..., Tensors]:
-    """Created once, so that a backend finds what it compiled of a step."""
-    return functools.partial(_attend, score, offsets)
+    if (score, offsets) not in STEPS:
+        STEPS[score, offsets] = functools.partial(_attend, score, offsets)
+    return STEPS[score, offsets]
 
 
 def _chunk_size(
