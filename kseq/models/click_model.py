@@ -73,7 +73,8 @@ class ClickModel(keras.Model):
         # DeepCTR's scripts have targets (batch,) and the metric
         # "binary_crossentropy", which requires (batch, 1).
         if y is not None:
-            y = ops.reshape(y, ops.shape(y_pred))
+            shape = ops.shape(y_pred)
+            y = keras.tree.map_structure(lambda t: ops.reshape(t, shape), y)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def get_compile_config(self) -> dict[str, Any]:
