@@ -1,7 +1,7 @@
 """The cases that every backend computes, with their float64 references.
 
-The examples of `tests.layers.catalog`. One example of each layer is compiled
-and trained too, which takes minutes on some backends.
+The examples of `tests.layers.catalog`, the main ones in half precision too. One
+of each layer is compiled and trained, which takes minutes on some backends.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from kseq.agreement import Case
 from kseq.agreement.tables import DTYPES
 from kseq.ops import multi_head_attention
-from tests.layers.catalog import EXAMPLES, MASK, draw
+from tests.layers.catalog import EXAMPLES, MAIN, MASK, draw
 from tests.reference import transformer as ref_transformer
 from tests.reference.masks import softmax
 
@@ -36,7 +36,8 @@ def example_cases():
     for example in EXAMPLES:
         masks = example.name.endswith("-mask")
         trial = example.trial(measured=True, draw=draw, masks=masks)
-        yield trial.case(example.name, DTYPES, EAGER)
+        dtypes = DTYPES if example in MAIN else ("float64", "float32")
+        yield trial.case(example.name, dtypes, EAGER)
         if example.name in TRAINED:
             name = f"{example.name}-compiled"
             yield trial.case(name, ("float32",), COMPILED)

@@ -160,10 +160,12 @@ class SequenceLayer(Layer):
         self._call_parameters = tuple(
             p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD
         )
-        self._lengths, self._masks = (
-            tuple(n for n in self._call_parameters if n.endswith(ending))
-            for ending in ("lengths", "mask")
+        self._lengths = tuple(
+            n for n in self._call_parameters if n.endswith("lengths")
         )
+        # Of the inputs; not Transformer's attention_mask, for example.
+        masks = {"mask", *(f"{n}_mask" for n in self._call_parameters)}
+        self._masks = tuple(n for n in self._call_parameters if n in masks)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         args, kwargs = self._named(args, kwargs)

@@ -1,5 +1,6 @@
 """DeepCTR's models that read a user's history: `deepctr.models`."""
 
+from kseq.models.attention import attention_weights as attention_weights
 from kseq.models.bst import BST as BST
 from kseq.models.candidates import score_candidates as score_candidates
 from kseq.models.dien import DIEN as DIEN

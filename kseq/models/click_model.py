@@ -9,43 +9,31 @@ from kseq.types import Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kseq")
 class ClickModel(keras.Model):
-    """A functional model that accepts the arguments of DeepCTR's scripts.
+    """A functional model that validates its inputs.
 
-    Beyond what every Keras model accepts, `fit`, `evaluate` and `predict` take
-    a list of arrays in the order of `get_feature_names`, of which some, such as
-    DIN's lengths, may be no inputs of the model. Targets may have the shape
+    `fit`, `evaluate` and `predict` raise ValueError for missing features and
+    for histories of another length than `maxlen`. Targets may have the shape
     `(batch,)`.
-
-    Attributes:
-        feature_names: the names of all features, in the order of such a list.
     """
 
-    def __init__(
-        self, *args: Any, feature_names: tuple[str, ...] = (), **kwargs: Any
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self.feature_names = tuple(feature_names)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "feature_names": [*self.feature_names]}
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        # Keras takes the symbolic tensors of a dict in the order of its sorted
+        # names.
+        if isinstance(inputs, dict):
+            names = [symbol.name for symbol in self.inputs]
+            if {*names} <= inputs.keys():
+                inputs = [inputs[name] for name in names]
+        return super().__call__(inputs, *args, **kwargs)
 
     # Shapes are checked before Keras's loops start: on TensorFlow these accept
     # histories of any length once they are traced, and on JAX an error inside
     # `predict` or `evaluate` deletes the model's weights.
 
-    def fit(
-        self,
-        x: Any = None,
-        *args: Any,
-        validation_data: Any = None,
-        **kwargs: Any,
-    ) -> Any:
-        if isinstance(validation_data, (list, tuple)):
-            inputs, *targets = validation_data
-            validation_data = (self._checked(inputs), *targets)
-        return super().fit(
-            self._checked(x), *args, validation_data=validation_data, **kwargs
-        )
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(kwargs.get("validation_data"), (list, tuple)):
+            inputs, *targets = kwargs["validation_data"]
+            kwargs["validation_data"] = (self._checked(inputs), *targets)
+        return super().fit(self._checked(x), *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         return super().evaluate(self._checked(x), *args, **kwargs)
@@ -54,24 +42,21 @@ class ClickModel(keras.Model):
         return super().predict(self._checked(x), *args, **kwargs)
 
     def _checked(self, x: Any) -> Any:
-        """Return arrays by name; raise ValueError for a wrong shape.
+        """Return arrays as a list; raise ValueError for a wrong shape.
 
         A data set is returned unchanged.
         """
-        inputs = {symbol.name: symbol.shape for symbol in self.inputs}
+        shapes = {symbol.name: symbol.shape for symbol in self.inputs}
         if isinstance(x, (list, tuple)):
-            names = self.feature_names
-            if len(x) != len(names):
-                names = tuple(inputs)
-            if len(x) != len(names):
-                raise_invalid("x", f"a list of {[*names]}", describe_inputs(x))
-            x = dict(zip(names, x, strict=True))
+            if len(x) != len(shapes):
+                raise_invalid("x", f"a list of {[*shapes]}", describe_inputs(x))
+            x = dict(zip(shapes, x, strict=True))
         if not isinstance(x, dict):
             return x
-        if missing := inputs.keys() - x.keys():
+        if missing := shapes.keys() - x.keys():
             received = Unquoted(f"none of {sorted(missing)}")
-            raise_invalid("x", f"all of {[*inputs]}", received)
-        for name, expected in inputs.items():
+            raise_invalid("x", f"all of {[*shapes]}", received)
+        for name, expected in shapes.items():
             shape = getattr(x[name], "shape", ())
             # Keras adds or removes a last axis of size 1 and checks the rank.
             if len(shape) == len(expected) and not is_compatible(
@@ -80,7 +65,7 @@ class ClickModel(keras.Model):
                 raise_invalid(
                     name, f"shape {expected}", describe_inputs(x[name])
                 )
-        return x
+        return [x[name] for name in shapes]
 
     def compute_metrics(
         self, x: Any, y: Tensor, y_pred: Tensor, sample_weight: Any = None
@@ -88,8 +73,30 @@ class ClickModel(keras.Model):
         # DeepCTR's scripts have targets (batch,) and the metric
         # "binary_crossentropy", which requires (batch, 1).
         if y is not None:
-            y = ops.reshape(y, ops.shape(y_pred))
+            shape = ops.shape(y_pred)
+            y = keras.tree.map_structure(lambda t: ops.reshape(t, shape), y)
         return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        # A file must load and train on every backend. Keras stores whether the
+        # backend that saved it compiles by default; each chooses for itself.
+        config = super().get_compile_config()
+        return {**portable(config), "jit_compile": "auto"} if config else {}
+
+
+def portable(config: Any) -> Any:
+    """A config with the public classes of optimizers.
+
+    On PyTorch Keras writes private ones, which need PyTorch.
+    """
+    if isinstance(config, (list, tuple)):
+        return [portable(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    config = {key: portable(value) for key, value in config.items()}
+    if ".backend.torch.optimizers." in str(config.get("module")):
+        config["module"] = "keras.optimizers"
+    return config
 
 
 def is_compatible(shape: Shape, expected: Shape) -> bool:

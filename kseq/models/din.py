@@ -64,8 +64,7 @@ def DIN(
             differ in its sizes; or ids are strings or need hashing.
 
     Differences from DeepCTR:
-        `maxlen` may be None. The lengths of the histories, an unused input in
-        DeepCTR, are not among the model's `inputs`.
+        `maxlen` may be None.
 
     Reference:
         Zhou et al., Deep Interest Network, 2018.

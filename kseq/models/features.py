@@ -26,12 +26,25 @@ from kseq.feature_column import (
     VarLenSparseFeat,
     build_input_features,
 )
-from kseq.layers.base import check_seed, copy_initializer, nth_seed
+from kseq.layers.base import (
+    check_seed,
+    copy_initializer,
+    nth_seed,
+    serialize,
+)
 from kseq.layers.core import DNN, PredictionLayer
 from kseq.layers.core.activation import check_activation
 from kseq.layers.sequence import SequencePoolingLayer, WeightedSequenceLayer
 from kseq.models.click_model import ClickModel
 from kseq.types import Tensor
+
+# What columns that share a table must agree on.
+TABLE_FIELDS = (
+    "vocabulary_size",
+    "embedding_dim",
+    "embeddings_initializer",
+    "trainable",
+)
 
 
 class Features:
@@ -98,19 +111,24 @@ class Features:
         self._tables: dict[str | None, keras.layers.Embedding] = {}
 
     def __getitem__(self, name: str) -> Tensor:
-        """Return the input of a name, and make it an input of the model."""
+        """Return the input of a name, which counts as read."""
         self._used.add(name)
         return self._inputs[name]
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all inputs, as `get_feature_names` returns them."""
-        return tuple(self._inputs)
+    def inputs(self) -> list[Tensor]:
+        """All inputs, in the order of `get_feature_names`."""
+        return [*self._inputs.values()]
 
     @property
-    def inputs(self) -> list[Tensor]:
-        """The inputs that were used: Keras 3.12 rejects unused ones."""
+    def used(self) -> list[Tensor]:
+        """The inputs that were read."""
         return [x for name, x in self._inputs.items() if name in self._used]
+
+    @property
+    def unused(self) -> list[Tensor]:
+        """The inputs that were not read, such as the lengths of DIN."""
+        return [x for n, x in self._inputs.items() if n not in self._used]
 
     def lengths_input(self, name: str) -> Tensor:
         """Return an input of lengths, created unless a column has it."""
@@ -264,12 +282,13 @@ class Features:
     def _table(self, column: Any) -> keras.layers.Embedding:
         key = column.embedding_name
         name, owner = self._table_columns[key]
-        for field in ("vocabulary_size", "embedding_dim"):
-            if getattr(column, field) != getattr(owner, field):
+        for field in TABLE_FIELDS:
+            values = {c.name: getattr(c, field) for c in (column, owner)}
+            if not all_equal([*values.values()]):
                 raise_invalid(
                     field,
                     f"one for all columns of embedding_name {key!r}",
-                    {c.name: getattr(c, field) for c in (column, owner)},
+                    values,
                 )
         if key not in self._tables:
             initializer: Any = owner.embeddings_initializer
@@ -289,6 +308,12 @@ class Features:
                 name=name,
             )
         return self._tables[key]
+
+
+def all_equal(values: list[Any]) -> bool:
+    """Whether numbers, names or initializers are all the same."""
+    first, *others = values
+    return all(x is first or serialize(x) == serialize(first) for x in others)
 
 
 def sorted_by_group(columns: list[Any]) -> list[Any]:
@@ -356,13 +381,24 @@ def build_click_model(
             name="prediction_layer",
         ),
     ]
-    layers = [*keras.Model(features.inputs, x).layers, *head]
+    layers = [*keras.Model(features.used, x).layers, *head]
     x = concatenate([x, *features.dense_inputs(layers)])
+    if features.unused:
+        x = UnusedInputs(name="unused_inputs")([x, *features.unused])
     for layer in head:
         x = layer(x)
-    return ClickModel(
-        features.inputs, x, name=name, feature_names=features.names
-    )
+    return ClickModel(features.inputs, x, name=name)
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class UnusedInputs(keras.layers.Layer):
+    """Returns its first input; the others only become inputs of the model.
+
+    Keras before 3.14 rejects a model with inputs that are not connected.
+    """
+
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        return inputs[0]
 
 
 def _check_one_each(

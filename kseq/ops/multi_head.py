@@ -1,7 +1,9 @@
 """Multi-head attention that never holds all scores of long sequences."""
 
 import functools
+import operator
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from keras import ops
 
@@ -24,7 +26,12 @@ from kseq.ops.numerics import (
     tanh,
     upcast,
 )
-from kseq.ops.validation import float_vector, known, takes
+from kseq.ops.validation import (
+    check_broadcastable,
+    float_vector,
+    known,
+    takes,
+)
 from kseq.types import Tensor, Tensors
 
 ATTENTION_TYPES = ("scaled_dot_product", "cos", "ln", "additive")
@@ -45,6 +52,8 @@ MAX_SCORES = 1 << 20
     values="float batch heads steps dim",
     valid="bool batch steps",
     query_valid="bool batch queries",
+    attention_mask="bool batch queries steps",
+    bias="float ...",
 )
 def multi_head_attention(
     query: Tensor,
@@ -58,6 +67,10 @@ def multi_head_attention(
     max_steps: int | None = None,
     max_scores: int = MAX_SCORES,
     query_valid: Tensor | None = None,
+    causal: bool = False,
+    window: int | None = None,
+    attention_mask: Tensor | None = None,
+    bias: Tensor | None = None,
 ) -> Tensor:
     r"""Attention of each head's queries to its keys.
 
@@ -88,10 +101,17 @@ def multi_head_attention(
             queries are processed in chunks, and again for the gradient, so that
             at most so many scores are in memory.
         query_valid: bool `(batch, queries)`; None: all queries are valid.
+        causal: True: query $i$ attends to keys $j \le i$ only.
+        window: query $i$ attends to keys with $|i - j| <$ `window` only; None:
+            to all.
+        attention_mask: bool `(batch, queries, steps)`, False where a query does
+            not attend to a key; None: no further mask.
+        bias: a term added to the scores, float, of rank 4 and broadcastable to
+            `(batch, heads, queries, steps)`; or None.
 
     Returns:
         `(batch, heads, queries, dim)`; 0 for a query that is padded or has no
-        valid key.
+        key to attend to.
 
     Raises:
         ValueError: `attention_type` is unknown, a tensor has a wrong dtype,
@@ -113,6 +133,8 @@ def multi_head_attention(
     """
     check_one_of("attention_type", attention_type, ATTENTION_TYPES)
     check_bool("blinding", blinding)
+    check_bool("causal", causal)
+    check_optional_int("window", window)
     if dropout is not None and not callable(dropout):
         raise_invalid("dropout", "a function or None", dropout)
     check_positive_int("max_scores", max_scores)
@@ -128,6 +150,8 @@ def multi_head_attention(
     )
     if query_valid is None:
         query_valid = ops.ones_like(query[:, 0, :, 0], "bool")
+    terms = _score_terms(query, keys, attention_mask, bias)
+    offsets = Offsets(blinding, causal, window)
     factor = keys.shape[-1] ** -0.5
     if attention_type == "cos":
         query, keys, factor = l2_normalize(query), l2_normalize(keys), 20.0
@@ -139,9 +163,9 @@ def multi_head_attention(
         query, weights = query * factor, ()
         if attention_type == "scaled_dot_product":  # the others are bounded
             query, keys, weights = _rescale(query, keys)
-        if dropout is None:
+        if dropout is None and not terms:
             output = fused_attention(
-                query, keys, values, query_valid, valid, blinding
+                query, keys, values, query_valid, valid, offsets
             )
             if output is not None:
                 return output
@@ -151,15 +175,63 @@ def multi_head_attention(
     at_key = step_numbers(values[:, 0])
 
     used = (keys, values, valid, at_key, *weights)
-    step = STEPS[score, blinding]
+    step = _step(score, offsets)
     additive = score is _additive
     size = _chunk_size(query, values, additive, max_steps, max_scores)
     if size is None or dropout is not None:  # drawn again, it would differ
-        queries = query, step_numbers(query[:, 0])
+        queries = query, step_numbers(query[:, 0]), *terms
         (found,) = step(queries, (), used, dropout=dropout)
     else:
-        found = _in_chunks(query, size, used, step)
+        found = _in_chunks(query, terms, size, used, step)
     return ops.where(query_valid[:, None, :, None], found, 0.0)
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """Which keys are hidden from a query, by their distance from it."""
+
+    blinding: bool = False
+    causal: bool = False
+    window: int | None = None
+
+    def __bool__(self) -> bool:
+        return self != Offsets()
+
+    def hidden(self, at_query: Tensor, at_key: Tensor) -> Tensor:
+        """Bool of the numbers of queries and keys, broadcast."""
+        distance = at_query - at_key
+        conditions = [distance == 0] if self.blinding else []
+        if self.causal:
+            conditions.append(distance < 0)
+        if self.window is not None:
+            conditions.append(ops.abs(distance) >= self.window)
+        return functools.reduce(ops.logical_or, conditions)
+
+
+def _score_terms(
+    query: Tensor,
+    keys: Tensor,
+    attention_mask: Tensor | None,
+    bias: Tensor | None,
+) -> tuple[Tensor, ...]:
+    """The sum of what is added to scores, if any.
+
+    `(batch, heads or 1, queries, steps)`, float32 or wider.
+    """
+    terms = []
+    if attention_mask is not None:
+        terms.append(_penalty(ops.logical_not(attention_mask))[:, None])
+    if bias is not None:
+        sizes = (*query.shape[:3], keys.shape[2])
+        if len(bias.shape) != 4:
+            raise_invalid("bias", "a tensor of rank 4", tuple(bias.shape))
+        check_broadcastable("bias", bias.shape, sizes)
+        # All sizes but that of the heads, since chunks are of queries.
+        heads = bias.shape[1]
+        sizes = (*ops.shape(query)[:3], ops.shape(keys)[2])
+        sizes = (sizes[0], heads, *sizes[2:])
+        terms.append(ops.broadcast_to(upcast(bias), sizes))
+    return (functools.reduce(operator.add, terms),) if terms else ()
 
 
 def _rescale(
@@ -194,22 +266,23 @@ def _rescale(
 
 def _attend(
     score: Callable[..., Tensor],
-    blinding: bool,
+    offsets: Offsets,
     inputs: Tensors,
     states: Tensors,
     used: Tensors,
     dropout: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensors:
     """Attention of some queries, as a step of the time loop over chunks."""
-    query, at_query = inputs
+    query, at_query, *terms = inputs
     keys, values, valid, at_key, *weights = used
     scores = upcast(score(query, keys, *weights))
     padded = ops.logical_not(ops.cast(valid, "bool"))  # the loop takes floats
     penalty = _penalty(padded)[:, None, None, :]
-    if blinding:
-        itself = at_query[:, :, None] == at_key[:, None, :]
-        penalty = penalty + _penalty(itself)[:, None]
-    scores = scores + ops.cast(penalty, scores.dtype)
+    if offsets:
+        hidden = offsets.hidden(at_query[:, :, None], at_key[:, None, :])
+        penalty = penalty + _penalty(hidden)[:, None]
+    for term in (penalty, *terms):
+        scores = scores + ops.cast(term, scores.dtype)
     return (_weigh(scores, values, dropout),)
 
 
@@ -257,24 +330,38 @@ def _weigh(
 
 
 def _in_chunks(
-    query: Tensor, size: int, used: Tensors, step: Callable[..., Tensors]
+    query: Tensor,
+    terms: Tensors,
+    size: int,
+    used: Tensors,
+    step: Callable[..., Tensors],
 ) -> Tensor:
     """Attention of `size` queries at a time, as steps of the time loop."""
-    batch, heads, queries, dim = ops.shape(query)
+    _, heads, queries, dim = ops.shape(query)
     # The last chunk is padded with dummy queries.
     chunks = (queries + size - 1) // size
-    missing = chunks * size - queries
-    filling = ops.zeros((batch, heads, missing, dim), query.dtype)
-    padded = ops.concatenate([query, filling], axis=2)
-    chunked = ops.reshape(padded, (-1, heads, chunks, size, dim))
-    chunked = ops.transpose(chunked, (0, 2, 1, 3, 4))
-    at_query = ops.reshape(step_numbers(padded[:, 0]), (1, chunks, size))
 
+    def chunked(x: Tensor) -> Tensor:
+        """`(batch, heads, queries, n)` as `(batch, chunks, heads, size, n)`."""
+        batch, heads, _, n = ops.shape(x)
+        filling = ops.zeros((batch, heads, chunks * size - queries, n), x.dtype)
+        x = ops.concatenate([x, filling], axis=2)
+        x = ops.reshape(x, (-1, heads, chunks, size, n))
+        return ops.transpose(x, (0, 2, 1, 3, 4))
+
+    parts = chunked(query)
+    at_query = step_numbers(
+        ops.reshape(parts[:, :, 0], (-1, chunks * size, dim))
+    )
     keys, values, valid, *others = used
     outputs, _ = loop(
         step,
-        (chunked, at_query),
-        (ops.zeros_like(chunked[:, 0]),),
+        (
+            parts,
+            ops.reshape(at_query, (1, chunks, size)),
+            *(chunked(term) for term in terms),
+        ),
+        (ops.zeros_like(parts[:, 0]),),
         (keys, values, ops.cast(valid, query.dtype), *others),
         recompute=True,
     )
@@ -283,12 +370,16 @@ def _in_chunks(
     return outputs[:, :, :queries]
 
 
-# Created once, so that a backend finds what it compiled of a step.
-STEPS = {
-    (score, blinding): functools.partial(_attend, score, blinding)
-    for score in (_product, _additive)
-    for blinding in (False, True)
-}
+# Each step is created once, so that a backend finds what it compiled of it.
+STEPS: dict[tuple[Callable[..., Tensor], Offsets], Callable[..., Tensors]] = {}
+
+
+def _step(
+    score: Callable[..., Tensor], offsets: Offsets
+) -> Callable[..., Tensors]:
+    if (score, offsets) not in STEPS:
+        STEPS[score, offsets] = functools.partial(_attend, score, offsets)
+    return STEPS[score, offsets]
 
 
 def _chunk_size(

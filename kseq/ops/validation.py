@@ -130,6 +130,9 @@ def to_tensor(
     dtypes, expected = KINDS[spec.kind]
     if isinstance(x, np.ndarray) or not ops.is_tensor(x):
         x = _converted(name, x, spec.kind, expected)
+    if hasattr(x, "row_splits"):  # TensorFlow's ragged tensors
+        expected += ", padded: x.to_tensor(), with lengths=x.row_lengths()"
+        raise_invalid(name, expected, Unquoted("a ragged tensor"))
     dtype = NAMES.get(x.dtype) or dtype_of(x)
     if dtype not in dtypes:
         if spec.kind == "lengths" and dtype == "bool":

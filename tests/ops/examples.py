@@ -34,7 +34,7 @@ MASK = np.array(
 )
 MASKS = dict.fromkeys(("valid", "mask"), MASK)
 MASKS["query_valid"] = np.roll(MASK, 1, axis=0)
-NO_FLOATS = {*MASKS, "lengths"}
+NO_FLOATS = {*MASKS, "lengths", "attention_mask"}
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ class Example:
             shape = tuple(eval(axis, {}, sizes) for axis in axes.split())
             if name == "lengths":
                 return LENGTHS[: shape[0]]
+            if name == "attention_mask":
+                return cases.draw(name, *shape) > -0.5
             if name in MASKS:
                 return MASKS[name][: shape[0], : shape[1]].reshape(shape)
             x = cases.draw(name, *shape)
@@ -289,6 +291,27 @@ def examples():
                 half=kind != "cos",
                 fillings=(100.0,),  # keys must be finite
             )
+    masked = {"attention_mask": "batch queries steps"}
+    biased = {"bias": "1 heads queries steps"}
+    for name, kind, more, options in (
+        ("causal", "scaled_dot_product", {}, {"causal": True}),
+        ("window", "scaled_dot_product", {}, {"window": 2, "blinding": True}),
+        ("mask", "scaled_dot_product", masked, {}),
+        (
+            "all-in-chunks",
+            "additive",
+            masked | biased,
+            {"causal": True, "window": 2, "max_scores": 7},
+        ),
+    ):
+        offsets = {n: x for n, x in options.items() if n != "max_scores"}
+        yield Example(
+            f"multi_head_attention-{name}",
+            ATTENTION[kind] | more,
+            attend(kind, **offsets),
+            {"attention_type": kind, **options},
+            fillings=(100.0,),
+        )
 
 
 EXAMPLES = list(examples())

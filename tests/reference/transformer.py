@@ -116,18 +116,35 @@ def transformer(
     return total / np.maximum(count, 1)[:, None, None]
 
 
-def attend(kind, blinding=False):
+def attend(kind, blinding=False, causal=False, window=None):
     """A function of (batch, heads, steps, dim), as `multi_head_attention`."""
 
-    def attention(query, keys, values, valid, query_valid=None, weights=()):
+    def attention(
+        query,
+        keys,
+        values,
+        valid,
+        query_valid=None,
+        weights=(),
+        attention_mask=True,
+        bias=None,
+    ):
         queries, steps = query.shape[2], keys.shape[2]
-        allowed = np.repeat(valid[:, None], queries, axis=1)
+        allowed = np.repeat(valid[:, None], queries, axis=1) & attention_mask
+        i, j = np.arange(queries)[:, None], np.arange(steps)
         if blinding:
-            allowed = allowed & ~np.eye(queries, steps, dtype=bool)
+            allowed = allowed & (i != j)
+        if causal:
+            allowed = allowed & (j <= i)
+        if window:
+            allowed = allowed & (abs(i - j) < window)
         heads = []
         for h in range(query.shape[1]):
             q, k, v = query[:, h], keys[:, h], values[:, h]
-            heads.append(softmax(scores(q, k, kind, weights), allowed) @ v)
+            s = scores(q, k, kind, weights)
+            if bias is not None:
+                s = s + bias[:, h]
+            heads.append(softmax(s, allowed) @ v)
         found = np.stack(heads, axis=1)
         if query_valid is None:
             return found

@@ -66,6 +66,8 @@ class Transformer(SequenceLayer):
         max_steps: the length of the position tables, required where the number
             of steps is unknown. There, it also decides whether attention
             processes the queries in chunks.
+        window: query $i$ attends to keys with $|i - j| <$ `window` only; None:
+            to all.
         kernel_initializer: the initializer of all kernels; None: truncated
             normal for the attention, Glorot uniform for the rest.
         kernel_regularizer: the penalty of all kernels, or None.
@@ -81,6 +83,11 @@ class Transformer(SequenceLayer):
             key_mask]`). Without mask and lengths all queries are valid.
         keys_mask: bool `(batch, steps)`. Required without key lengths; with
             them a step is valid where both say so.
+        attention_mask: bool `(batch, queries, steps)`, False where a query does
+            not attend to a key.
+        attention_bias: a term added to the scores, float, of rank 4 and
+            broadcastable to `(batch, heads, queries, steps)`.
+        use_causal_mask: True: query $i$ attends to keys $j \le i$ only.
         training: whether to apply dropout.
 
     Returns:
@@ -135,6 +142,7 @@ class Transformer(SequenceLayer):
         attention_type: str = "scaled_dot_product",
         output_type: str | None = "mean",
         max_steps: int | None = None,
+        window: int | None = None,
         kernel_initializer: InitializerLike | None = None,
         kernel_regularizer: RegularizerLike | None = None,
         **kwargs: Any,
@@ -159,6 +167,7 @@ class Transformer(SequenceLayer):
             "output_type", output_type, OUTPUT_TYPES
         )
         self.max_steps = check_optional_int("max_steps", max_steps)
+        self.window = check_optional_int("window", window)
         self.set_kernel_options(seed, kernel_initializer, kernel_regularizer)
         self.keeps_steps = output_type is None
         if attention_type == "ln" and att_embedding_size == 1:
@@ -225,6 +234,8 @@ class Transformer(SequenceLayer):
         keys="any batch steps dim",
         query_lengths="lengths batch",
         key_lengths="lengths batch",
+        attention_mask="bool batch queries steps",
+        attention_bias="float ...",
     )
     def call(
         self,
@@ -235,6 +246,9 @@ class Transformer(SequenceLayer):
         mask: Tensor | None = None,
         queries_mask: Tensor | None = None,
         keys_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        attention_bias: Tensor | None = None,
+        use_causal_mask: bool = False,
         training: bool | None = None,
     ) -> Tensor:
         mask = first_mask(mask, queries_mask)
@@ -254,7 +268,14 @@ class Transformer(SequenceLayer):
             queries, keys = self.query_pe(queries), self.key_pe(keys)
 
         result = self._attention(
-            queries, keys, query_valid, key_valid, training
+            queries,
+            keys,
+            query_valid,
+            key_valid,
+            training,
+            causal=check_bool("use_causal_mask", use_causal_mask),
+            attention_mask=attention_mask,
+            bias=attention_bias,
         )
         if self.use_res:
             result = result + queries
@@ -275,6 +296,7 @@ class Transformer(SequenceLayer):
         query_valid: Tensor,
         key_valid: Tensor,
         training: bool | None,
+        **options: Any,
     ) -> Tensor:
         weights: tuple[Any, ...] = ()
         if self.attention_type == "additive":
@@ -304,17 +326,22 @@ class Transformer(SequenceLayer):
                 dropout,
                 max(steps) if all(steps) else None,
                 query_valid=query_valid,
+                window=self.window,
+                **options,
             )
             result = ops.transpose(result, (0, 2, 1, 3))
             return ops.reshape(result, ops.shape(queries))
 
+        # Padded queries do not affect the result, but NaN in them would reach
+        # the gradient (0 * NaN is NaN).
+        queries = zero_padding(queries, query_valid)
+        if options["attention_mask"] is not None or options["bias"] is not None:
+            return attend(queries, keys, query_valid, key_valid)
         additive = self.attention_type == "additive"
         return map_buckets(
             attend,
             (),
-            # Padded queries do not affect the result, but NaN in them would
-            # reach the gradient (0 * NaN is NaN).
-            (zero_padding(queries, query_valid), keys),
+            (queries, keys),
             (query_valid, key_valid),
             self.head_num * (self.att_embedding_size if additive else 1),
             training,

@@ -51,9 +51,9 @@ docs/performance.md. `plain.py` defines them all, on `keras.ops`.
   - `returns_sequence`: True: the result is `(batch, steps, ...)`, with the
     steps of the first sequence, and 0 where these are padded.
 
-- `fused_attention(query, keys, values, query_valid, valid, blinding)`:
-  `softmax(q k) v` as in `multi_head_attention`, or None where the backend has
-  no form of its own for these tensors.
+- `fused_attention(query, keys, values, query_valid, valid, offsets)`:
+  `softmax(q k) v` as in `multi_head_attention`, with its `Offsets`, or None
+  where the backend has no form of its own for these tensors.
 
 - `fused_lstm(x, valid, kernel, recurrent_kernel, bias, reverse)`: an LSTM of
   the backend as in `lstm`, or None likewise.

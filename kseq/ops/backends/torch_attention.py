@@ -1,11 +1,12 @@
 """PyTorch on a CPU: its fused attention, which never holds all scores.
 
 Its mask would be as large as the scores. So masked keys are marked by one more
-component, which is 1 in every query, and blinding is a Toeplitz matrix: a view
-of one vector.
+component, which is 1 in every query, and what depends on the distance of query
+and key, such as blinding, is a Toeplitz matrix: a view of one vector.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch.nn.functional import pad, scaled_dot_product_attention
@@ -21,7 +22,7 @@ def fused_attention(
     values: Tensor,
     query_valid: Tensor,
     valid: Tensor,
-    blinding: bool,
+    offsets: Any,
 ) -> Tensor | None:
     if (
         query.dtype not in (torch.float32, torch.float64)
@@ -36,15 +37,24 @@ def fused_attention(
     penalty = penalty.expand(-1, keys.shape[1], -1, -1)
     keys = torch.cat([keys, penalty], dim=-1)
     query, values = (pad(x, (0, 1), value=1.0) for x in (query, values))
-    seen = valid.sum(dim=1, keepdim=True).expand(-1, queries)
+    at_query = torch.arange(queries, device=keys.device)
+    # Before each key, and at the end, how many valid ones there are.
+    before = pad(valid.cumsum(dim=1), (1, 0))
+    last = at_query + 1 if offsets.causal else at_query.new_full((1,), steps)
+    first = at_query.new_zeros(1)
+    if offsets.window is not None:
+        first = (at_query - offsets.window + 1).clamp(0, steps)
+        last = last.minimum(at_query + offsets.window)
+    seen = before[:, last.clamp(max=steps)] - before[:, first]
     mask = None
-    if blinding:
-        # From the last key to the first, i + j is the same, steps - 1, wherever
-        # query i would see itself.
+    if offsets:
+        # From the last key to the first, i + j depends on the distance only.
         keys, values = keys.flip(2), values.flip(2)
-        sums = keys.new_zeros(queries + steps - 1)
-        sums[steps - 1] = MASKED_SCORE
-        mask = sums.as_strided((1, 1, queries, steps), (0, 0, 1, 1))
+        distance = torch.arange(1 - steps, queries, device=keys.device)
+        mask = keys.new_zeros(queries + steps - 1)
+        mask[offsets.hidden(distance, 0)] = MASKED_SCORE
+        mask = mask.as_strided((1, 1, queries, steps), (0, 0, 1, 1))
+    if offsets.blinding:
         own = valid[:, :queries].to(seen.dtype)
         seen = seen - pad(own, (0, queries - own.shape[1]))
     found = scaled_dot_product_attention(query, keys, values, mask, scale=1.0)

@@ -1,4 +1,4 @@
-"""Saves a model of all examples and its predictions, on one backend.
+"""Saves models and their predictions, on one backend.
 
 When a model changes, run this on each of tensorflow, torch and jax:
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from kseq.agreement.numbers import seed_weights
 from tests.layers.saved.make import compress
-from tests.models.examples import BY_NAME, inputs_of, predict
+from tests.models.examples import BY_NAME, CLICKS, inputs_of, predict
 
 SAVED = Path(__file__).parents[2] / "data" / "saved_models"
 NAMES = ("DIN", "DIEN-AUGRU-negatives", "DSIN", "BST")
@@ -33,14 +33,32 @@ def model_to_save():
     return model
 
 
+def train(model):
+    """Two steps of training."""
+    model.fit(
+        inputs_of(model), CLICKS, epochs=2, batch_size=len(CLICKS), verbose=0
+    )
+
+
+def save(model, name):
+    model.save(SAVED / f"{name}.keras")
+    compress(SAVED / f"{name}.keras")
+
+
 def main():
     SAVED.mkdir(exist_ok=True)
-    path = SAVED / keras.backend.backend()
+    backend = keras.backend.backend()
     model = model_to_save()
-    model.save(path.with_suffix(".keras"))
-    compress(path.with_suffix(".keras"))
-    arrays = inputs_of(model)
-    np.savez_compressed(f"{path}.npz", **arrays, output=predict(model))
+    save(model, backend)
+    found = {**inputs_of(model), "output": predict(model)}
+    trained = BY_NAME["DIN"].make()
+    trained.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
+    train(trained)
+    save(trained, f"{backend}_trained")
+    found["trained"] = predict(trained)
+    train(trained)
+    found["trained_further"] = predict(trained)
+    np.savez_compressed(SAVED / f"{backend}.npz", **found)
 
 
 if __name__ == "__main__":

@@ -8,22 +8,66 @@ import numpy as np
 import pytest
 from packaging.version import Version
 
-from tests.layers.checks import assert_close
-from tests.models.examples import predict
-from tests.models.saved.make import NAMES, SAVED
+from tests.layers.checks import assert_close, skip_left_out
+from tests.models.examples import BY_NAME, predict
+from tests.models.saved.make import NAMES, SAVED, train
+
+each_backend = pytest.mark.parametrize(
+    "backend", ["tensorflow", "torch", "jax"]
+)
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
-def test_a_model_saved_on_another_backend_predicts_the_same(backend):
-    path = SAVED / f"{backend}.keras"
+def load(backend, name=""):
+    """A saved model, and the arrays of its backend."""
+    path = SAVED / f"{backend}{name}.keras"
     with zipfile.ZipFile(path) as file:
         saved_by = json.loads(file.read("metadata.json"))["keras_version"]
     if Version(keras.__version__) < Version(saved_by):
         pytest.skip(f"Keras's Embedding of {saved_by} has another option")
-    with np.load(path.with_suffix(".npz")) as arrays:
-        given = dict(arrays)
-    expected = given.pop("output")
+    with np.load(SAVED / f"{backend}.npz") as arrays:
+        return keras.saving.load_model(path), dict(arrays)
+
+
+@each_backend
+def test_a_model_saved_on_another_backend_predicts_the_same(backend):
+    model, given = load(backend)
+    expected = given["output"]
     assert expected.shape[1] == len(NAMES)
     assert np.all(np.ptp(expected, axis=0) > 0)
-    model = keras.saving.load_model(path)
     assert_close(predict(model, given), expected)
+
+
+@each_backend
+def test_training_goes_on_on_another_backend(backend):
+    """With the state of the optimizer."""
+    skip_left_out("fit")
+    model, given = load(backend, "_trained")
+    assert_close(predict(model), given["trained"])
+    train(model)
+    assert_close(predict(model), given["trained_further"])
+    assert np.abs(given["trained_further"] - given["trained"]).max() > 1e-3
+
+
+OPTIMIZERS = [
+    name
+    for name, cls in vars(keras.optimizers).items()
+    if isinstance(cls, type)
+    and issubclass(cls, keras.optimizers.Optimizer)
+    and name not in ("Optimizer", "LossScaleOptimizer", "MultiOptimizer")
+]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_no_file_names_a_class_of_one_backend(name):
+    cls = getattr(keras.optimizers, name)
+    inner = cls(keras.optimizers.schedules.CosineDecay(0.1, 10))
+    model = BY_NAME["DIN"].make()
+    for optimizer in (inner, keras.optimizers.LossScaleOptimizer(inner)):
+        model.compile(optimizer, "binary_crossentropy", jit_compile=False)
+        config = model.get_compile_config()
+        assert ".backend." not in json.dumps(config)
+        assert config["jit_compile"] == "auto"
+        again = BY_NAME["DIN"].make()
+        again.compile_from_config(config)
+        assert type(again.optimizer) is type(optimizer)
+        assert again.optimizer.get_config() == optimizer.get_config()
