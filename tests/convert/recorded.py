@@ -3,13 +3,12 @@
 import functools
 
 import h5py
-import keras
-from keras import ops
 
 from kseq import feature_column, models
 from kseq.hashing import hash_ids
 from tests.arrays import to_numpy
 from tests.golden.load import make_columns, model
+from tests.layers import trial
 
 case = functools.cache(model)
 
@@ -77,9 +76,5 @@ def numbers(keras_model):
     return {w.path: to_numpy(w.value) for w in keras_model.weights}
 
 
-def predict(keras_model, given):
-    if keras.backend.backend() == "openvino":
-        # `predict` may use bfloat16 instructions for float32.
-        tensors = {n: ops.convert_to_tensor(x) for n, x in given.items()}
-        return to_numpy(keras_model(tensors))
-    return keras_model.predict_on_batch(given)
+def predict(model, given):
+    return to_numpy(trial.predict(model, given))

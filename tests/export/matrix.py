@@ -1,8 +1,9 @@
 """Measure which layer and model each backend exports to each runtime.
 
-`tox run -e export` runs this with all runtimes installed, one process for each
-backend, and replaces the table in docs/export.md, unless a route that the page
-promises is lost. The results are kept in .outputs/export.
+`tox run -e export` runs this with all runtimes installed: the tests and the
+measurement, one process for each backend. It replaces the table in
+docs/export.md, unless a route that the page promises is lost, and keeps the
+results in .outputs/export.
 """
 
 import json
@@ -17,8 +18,14 @@ import keras
 
 from kseq.export import ExportError, export
 from kseq.export.formats import BY_NAME
-from tests.export.models import LAYERS, MODELS, build
-from tests.export.routes import BACKENDS, FORMATS, lost_exports
+from tests.export.routes import (
+    BACKENDS,
+    FORMATS,
+    LAYERS,
+    MODELS,
+    build,
+    lost_exports,
+)
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / ".outputs" / "export"
@@ -28,7 +35,6 @@ TABLE = re.compile(r"(<!-- export: begin -->\n).*?(<!-- export: end -->)", re.S)
 REASONS = {
     r"outputs are \S+ away from": "the file silently computes something else",
     r"outputs have the shapes": "the file has other outputs than the model",
-    r"Select TensorFlow op": "the file needs TensorFlow's operations (Flex)",
     r"Constraints violated|size 1 of axis 1|Split node|Add node": "PyTorch's "
     "exporter fixes the number of steps: `steps=` chooses it",
     r"STABLEHLO_SORT": "LiteRT has no operation for it",
@@ -87,10 +93,8 @@ def format_cell(result, notes):
         return f"{result:.0e}"
     if not result:
         return ""
-    short = [
-        text for regex, text in REASONS.items() if re.search(regex, result)
-    ]
-    reason = [*short, result][0]
+    reasons = (x for regex, x in REASONS.items() if re.search(regex, result))
+    reason = next(reasons, result)
     return f"fails ({notes.setdefault(reason, len(notes) + 1)})"
 
 
@@ -108,22 +112,28 @@ def update_page(results):
     PAGE.write_text(text)
 
 
+def run(backend, *command):
+    subprocess.run(
+        [sys.executable, "-m", *command],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        check=True,
+        cwd=ROOT,
+    )
+
+
 def main():
-    if sys.argv[1:]:
-        Path(sys.argv[1]).write_text(json.dumps([*measure()]))
+    if sys.argv[1:2] == ["--here"]:
+        Path(sys.argv[2]).write_text(json.dumps([*measure()]))
         return
     RESULTS.mkdir(parents=True, exist_ok=True)
-    rows = []
+    results = {}
     for backend in BACKENDS:
         path = RESULTS / f"{backend}.json"
-        subprocess.run(
-            [sys.executable, "-m", "tests.export.matrix", str(path)],
-            env={**os.environ, "KERAS_BACKEND": backend},
-            check=True,
-            cwd=ROOT,
-        )
-        rows += json.loads(path.read_text())
-    update_page({tuple(key): result for *key, result in rows})
+        # A runtime installs anyio, whose plugin warns: warnings are errors.
+        run(backend, "pytest", "-p", "no:anyio", "tests/export", *sys.argv[1:])
+        run(backend, "tests.export.matrix", "--here", str(path))
+        results |= {tuple(k): x for *k, x in json.loads(path.read_text())}
+    update_page(results)
 
 
 if __name__ == "__main__":

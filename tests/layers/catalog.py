@@ -96,22 +96,19 @@ class Layer:
         deepctr: the names of DeepCTR's list.
         lengths: the axis that each lengths argument belongs to.
         masks: the inputs that have a mask.
-        outputs: each output's (axis of steps, name of axis) or None.
         omitted: inputs that the layer does not take.
         settled: arguments that fit each other and the sizes.
         dim: the only possible width of the inputs.
         fixed: arguments that the reference does not have.
         requires_mask: whether a call needs lengths or masks.
         empty_is_zero: whether an empty history gives zeros.
-        own_padding: whether padding shows in the output of its own step.
-        inert: whether padding has no effect.
         positional: whether the result depends on a step's position.
         minimum_steps: the fewest steps that work.
-        independent_rows: whether no row depends on another.
         measured: the class whose outputs are compared with the reference.
-        degree: outputs are at most of the order of the inputs to this power.
         trains: whether `training` changes the result without dropout.
         needs_width: the input whose unknown width raises ValueError.
+        outputs, own_padding, inert, independent_rows, degree, is_list: see
+            `Trial`.
     """
 
     cls: Any
@@ -308,8 +305,16 @@ def position_encoding(f, v, w, a):
 class AuxiliaryLossOutput(AuxiliaryLoss):
     """The auxiliary loss as a second output."""
 
-    def call(self, states, clicks, negatives, lengths=None, mask=None,
-             states_mask=None, training=None):  # fmt: skip
+    def call(
+        self,
+        states,
+        clicks,
+        negatives,
+        lengths=None,
+        mask=None,
+        states_mask=None,
+        training=None,
+    ):
         states = super().call(
             states, clicks, negatives, lengths, mask, states_mask, training
         )
@@ -729,6 +734,8 @@ BOTH = {"call": {"return_attention_scores": True}}
 SOFTMAX = {"weight_normalization": True}
 SCORE = {"return_score": True}
 PLAIN = {"use_feed_forward": False, "use_res": False}
+COS, ADDITIVE = {"attention_type": "cos"}, {"attention_type": "additive"}
+FIXED = {"pos_embedding_trainable": False}
 NO_POSITIONS = {"use_positional_encoding": False}
 # The class and default arguments of the examples whose names start so.
 FAMILIES = {
@@ -809,12 +816,10 @@ MAIN = {
         "blinding": False,
         "output_type": None,
     },
-    "transformer-additive": {
-        "attention_type": "additive", "output_type": "sum", **PLAIN
-    },
+    "transformer-additive": PLAIN | ADDITIVE | {"output_type": "sum"},
     "positions-trained": {"max_steps": 20},
     "bias-encoding": {},
-}  # fmt: skip
+}
 # For the comparison with the reference only.
 OTHERS = {
     "pooling-sum-mask": {"mode": "sum"},
@@ -839,15 +844,11 @@ OTHERS = {
     "gru-augru-mask": {"gru_type": "AUGRU"},
     "bilstm-concat-mask": {"merge_mode": "concat"},
     "bilstm-mul": {"units": 4, "merge_mode": "mul"},
-    "transformer-cos": {
-        "attention_type": "cos", "output_type": "masked_sum", **PLAIN
-    },
+    "transformer-cos": PLAIN | COS | {"output_type": "masked_sum"},
     "transformer-ln": {"attention_type": "ln", "output_type": None, **PLAIN},
-    "positions-zero-pad-fixed": {
-        "zero_pad": True, "pos_embedding_trainable": False
-    },
+    "positions-zero-pad-fixed": {"zero_pad": True} | FIXED,
     "positions-unscaled-mask": {"scale": False},
-}  # fmt: skip
+}
 MAIN = [example(*item) for item in MAIN.items()]
 EXAMPLES = MAIN + [example(*item) for item in OTHERS.items()]
 BY_NAME = {e.name: e for e in EXAMPLES}

@@ -7,6 +7,7 @@ from keras import ops
 from kseq.agreement.numbers import seed_weights
 from tests.arrays import to_numpy
 from tests.layers.catalog import MAIN
+from tests.layers.trial import predict as predict_tensors
 
 
 def trials(examples=MAIN):
@@ -43,12 +44,7 @@ def inputs_of(trials):
 
 def predict(model, inputs):
     """Outputs by name, in float32 or wider."""
-    if keras.backend.backend() == "openvino":
-        # Its `predict` may compute by bfloat16 instructions
-        # (docs/upstream/openvino_predict_rounds.py).
-        outputs = model([ops.convert_to_tensor(x) for x in inputs])
-    else:
-        outputs = model.predict(inputs, verbose=0)
+    outputs = predict_tensors(model, inputs)
     return {name: wide(output) for name, output in outputs.items()}
 
 

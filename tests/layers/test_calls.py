@@ -184,16 +184,3 @@ def test_masks_of_embeddings_in_functional_models(example, lengths):
     for output, at in zip(outputs, trial.outputs, strict=True):
         has_mask = getattr(output, "_keras_mask", None) is not None
         assert has_mask == bool(at and propagates(trial) and not lengths)
-
-
-@pytest.mark.once
-@each(MASKED)
-def test_compute_mask(example):
-    trial, layer, _ = example.computed(masks=True)
-    first = next(iter(trial.features))
-    masks = trial.feature_masks()
-    found = layer.compute_mask(trial.features[first], masks.get(first))
-    found = [m for m in keras.tree.flatten(found) if m is not None]
-    assert bool(found) == propagates(trial)
-    for mask in found:
-        np.testing.assert_array_equal(to_numpy(mask), masks[first])

@@ -143,12 +143,8 @@ class Trial:
         def take(arrays: Arrays | None) -> Any:
             return arrays and {n: x[which] for n, x in arrays.items()}
 
-        return replace(
-            self,
-            features=take(self.features),
-            valid=take(self.valid),
-            lengths=take(self.lengths),
-        )
+        names = ("features", "valid", "lengths")
+        return replace(self, **{n: take(getattr(self, n)) for n in names})
 
     def longer(self, steps: int, filling: float = 0.0) -> "Trial":
         """With more padded steps."""
@@ -159,33 +155,29 @@ class Trial:
             return np.pad(x, widths, constant_values=value)
 
         # Lengths beyond the old end would include the new steps.
+        ends = {n: x.shape[1] for n, x in self.valid.items()}
         lengths = self.lengths and {
-            n: np.minimum(
-                x.astype("int64"), self.valid[self.counted[n]].shape[1]
-            ).astype(x.dtype)
+            n: np.minimum(x.astype("int64"), ends[self.counted[n]]).astype(
+                x.dtype
+            )
             for n, x in self.lengths.items()
         }
-        return replace(
-            self,
-            features={
-                n: pad(x, fitting(filling, x)) if n in self.sequences else x
-                for n, x in self.features.items()
-            },
-            valid={n: pad(x, False) for n, x in self.valid.items()},
-            lengths=lengths,
-        )
+        features = {
+            n: pad(x, fitting(filling, x)) if n in self.sequences else x
+            for n, x in self.features.items()
+        }
+        valid = {n: pad(x, False) for n, x in self.valid.items()}
+        return replace(self, features=features, valid=valid, lengths=lengths)
 
     def cut(self, steps: int) -> "Trial":
         """With the first steps only."""
-        return replace(
-            self,
-            features={
-                n: x[:, :steps] if n in self.sequences else x
-                for n, x in self.features.items()
-            },
-            valid={n: x[:, :steps] for n, x in self.valid.items()},
-            lengths=self.limited(steps).lengths,
-        )
+        trial = self.limited(steps)
+        features = {
+            n: x[:, :steps] if n in self.sequences else x
+            for n, x in self.features.items()
+        }
+        valid = {n: x[:, :steps] for n, x in trial.valid.items()}
+        return replace(trial, features=features, valid=valid)
 
     def limited(self, steps: int) -> "Trial":
         """With the first steps as the only valid ones."""
@@ -215,10 +207,9 @@ class Trial:
         def reference(inputs: list[Any], weights: list[Any]) -> Any:
             given = [*self.features, *(self.lengths or {})]
             names = [n for n in self.order or given if n in given]
-            named = dict(zip([*names, *self.shared], inputs, strict=True))
             named = {  # complex arrays remain
                 n: x.astype("float64") if x.dtype.kind == "i" else x
-                for n, x in named.items()
+                for n, x in zip([*names, *self.shared], inputs, strict=True)
             }
             return self.reference(named, self.valid, weights)
 
@@ -246,21 +237,19 @@ class Trial:
 
     def shown(self, outputs: list[Any]) -> list[Any]:
         """Outputs without padded steps that were added, or their own."""
-        return [
-            self._shown(output, at)
-            for output, at in zip(outputs, self.outputs, strict=True)
-        ]
 
-    def _shown(self, output: Any, at: tuple[int, str] | None) -> Any:
-        if at is None:
-            return output
-        axis, name = at
-        valid = self.valid[name]
-        output = np.take(output, range(valid.shape[1]), axis=axis)
-        if not self.own_padding:
-            return output
-        others = [a for a in range(output.ndim) if a not in (0, axis)]
-        return np.where(np.expand_dims(valid, others), output, 0.0)
+        def show(output: Any, at: tuple[int, str] | None) -> Any:
+            if at is None:
+                return output
+            axis, name = at
+            valid = self.valid[name]
+            output = np.take(output, range(valid.shape[1]), axis=axis)
+            if not self.own_padding:
+                return output
+            others = [a for a in range(output.ndim) if a not in (0, axis)]
+            return np.where(np.expand_dims(valid, others), output, 0.0)
+
+        return [show(*x) for x in zip(outputs, self.outputs, strict=True)]
 
     # Functional models
 
@@ -311,12 +300,7 @@ class Trial:
         return given | {f"{n}_valid": self.valid[n] for n in sorted(used)}
 
     def predict(self, model: Any) -> list[Any]:
-        inputs = [*self.model_inputs().values()]
-        if keras.backend.backend() == "openvino":
-            # Its `predict` may compute by bfloat16 instructions
-            # (docs/upstream/openvino_predict_rounds.py).
-            return arrays_of(model([ops.convert_to_tensor(x) for x in inputs]))
-        return arrays_of(model.predict(inputs, verbose=0))
+        return arrays_of(predict(model, [*self.model_inputs().values()]))
 
     @property
     def batch(self) -> int:
@@ -326,6 +310,15 @@ class Trial:
     def unit(self) -> float:
         """The magnitude of the terms of which the outputs are sums."""
         return max(1.0, self.size) ** self.degree
+
+
+def predict(model: Any, inputs: Any) -> Any:
+    """The outputs of `model.predict`."""
+    if keras.backend.backend() == "openvino":
+        # Its `predict` may compute by bfloat16 instructions
+        # (docs/upstream/openvino_predict_rounds.py).
+        return model(keras.tree.map_structure(ops.convert_to_tensor, inputs))
+    return model.predict(inputs, verbose=0)
 
 
 def arrays_of(outputs: Any) -> list[Any]:

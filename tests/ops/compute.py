@@ -21,8 +21,6 @@ def draw(name, *shape):
     return rounded(cases.draw(name, *shape), "bfloat16")
 
 
-X = draw("x", *cases.X.shape)
-
 BACKEND = keras.backend.backend()
 KIND = HALF_KINDS[0]
 COMPUTED = [d for d in DTYPES if left_out(BACKEND, KIND, d) is None]

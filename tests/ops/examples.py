@@ -95,7 +95,7 @@ class Example:
             return None
         valid = MASK
         if "lengths" in self.axes and "mask" not in self.axes:
-            valid = mask_of(cases.X, lengths=LENGTHS)
+            valid = mask_of(MASK, lengths=LENGTHS)
         shape = [SIZES[a] if a in ("batch", "steps") else 1 for a in axes]
         return np.broadcast_to(~valid.reshape(shape), [SIZES[a] for a in axes])
 

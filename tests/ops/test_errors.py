@@ -189,8 +189,3 @@ def test_k_and_max_steps_are_checked_where_steps_are_unknown():
         valid = keras.Input((None,), dtype="bool")
         with pytest.raises(ValueError, match=r"max_steps: expected a positive"):
             kops.multi_head_attention(heads, heads, heads, valid, max_steps=-1)
-
-
-def test_kernels_of_a_gru_must_have_the_same_rows():
-    with raises("gates_kernel"):
-        call("gru", candidate_kernel=ones(6, 2))

@@ -10,7 +10,7 @@ import pytest
 from kseq import ops as kops
 from kseq.agreement import probes
 from kseq.agreement.record import to_numpy
-from kseq.ops.dtypes import HALF_DTYPES
+from kseq.ops.dtypes import HALF_DTYPES, dtype_of
 from tests.ops.compute import (
     BACKEND,
     COMPUTED,
@@ -70,6 +70,33 @@ def test_values(example, dtype, plain):
     with forms(plain):
         got = compute(example, dtype, **arrays)
     check(example, got, arrays, dtype)
+
+
+@pytest.mark.parametrize(
+    "example", [e for e in EXAMPLES if "valid" in e.axes], ids=str
+)
+def test_masks_of_integers(example):
+    arrays = example.arrays("float32")
+    masks = {n: arrays[n] for n in ("valid", "query_valid") if n in arrays}
+    for dtype in ("int32", "uint8"):
+        integers = {n: mask.astype(dtype) for n, mask in masks.items()}
+        got = compute(example, "float32", **arrays | integers)
+        check(example, got, arrays, "float32")
+
+
+@pytest.mark.parametrize(
+    "name", ["din_hidden", "attention_pool", "linear", "gru-AUGRU", "lstm"]
+)
+def test_tensors_are_cast_to_the_first(name):
+    example = BY_NAME[name]
+    arrays = example.arrays("float32")
+    tensors = {n: tensor(x, "float32") for n, x in arrays.items()}
+    first = next(iter(example.axes))
+    tensors[first] = tensor(arrays[first], "float16")
+    got = keras.tree.flatten(example(**tensors))
+    assert {dtype_of(y) for y in got} == {"float16"}
+    for one, other in zip(got, example.expected(arrays), strict=True):
+        np.testing.assert_allclose(to_numpy(one), other, atol=1e-2, rtol=1e-2)
 
 
 # Keras's default float must not have an effect.

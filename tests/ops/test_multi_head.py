@@ -33,7 +33,7 @@ def example_of(kind, **options):
 
 
 @each_type
-@pytest.mark.parametrize("max_scores", [1, 6, 12, 24, 53])
+@pytest.mark.parametrize("max_scores", [1, 12, 53])
 def test_chunks_give_what_all_queries_give(kind, max_scores):
     for blinding in (False, True):
         function, arrays = example_of(
@@ -69,16 +69,12 @@ def test_chunks_are_computed_again_for_the_gradient(monkeypatch, size, chunks):
     ("sizes", "max_scores", "more", "expected"),
     [
         # Three queries of two heads and 4 numbers each, five keys.
-        ((3, 5), 1 << 20, {}, None),
         ((3, 5), 15, {}, None),
         ((3, 5), 14, {}, 1),
         ((3, 5), 1, {}, 1),
-        ((30, 5), 149, {}, 14),
         ((30, 5), 139, {}, 13),
         ((3, 5), 60, {"additive": True}, None),
-        ((3, 5), 59, {"additive": True}, 1),
         ((30, 5), 120, {"additive": True}, 3),
-        ((None, 5), 1, {}, None),
         ((3, None), 1, {}, None),
         ((None, 5), 50, {"max_steps": 10}, None),
         ((None, 5), 49, {"max_steps": 10}, 4),
@@ -90,27 +86,6 @@ def test_the_size_of_a_chunk(sizes, max_scores, more, expected):
     options = {"additive": False, "max_steps": None} | more
     got = multi_head._chunk_size(*shapes, max_scores=max_scores, **options)
     assert got == expected
-
-
-@pytest.mark.parametrize(
-    ("kind", "dropout", "used"),
-    [
-        ("cos", None, True),
-        ("scaled_dot_product", None, True),
-        ("ln", None, True),
-        ("additive", None, False),
-        ("cos", lambda weights: weights, False),
-    ],
-)
-def test_where_the_form_of_the_backend_is_used(
-    monkeypatch, kind, dropout, used
-):
-    monkeypatch.setattr(
-        multi_head, "fused_attention", lambda query, *rest: query * 0 + 7
-    )
-    function, arrays = example_of(kind, dropout=dropout)
-    got = compute(function, "float32", arrays)
-    assert np.all(got == 7) == used
 
 
 @each_type

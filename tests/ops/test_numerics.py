@@ -5,33 +5,18 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kseq.ops import l2_normalize, layer_normalize, linear, sinusoid, tanh
-from kseq.ops.dtypes import HALF_DTYPES, LOWEST, dtype_of
-from kseq.ops.numerics import moments, upcast
-from tests.arrays import to_numpy
+from kseq.ops import l2_normalize, layer_normalize, sinusoid, tanh
+from kseq.ops.dtypes import LOWEST, dtype_of
+from kseq.ops.numerics import moments
 from tests.ops.compute import (
     COMPUTED,
-    X,
     assert_close,
     compute,
-    draw,
     each_dtype,
     gradient,
     needs_gradients,
 )
 from tests.reference.transformer import table
-
-each_wide_dtype = pytest.mark.parametrize(
-    "dtype", [d for d in COMPUTED if d not in HALF_DTYPES]
-)
-
-
-@pytest.mark.parametrize("dtype", HALF_DTYPES)
-def test_half_precision_is_cast_to_float32(dtype):
-    x = ops.cast(np.array([1.5, -2.0, 0.0], "float32"), dtype)
-    wide = upcast(x)
-    assert dtype_of(wide) == "float32"
-    assert to_numpy(wide).tolist() == [1.5, -2.0, 0.0]
 
 
 @pytest.mark.once
@@ -41,14 +26,6 @@ def test_dtypes():
     for x in (None, "abc", 1.0, [1.0]):
         with pytest.raises(ValueError, match=r"^x: expected a tensor"):
             dtype_of(x)
-
-
-@each_dtype
-@pytest.mark.parametrize("shape", [(5,), (8, 5), (2, 2, 2, 5)])
-def test_linear_of_any_rank(dtype, shape):
-    x, kernel, bias = draw("x", *shape), draw("w", 5, 3), draw("b", 3)
-    got = compute(linear, dtype, x, kernel, bias)
-    assert_close(got, x @ kernel + bias, dtype)
 
 
 @each_dtype
@@ -69,46 +46,21 @@ def test_tanh_in_float64():
     np.testing.assert_allclose(got, np.tanh(x), rtol=1e-15)
 
 
-def stacked_moments(x, axes, valid=None):
-    return ops.stack(moments(x, axes, valid))
-
-
-@pytest.mark.parametrize(
-    "shape", [None, (1, 1, 1), (1, 1, 3), (1, 6, 1), (4, 6, 1)]
-)
-@pytest.mark.parametrize("axes", [(0,), (1,), (0, 2), (-1, 0)])
-def test_a_mask_of_moments_is_broadcast(shape, axes):
-    valid, whole = None, np.ones(X.shape, bool)
-    if shape is not None:
-        valid = np.arange(np.prod(shape)).reshape(shape) % 2 == 0
-        whole = np.broadcast_to(valid, X.shape)
-    got = compute(stacked_moments, "float32", X, axes, valid)
-    entries = np.ma.array(X, mask=~whole)
-    mean = entries.mean(axis=axes, keepdims=True).filled(0)
-    variance = entries.var(axis=axes, keepdims=True).filled(0)
-    count = whole.sum(axis=axes, keepdims=True)
-    expected = np.stack([mean, variance, count])
-    np.testing.assert_allclose(got, expected, 1e-5, 1e-6)
-
-
-@pytest.mark.parametrize("filling", [0.0, np.nan, np.inf, 3e38])
-def test_moments_of_no_entries_are_zero(filling):
-    x, nothing = np.full_like(X, filling), np.zeros((4, 6, 1), bool)
-    got = compute(stacked_moments, "float32", x, (0, 1), nothing)
-    np.testing.assert_array_equal(got, np.zeros((3, 1, 1, 3)))
+def stacked_moments(x):
+    return ops.stack(moments(x, (0, 1)))
 
 
 def test_the_variance_of_numbers_far_from_zero():
     # E[x^2] - E[x]^2 would leave nothing of it in float32.
     x = 8192.0 + np.array([[[-1.0], [1.0]]])
-    got = compute(stacked_moments, "float32", x, (0, 1))
+    got = compute(stacked_moments, "float32", x)
     assert got.ravel().tolist() == [8192.0, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("value", [0.1, 12345.678, 1.1e30])
 def test_the_variance_of_equal_numbers_is_zero(value):
     x = np.full((1, 7, 1), value)
-    _, variance, _ = compute(stacked_moments, "float32", x, (0, 1))
+    _, variance, _ = compute(stacked_moments, "float32", x)
     assert variance.ravel().tolist() == [0.0]
     got = compute(layer_normalize, "float32", x[..., 0], 1.0, 0.0)
     assert got.tolist() == [[0.0] * 7]

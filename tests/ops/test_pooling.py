@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from kseq.ops import k_max, masked_max, masked_mean, masked_sum
-from tests.cases import MASK
 from tests.ops.compute import BACKEND, compute, draw, each_half_dtype
+from tests.ops.examples import MASK
 from tests.reference import pooling as reference
 
 

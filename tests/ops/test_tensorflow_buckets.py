@@ -10,10 +10,15 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 from kseq.ops import plain_forms
-from kseq.ops.backends import map_buckets, tensorflow_buckets
-from tests.ops.unequal import ARRAYS, FUNCTIONS, LAYERS, pooled
-
-each_function = pytest.mark.parametrize(("function", "sequence"), FUNCTIONS)
+from kseq.ops.backends import tensorflow_buckets
+from tests.ops.unequal import (
+    ARRAYS,
+    LAYERS,
+    assert_close,
+    each_function,
+    in_buckets,
+    pooled,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -21,48 +26,27 @@ def _short_sequences_too(monkeypatch):
     monkeypatch.setattr(tensorflow_buckets, "MIN_STEPS", 1)
 
 
-def close(got, expected, tolerance=1e-12):
-    for one, other in zip(got, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
-
-
 def run(function, sequence, arrays=ARRAYS, known=True, training=True, **jit):
     """Output, gradients and the number of calls."""
     calls = []
 
-    def counted(*parts):
-        calls.append(parts)
-        return function(*parts)
-
     def differentiate(*tensors):
-        example, x, other, valid, other_valid = tensors
         with tf.GradientTape() as tape:
             tape.watch(tensors[:3])
-            output = map_buckets(
-                counted,
-                (example,),
-                (x, other),
-                (valid, other_valid),
-                elements_per_step=1,
-                training=training,
-                returns_sequence=sequence,
-            )
+            output, calls[:] = in_buckets(function, sequence, tensors, training)
             weights = tf.range(tf.size(output, tf.int64))
             weights = tf.reshape(weights, tf.shape(output))
-            loss = tf.reduce_sum(output**2 * tf.cast(weights, x.dtype))
+            loss = tf.reduce_sum(output**2 * tf.cast(weights, output.dtype))
         found = tape.gradient(loss, tensors[:3])
         return output, *map(tf.convert_to_tensor, found)
 
     tensors = [tf.constant(a) for a in arrays]
     signature = None
     if not known:
+        shapes = [(None, 4), *2 * [(None, None, 4)], *2 * [(None, None)]]
         signature = [
-            tf.TensorSpec(
-                [None, *[None] * (len(x.shape) > 1), *x.shape[2:]], x.dtype
-            )
-            if i
-            else tf.TensorSpec([None, 4], x.dtype)
-            for i, x in enumerate(tensors)
+            tf.TensorSpec(shape, x.dtype)
+            for shape, x in zip(shapes, tensors, strict=True)
         ]
     compiled = tf.function(differentiate, signature, **jit)
     return [y.numpy() for y in compiled(*tensors)], len(calls)
@@ -77,7 +61,7 @@ def test_any_number_of_buckets(function, sequence, number, known, monkeypatch):
     whole, calls = run(function, sequence, training=False)
     assert calls == 1
     got, calls = run(function, sequence, known=known)
-    close(got, whole)
+    assert_close(got, whole)
     assert calls == number
 
 
@@ -87,17 +71,17 @@ def test_padding_and_nan_of_another_example_have_no_effect(function, sequence):
     example, x, other, valid, other_valid = ARRAYS
     x = np.where(valid[..., None], x, np.nan)
     got, _ = run(function, sequence, (example, x, other, valid, other_valid))
-    close(got, whole)
+    assert_close(got, whole)
     x[4, 2] = np.nan  # a valid step
     got, _ = run(function, sequence, (example, x, other, valid, other_valid))
     others = np.arange(6) != 4
-    close([got[0][others]], [whole[0][others]])
+    assert_close([got[0][others]], [whole[0][others]])
     assert np.isnan(got[0][4]).any()
 
 
 @each_function
 def test_gradients_of_gradients(function, sequence):
-    tensors = [tf.constant(a) for a in ARRAYS]
+    example, x, *rest = (tf.constant(a) for a in ARRAYS)
 
     @tf.function
     def twice(x, training):
@@ -105,27 +89,20 @@ def test_gradients_of_gradients(function, sequence):
             outer.watch(x)
             with tf.GradientTape() as inner:
                 inner.watch(x)
-                output = map_buckets(
-                    function,
-                    (tensors[0],),
-                    (x, tensors[2]),
-                    (tensors[3], tensors[4]),
-                    elements_per_step=1,
-                    training=training,
-                    returns_sequence=sequence,
-                )
+                tensors = [example, x, *rest]
+                output, _ = in_buckets(function, sequence, tensors, training)
                 loss = tf.reduce_sum(output**3)
             once = tf.reduce_sum(inner.gradient(loss, x) ** 2)
         return outer.gradient(once, x)
 
-    close([twice(tensors[1], True)], [twice(tensors[1], False)], 1e-10)
+    assert_close([twice(x, True)], [twice(x, False)], 1e-10)
 
 
 def test_where_the_batch_is_not_cut(monkeypatch):
     whole, calls = run(pooled, False)
     assert calls == 6  # BUCKETS, or as many as there are examples
     got, calls = run(pooled, False, jit_compile=True)
-    close(got, whole)
+    assert_close(got, whole)
     assert calls == 1
     with plain_forms():
         assert run(pooled, False)[1] == 1
@@ -167,7 +144,7 @@ def test_layers_in_buckets(name, dtype, tolerance, monkeypatch):
 
     whole = results(False)
     assert not seen
-    close(results(True), whole, tolerance)
+    assert_close(results(True), whole, tolerance)
     assert seen
 
 

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops
 
 from kseq.agreement import probes
 
@@ -16,47 +15,23 @@ import torch
 from torch.autograd import forward_ad
 
 from kseq.ops import plain_forms
-from kseq.ops.backends import (
-    map_buckets,
-    torch_attention,
-    torch_buckets,
-    torch_select,
-)
+from kseq.ops.backends import torch_attention, torch_buckets, torch_select
 from tests import cases
 from tests.ops.examples import BY_NAME, EXAMPLES
-from tests.ops.unequal import ARRAYS, FUNCTIONS, LAYERS, MASK, pooled
+from tests.ops.unequal import (
+    ARRAYS,
+    LAYERS,
+    assert_close,
+    each_function,
+    in_buckets,
+    pooled,
+)
 
+# PyTorch's own, at first use.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.torch.jit.script:DeprecationWarning"
+)
 TENSORS = [torch.tensor(a) for a in ARRAYS]
-each_function = pytest.mark.parametrize(("function", "sequence"), FUNCTIONS)
-each_size = pytest.mark.parametrize("size", [1, 20])
-
-
-def close(got, expected, tolerance=1e-12):
-    for one, other in zip(got, expected, strict=True):
-        np.testing.assert_allclose(
-            ops.convert_to_numpy(one),
-            ops.convert_to_numpy(other),
-            rtol=tolerance,
-            atol=tolerance,
-        )
-
-
-def in_buckets(function, sequence, tensors, calls=None):
-    def counted(*parts):
-        if calls is not None:
-            calls.append(parts)
-        return function(*parts)
-
-    example, x, other, valid, other_valid = tensors
-    return map_buckets(
-        counted,
-        (example,),
-        (x, other),
-        (valid, other_valid),
-        elements_per_step=1,
-        training=None,
-        returns_sequence=sequence,
-    )
 
 
 def differentiated(function, tensors):
@@ -72,26 +47,28 @@ def differentiated(function, tensors):
 
 
 @each_function
-@each_size
+@pytest.mark.parametrize(
+    ("size", "steps"), [(1, [1, 1, 3, 4, 4, 5]), (20, [4, 5])]
+)
 def test_buckets_give_what_the_whole_batch_gives(
-    function, sequence, size, monkeypatch
+    function, sequence, size, steps, monkeypatch
 ):
+    """Each is cut to its longest sequence."""
     monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", size)
-    calls = []
+    _, calls = in_buckets(function, sequence, TENSORS)
+    assert [x.shape[1] for _, x, *_ in calls] == steps
     got = differentiated(
-        lambda t: in_buckets(function, sequence, t, calls), TENSORS
+        lambda t: in_buckets(function, sequence, t)[0], TENSORS
     )
-    close(got, differentiated(lambda t: function(*t), TENSORS))
-    assert len(calls) == (6 if size == 1 else 2)
+    assert_close(got, differentiated(lambda t: function(*t), TENSORS))
 
 
 def test_small_batches_are_not_cut(monkeypatch):
     elements = 6 * 5 * 3  # examples, steps of either sequence
-    for size, whole in ((elements, True), (elements - 1, False)):
+    for size, is_whole in ((elements, True), (elements - 1, False)):
         monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", size)
-        calls = []
-        in_buckets(pooled, False, TENSORS, calls)
-        assert (calls[0][0] is TENSORS[0]) == whole
+        _, calls = in_buckets(pooled, False, TENSORS)
+        assert (calls[0][0] is TENSORS[0]) == is_whole
 
 
 @each_function
@@ -99,33 +76,19 @@ def test_padding_and_nan_of_another_example_have_no_effect(
     function, sequence, monkeypatch
 ):
     monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", 10)
-    expected = in_buckets(function, sequence, TENSORS)
-    x = TENSORS[1].clone()
-    x[~TENSORS[3]] = float("nan")
-    example, _, *rest = TENSORS
-    got = in_buckets(function, sequence, [example, x, *rest])
-    close([got], [expected])
+    expected, _ = in_buckets(function, sequence, TENSORS)
+    example, x, *rest = TENSORS
+    x = x.masked_fill(~TENSORS[3][..., None], float("nan"))
+    got, _ = in_buckets(function, sequence, [example, x, *rest])
+    assert_close([got], [expected])
     x[3, 2] = float("nan")  # a valid step
-    got = in_buckets(function, sequence, [example, x, *rest])
+    got, _ = in_buckets(function, sequence, [example, x, *rest])
     others = torch.arange(6) != 3
-    close([got[others]], [expected[others]])
+    assert_close([got[others]], [expected[others]])
     assert got[3].isnan().any()
 
 
-def test_buckets_hold_all_examples_cut_to_their_longest():
-    for elements, longest in (
-        (20, [[5]]),
-        (1 << 18, [[1], [3], [4], [4], [5]]),
-    ):
-        buckets = torch_buckets.bucket_by_length(
-            [torch.tensor(MASK)], elements_per_step=elements
-        )
-        assert [bucket.longest for bucket in buckets] == longest
-        rows = torch.cat([bucket.rows for bucket in buckets])
-        assert sorted(rows.tolist()) == list(range(6))
-
-
-@each_size
+@pytest.mark.parametrize("size", [1, 20])
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_in_buckets(name, size, monkeypatch):
     layer_class, config, arrays, masks = LAYERS[name]
@@ -147,7 +110,7 @@ def test_layers_in_buckets(name, size, monkeypatch):
     monkeypatch.setattr(
         torch_buckets, "cut", lambda *a: calls.append(a) or cut(*a)
     )
-    close(results(), whole)
+    assert_close(results(), whole)
     assert calls
 
 
@@ -167,15 +130,10 @@ def test_plain_forms_and_compilers_avoid_the_forms_of_the_backend(monkeypatch):
     ):
         monkeypatch.setattr(owner, name, fail)
 
-    def bucketed():
-        return in_buckets(lambda *parts: parts[0], False, TENSORS)
-
-    calls = [bucketed]
+    calls = [lambda: in_buckets(lambda *parts: parts[0], False, TENSORS)]
     for name in ("lstm", "gru", "masked_sum", "multi_head_attention-cos"):
         example = BY_NAME[name]
-        tensors = keras.tree.map_structure(
-            lambda x: torch.tensor(x), example.arrays()
-        )
+        tensors = keras.tree.map_structure(torch.tensor, example.arrays())
         calls.append(lambda e=example, t=tensors: e(**t))
     for call in calls:
         with plain_forms():
@@ -218,8 +176,6 @@ def of_floats(example):
     return function, tuple(flat[i] for i in at)
 
 
-# PyTorch's own, at first use.
-@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 @pytest.mark.parametrize(
     "example", [e for e in EXAMPLES if e.has_gradients], ids=str
 )
@@ -237,34 +193,17 @@ def test_torch_func(example):
         example.arrays("float32"),
     )
     expected = [y.imag / 1e-30 for y in example.expected(arrays)]
-    close(moved, expected, 1e-8)
+    assert_close(moved, expected, 1e-8)
 
     stacked = tuple(torch.stack([x, 2 * x]) for x in floats)
     found = torch.func.vmap(function, randomness="error")(*stacked)
-    close([y[0] for y in found], outputs, 1e-10)
-    close([y[1] for y in found], function(*(2 * x for x in floats)), 1e-10)
-
-
-some = pytest.mark.parametrize(
-    "name", ["masked_sum", "gru", "lstm", "multi_head_attention-cos-blinding"]
-)
-
-
-@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
-@some
-def test_jacobians(name):
-    function, (x, *others) = of_floats(BY_NAME[name])
-
-    def first(x):
-        return function(x, *others)[0]
-
-    expected = torch.autograd.functional.jacobian(first, x)
-    for jacobian in (torch.func.jacrev, torch.func.jacfwd):
-        close([jacobian(first)(x)], [expected], 1e-10)
+    assert_close([y[0] for y in found], outputs, 1e-10)
+    assert_close(
+        [y[1] for y in found], function(*(2 * x for x in floats)), 1e-10
+    )
 
 
 # Unlike torch.func's jvp, it sees the data, and so the backend's forms.
-@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 @pytest.mark.parametrize("name", ["masked_sum", "gru", "buckets"])
 def test_forward_mode(name, monkeypatch):
     monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", 1)
@@ -272,7 +211,7 @@ def test_forward_mode(name, monkeypatch):
         example, x, *others = TENSORS
 
         def first(x):
-            return in_buckets(pooled, False, [example, x, *others])
+            return in_buckets(pooled, False, [example, x, *others])[0]
     else:
         function, (x, *others) = of_floats(BY_NAME[name])
 
@@ -284,33 +223,32 @@ def test_forward_mode(name, monkeypatch):
         output = first(forward_ad.make_dual(x, tangent))
         got = forward_ad.unpack_dual(output).tangent
     _, expected = torch.func.jvp(first, (x,), (tangent,))
-    close([got], [expected])
+    assert_close([got], [expected])
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@some
+@pytest.mark.parametrize(
+    "name",
+    ["masked_sum", "gru", "lstm", "multi_head_attention-cos", "buckets"],
+)
 def test_what_is_traced_holds_for_other_masks(name, monkeypatch):
     monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", 1)
-    example = BY_NAME[name]
-    arrays = example.arrays()
-    flat = keras.tree.map_structure(torch.tensor, arrays)
-    valid = flat.pop("valid")
+    if name == "buckets":
+        *others, valid, other_valid = TENSORS
 
-    def function(valid):
-        found = example(valid=valid, **flat)
-        return keras.tree.flatten(found)[0]
+        def function(valid):
+            tensors = [*others, valid, other_valid]
+            return in_buckets(pooled, False, tensors)[0]
+    else:
+        arrays = BY_NAME[name].arrays()
+        tensors = keras.tree.map_structure(torch.tensor, arrays)
+        valid = tensors.pop("valid")
+
+        def function(valid):
+            outputs = BY_NAME[name](valid=valid, **tensors)
+            return keras.tree.flatten(outputs)[0]
 
     traced = torch.jit.trace(function, (valid,), check_trace=False)
     other = valid.flip(0)
-    close([traced(other)], [function(other)], 1e-10)
-    traced = torch.jit.trace(
-        lambda valid: in_buckets(
-            pooled, False, [*TENSORS[:3], valid, TENSORS[4]]
-        ),
-        (TENSORS[3],),
-        check_trace=False,
-    )
-    other = TENSORS[3].flip(0)
-    expected = pooled(*TENSORS[:3], other, TENSORS[4])
-    close([traced(other)], [expected])
+    assert_close([traced(other)], [function(other)], 1e-10)

@@ -1,9 +1,12 @@
 """Sequences of different lengths, and what is computed of them in buckets."""
 
 import numpy as np
+import pytest
+from keras import ops
 
 from kseq.layers import AttentionSequencePoolingLayer, Transformer
 from kseq.ops import masked_mean, masked_sum, zero_padding
+from kseq.ops.backends import map_buckets
 
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(6, 5, 4))
@@ -35,7 +38,41 @@ def stepwise(example, x, other, valid, other_valid):
     return zero_padding(x, valid) * row[:, None]
 
 
-FUNCTIONS = [(pooled, False), (stepwise, True)]
+each_function = pytest.mark.parametrize(
+    ("function", "sequence"), [(pooled, False), (stepwise, True)]
+)
+
+
+def in_buckets(function, sequence, tensors, training=True):
+    """The output, and the arguments of each call of the function."""
+    calls = []
+
+    def counted(*parts):
+        calls.append(parts)
+        return function(*parts)
+
+    example, x, other, *valid = tensors
+    output = map_buckets(
+        counted,
+        (example,),
+        (x, other),
+        valid,
+        elements_per_step=1,
+        training=training,
+        returns_sequence=sequence,
+    )
+    return output, calls
+
+
+def assert_close(got, expected, tolerance=1e-12):
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(one),
+            ops.convert_to_numpy(other),
+            rtol=tolerance,
+            atol=tolerance,
+        )
+
 
 # Layers that compute in buckets, their inputs and masks.
 LAYERS = {

@@ -1,5 +1,6 @@
 """Histories of 10,000 steps and a thousand training steps: `-m long`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -8,62 +9,31 @@ import pytest
 from keras import ops
 
 from kseq.agreement import probes
-from kseq.agreement.numbers import seed_weights
-from kseq.layers import (
-    AttentionSequencePoolingLayer,
-    BiLSTM,
-    DynamicGRU,
-    SequencePoolingLayer,
-)
 from kseq.ops import multi_head_attention
 from tests.arrays import to_numpy
+from tests.layers.catalog import BY_CLASS, Example
 from tests.layers.checks import skip_left_out
 from tests.models import examples
-from tests.reference import attention, pooling, recurrence, transformer
+from tests.reference import transformer
 from tests.reference.masks import mask_of, softmax
 
 pytestmark = pytest.mark.long
 
 BACKEND = keras.backend.backend()
 COMPILED = BACKEND in ("tensorflow", "jax")  # eager loops take minutes there
-STEPS, DIM, TRAINING_STEPS = 10_000, 4, 1000
+SIZES = {"batch": 2, "steps": 10_000, "dim": 4}
+TRAINING_STEPS = 1000
 TOLERANCE = 2e-5  # sums of 10,000 terms in different orders
-rng = np.random.default_rng(3)
-X = rng.normal(size=(2, STEPS, DIM)).astype("float32")
-X64 = X.astype("float64")
-LENGTHS = np.array([STEPS, 7001], "int32")
-VALID = mask_of(X, lengths=LENGTHS)
-QUERY = rng.normal(size=(2, 1, DIM)).astype("float32")
-SCORES = rng.random((2, STEPS, 1)).astype("float32")
-
+LENGTHS = np.array([SIZES["steps"], 7001], "int32")
+VALID = mask_of(np.empty((2, SIZES["steps"])), lengths=LENGTHS)
 LAYERS = {
-    "mean": (
-        lambda: SequencePoolingLayer("mean"),
-        [X, LENGTHS],
-        lambda weights: pooling.pool(X64, VALID, "mean"),
-    ),
-    "attention": (
-        lambda: AttentionSequencePoolingLayer(
-            (5, 4), weight_normalization=True
-        ),
-        [QUERY, X, LENGTHS],
-        lambda weights: attention.attention_pooling(
-            *(QUERY.astype("float64"), X64, VALID, weights, True),
-            activation="sigmoid",
-        )[0],
-    ),
-    "augru": (
-        lambda: DynamicGRU(3, "AUGRU"),
-        [X, LENGTHS, SCORES],
-        lambda weights: recurrence.gru(
-            *(X64, VALID, weights, SCORES[..., 0].astype("float64"), "AUGRU")
-        )[0],
-    ),
-    "bilstm": (
-        lambda: BiLSTM(3, layers=1, dropout_rate=0.0),
-        [X, LENGTHS],
-        lambda weights: recurrence.bilstm(X64, VALID, weights, 1),
-    ),
+    "SequencePoolingLayer": {"mode": "mean"},
+    "AttentionSequencePoolingLayer": {
+        "att_hidden_units": (5, 4),
+        "weight_normalization": True,
+    },
+    "DynamicGRU": {"num_units": 3, "gru_type": "AUGRU"},
+    "BiLSTM": {"units": 3, "layers": 1, "dropout_rate": 0.0},
 }
 
 
@@ -74,21 +44,25 @@ def assert_close(got, expected):
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_long_histories(name):
-    if BACKEND == "openvino" and name in ("augru", "bilstm"):
+    if BACKEND == "openvino" and name in ("DynamicGRU", "BiLSTM"):
         pytest.skip("OpenVINO unrolls the loop and takes minutes to compile it")
-    make, inputs, reference = LAYERS[name]
-    layer = make()
-    layer.build_from_config({"input_shape": [x.shape for x in inputs]})
-    seed_weights(layer)
+    example = Example(name, BY_CLASS[name], LAYERS[name], SIZES)
+    trial = replace(
+        example.trial(), lengths={"lengths": LENGTHS}, valid={"steps": VALID}
+    )
+    layer = trial.built()
     for weight in layer.weights:
         weight.assign(weight * 0.5)
-    weights = [to_numpy(w.value).astype("float64") for w in layer.weights]
-    inputs = [ops.convert_to_tensor(x) for x in inputs]
-    outputs = probes.forward(layer, inputs, {}, COMPILED)
-    assert_close(outputs[0], reference(weights))
+    inputs = [ops.convert_to_tensor(x) for x in trial.inputs]
+    (output,) = probes.forward(layer, inputs, {}, COMPILED)
+    features, weights = keras.tree.map_structure(
+        lambda x: to_numpy(x).astype("float64"),
+        (dict(trial.features), [w.value for w in layer.weights]),
+    )
+    assert_close(output, trial.reference(features, trial.valid, weights))
 
     skip_left_out("gradients")
-    ones = [ops.ones_like(y) for y in outputs]
+    ones = [ops.ones_like(output)]
     gradients = probes.gradients(layer, inputs, {}, ones, COMPILED)
     gradients = [to_numpy(g) for g in keras.tree.flatten(gradients)]
     assert all(np.isfinite(g).all() for g in gradients)
@@ -96,11 +70,13 @@ def test_long_histories(name):
 
 
 def test_multi_head_attention_of_long_histories():
-    x = X[:, None]
-    got = multi_head_attention(x, x, x, VALID)
+    shape = SIZES["batch"], 1, SIZES["steps"], SIZES["dim"]
+    x = np.random.default_rng(3).normal(size=shape)
+    got = multi_head_attention(*3 * [x.astype("float32")], VALID)
     some = slice(None, None, 997)  # all scores would take 800 MB
-    scores = transformer.scores(X64[:, some], X64, "scaled_dot_product", [])
-    expected = softmax(scores, VALID[:, None]) @ X64
+    x = x[:, 0]
+    scores = transformer.scores(x[:, some], x, "scaled_dot_product", [])
+    expected = softmax(scores, VALID[:, None]) @ x
     assert_close(got[:, 0, some], expected)
 
 

@@ -9,13 +9,8 @@ from keras import ops
 
 from kseq.layers.base import serialize
 from kseq.layers.core import DNN, Dice
-from kseq.layers.core.activation import (
-    call_options,
-    check_activation,
-    create_activation,
-)
+from kseq.layers.core.activation import check_activation, create_activation
 from kseq.layers.sequence import AttentionSequencePoolingLayer
-from kseq.ops import tanh
 from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME
 
@@ -97,11 +92,6 @@ def test_activations(activation, expected, weights):
     np.testing.assert_array_equal(trial.run(again), outputs)
 
 
-def test_names_of_kseqs_own_activations():
-    assert type(create_activation("dice")) is Dice
-    assert create_activation("tanh") is tanh  # which keeps float64
-
-
 @pytest.mark.once
 def test_a_given_layer_is_a_template():
     given = Slope()
@@ -110,9 +100,3 @@ def test_a_given_layer_is_a_template():
     assert not given.built
     # Its weight once for each hidden layer.
     assert [w.name for w in net.weights].count("slope") == 2
-
-
-@pytest.mark.once
-def test_call_options():
-    assert call_options(Dice()) == ["mask", "training"]
-    assert call_options(Slope()) == call_options(double) == []

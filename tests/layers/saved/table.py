@@ -54,7 +54,7 @@ def measured_on(backend):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def table():
+def main():
     found = {backend: measured_on(backend) for backend in LOADED_ON}
     rows = [
         "| layer | " + " | ".join(LOADED_ON) + " |",
@@ -63,18 +63,13 @@ def table():
     for kind in sorted(found[LOADED_ON[0]]):
         cells = [f"{found[backend][kind]:.1e}" for backend in LOADED_ON]
         rows.append(f"| `{kind}` | " + " | ".join(cells) + " |")
-    return "\n".join(rows)
-
-
-def main():
-    rows = table()
+    table = "\n".join(rows)
     text, places = PLACE.subn(
-        lambda found: f"{found[1]}\n{rows}\n\n{found[2]}", PAGE.read_text()
+        lambda match: f"{match[1]}\n{table}\n\n{match[2]}", PAGE.read_text()
     )
     if places != 1:
-        sys.exit(f"{PAGE}: {places} places for the table, and not one")
+        sys.exit(f"{PAGE}: expected one table; found {places}")
     PAGE.write_text(text)
-    print(rows)
 
 
 if __name__ == "__main__":

@@ -36,14 +36,6 @@ def test_a_model_saved_on_a_backend_gives_its_numbers(backend):
         assert np.ptp(expected[0]) > 0, name
 
 
-@pytest.mark.once
-def test_the_backends_saved_the_same():
-    _, expected = recorded(MADE_ON[0])
-    for backend in MADE_ON[1:]:
-        for name, output in recorded(backend)[1].items():
-            assert_close(output, expected[name], name=f"{backend} {name}")
-
-
 def test_saves_and_loads(tmp_path):
     """A whole model, and its weights alone."""
     model, inputs = everything(), inputs_of(trials())

@@ -24,19 +24,10 @@ def test_each_direction_is_keras_lstm(reverse):
     np.testing.assert_allclose(to_numpy(layer(X)), expected, atol=1e-6)
 
 
-def test_merge_modes():
-    f, b = TRIAL.run(TRIAL.built(merge_mode=None))
-    merged = {
-        "fw": f,
-        "bw": b,
-        "sum": f + b,
-        "mul": f * b,
-        "ave": (f + b) / 2,
-        "concat": np.concatenate([f, b], axis=-1),
-    }
-    for merge_mode, expected in merged.items():
-        (got,) = TRIAL.run(TRIAL.built(merge_mode=merge_mode))
-        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-7)
+def test_the_sum_of_both_directions():
+    forward, backward = TRIAL.run(TRIAL.built(merge_mode=None))
+    (got,) = TRIAL.run(TRIAL.built(merge_mode="sum"))
+    np.testing.assert_allclose(got, forward + backward, rtol=1e-6, atol=1e-7)
 
 
 def test_dropout_is_the_same_at_all_steps_and_keeps_the_mean():

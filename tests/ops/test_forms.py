@@ -1,0 +1,88 @@
+"""Which form of a computation is used: no result depends on it."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kseq.agreement import probes
+from kseq.ops import attention, din_hidden, gru, linear, lstm, recurrence
+from kseq.ops.backends.plain import not_available
+from tests.arrays import to_numpy
+from tests.ops.compute import BACKEND, compute, tensor
+from tests.ops.examples import BY_NAME, MASK
+
+
+@pytest.mark.parametrize(
+    ("form", "steps", "products"),
+    [("fold", 2, 1), ("split", 4, 3), (None, 2, 3), (None, 3, 1), (None, 4, 1)],
+)
+def test_fewer_steps_than_dim_are_split(form, steps, products, monkeypatch):
+    calls = []
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return linear(*arguments)
+
+    monkeypatch.setattr(attention, "linear", counted)
+    arrays = BY_NAME["din_hidden"].arrays("float32", steps=steps, dim=3)
+    compute(din_hidden, "float32", **arrays, form=form)
+    assert len(calls) == products
+
+
+def tensors_of(name, **sizes):
+    arrays = BY_NAME[name].arrays("float32", **sizes)
+    return keras.tree.map_structure(lambda x: tensor(x, "float32"), arrays)
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """A list that grows when Python runs the GRU's step."""
+    calls = []
+
+    def counted(x):
+        calls.append(x)
+        return ops.tanh(x)
+
+    monkeypatch.setattr(recurrence, "tanh", counted)
+    return calls
+
+
+@pytest.mark.skipif(BACKEND not in ("jax", "tensorflow"), reason="no graph")
+def test_a_graph_does_not_grow_with_the_steps(traced):
+    def outputs(tensors):
+        return gru(**tensors)[0]
+
+    lengths = []
+    for steps in (3, 6):
+        traced.clear()
+        ones = [ops.ones((4, steps, 6))]
+        tensors = tensors_of("gru", steps=steps, units=6)
+        probes.gradients(outputs, tensors, {}, ones, compiled=True)
+        lengths.append(len(traced))
+    few, many = lengths
+    assert 0 < few == many < 20
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="it compiles no eager calls")
+def test_eager_calls_are_compiled_once(traced):
+    for _ in range(2):
+        gru(**tensors_of("gru", steps=5, units=7))
+        assert len(traced) == 1
+
+
+def test_the_loop_may_skip_padded_steps(monkeypatch):
+    calls = []
+    loop = recurrence.loop
+
+    def watched(*arguments, valid=None, **options):
+        calls.append(to_numpy(valid))
+        return loop(*arguments, valid=valid, **options)
+
+    monkeypatch.setattr(recurrence, "loop", watched)
+    monkeypatch.setattr(recurrence, "fused_lstm", not_available)
+    gru(**tensors_of("gru"))
+    for reverse in (False, True):
+        lstm(**tensors_of("lstm"), reverse=reverse)
+    for got, expected in zip(calls, (MASK, MASK, MASK[:, ::-1]), strict=True):
+        np.testing.assert_array_equal(got, expected)
