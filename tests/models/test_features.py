@@ -35,13 +35,19 @@ def dnn_input(model, features=None):
 
 
 @pytest.mark.once
-def test_a_table_has_the_options_of_its_last_column():
+def test_columns_of_a_table_agree_on_its_options():
     twos = keras.initializers.Constant(2.0)
-    frozen = dataclasses.replace(
-        HISTORY[0].sparsefeat, embeddings_initializer=twos, trainable=False
-    )
+    options = {"embeddings_initializer": twos, "trainable": False}
+    frozen = dataclasses.replace(HISTORY[0].sparsefeat, **options)
     history = [VarLenSparseFeat(frozen, 4), HISTORY[1]]
-    model = DIN([ITEM, CATE, *history], CANDIDATE)
+    for name in options:
+        item = dataclasses.replace(
+            ITEM, **{**options, name: getattr(ITEM, name)}
+        )
+        with pytest.raises(ValueError, match=f"^{name}: expected one for all"):
+            DIN([item, CATE, *history], CANDIDATE)
+    item = dataclasses.replace(ITEM, **options)
+    model = DIN([item, CATE, *history], CANDIDATE)
     table = model.get_layer("sparse_seq_emb_hist_item")
     assert not table.trainable
     assert set(to_numpy(table.embeddings.value).ravel()) == {2.0}

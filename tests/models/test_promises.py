@@ -194,7 +194,8 @@ def test_negatives_without_negsampling_are_ignored():
     """As in DeepCTR, they are not pooled either."""
     model = DIEN(columns(*HISTORY_PREFIXES), CANDIDATE)
     without = DIEN(columns("hist_"), CANDIDATE)
-    assert "neg_hist_item" not in {x.name for x in model.inputs}
+    assert "neg_hist_item" in {x.name for x in model.inputs}
+    assert change(model, {}, neg_hist_item=arrays()["hist_item"]) == 0
     shapes = [w.shape for w in model.weights]
     assert shapes == [w.shape for w in without.weights]
 
@@ -239,7 +240,7 @@ def test_mask_padding_excludes_padding(bias, mask_padding):
 def test_other_sequences_are_ignored_with_a_warning():
     with pytest.warns(UserWarning, match=r"ignores \['tags'\].*pool_others"):
         model = make_dsin(tags())
-    assert "tags" not in {x.name for x in model.inputs}
+    assert change(model, {}, tags=arrays()["tags"][::-1]) == 0
     model = make_dsin(tags(), pool_others=True)
     assert change(model, {}, tags=arrays()["tags"][::-1]) > 1e-4
 

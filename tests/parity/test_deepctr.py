@@ -22,6 +22,12 @@ RECORDED = [
     for case in cases(layer)
 ]
 
+# Of each layer one case, and all of them on PyTorch, which compiles nothing.
+# That the backends' gradients are equal is tested in tests/agreement.
+GRADIENTS = RECORDED
+if keras.backend.backend() != "torch":
+    GRADIENTS = list({p.values[0]: p for p in RECORDED}.values())
+
 OUTPUT, GRADIENT = 2e-5, 1e-4
 
 
@@ -93,7 +99,7 @@ def test_outputs(layer_name, case):
         )
 
 
-@pytest.mark.parametrize(("layer_name", "case"), RECORDED)
+@pytest.mark.parametrize(("layer_name", "case"), GRADIENTS)
 def test_gradients(layer_name, case):
     skip_left_out("gradients")
     layer, inputs, kwargs = built(layer_name, case)

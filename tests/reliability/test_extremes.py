@@ -47,9 +47,7 @@ LARGEST = {
 SATURATED = ("attention-softmax-split", "transformer-ln")
 WITH_GRADIENTS = (
     "weighted-softmax-lengths",
-    "attention-dice-training",
     "batch-normalization-training-mask",
-    "gru-augru",
     *SATURATED,
 )
 
