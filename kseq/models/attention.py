@@ -47,8 +47,8 @@ def attention_weights(
     found: dict[str, Tensor] = {}
 
     def copy(layer: keras.Layer) -> keras.Layer:
-        """Share all layers but these, since Keras's functional models require
-        as many outputs of each call of a layer."""
+        # Not shared, since each call of a layer must return as many outputs
+        # (docs/upstream/layer_with_more_outputs.py).
         if not isinstance(layer, AttentionSequencePoolingLayer):
             return layer
         return type(layer).from_config(layer.get_config())
