@@ -12,7 +12,7 @@ from kseq.checks import (
     is_real,
     raise_invalid,
 )
-from kseq.models.click_model import is_compatible
+from kseq.models.click_model import ClickModel, is_compatible
 from kseq.types import Shape
 
 
@@ -41,7 +41,9 @@ def score_candidates(
         batch_size: the largest number of candidates in a batch, which bounds
             the memory. Where Keras compiles the model (`jit_compile`, as on
             JAX), a smaller batch is padded to a power of two, so that a new K
-            rarely compiles the model again.
+            rarely compiles the model again; and so are histories of any length
+            (`maxlen=None`) of a model of `kseq.models`, unless their padding
+            has an effect (`DSIN` without `mask_padding`).
 
     Returns:
         A NumPy array `(K,)`.
@@ -92,6 +94,7 @@ def score_candidates(
         else:
             x = _to_array(name, user[name], symbol.dtype)
             user_arrays[name] = _reshape(name, x, (1, *symbol.shape[1:]))
+    user_arrays = _pad_histories(model, user_arrays)
     counts = {name: len(x) for name, x in candidate_arrays.items()}
     if len({*counts.values()}) != 1:
         raise_invalid(
@@ -120,6 +123,30 @@ def _padded_size(model: keras.Model, size: int, batch_size: int) -> int:
     if size and model.jit_compile:
         return min(1 << (size - 1).bit_length(), batch_size)
     return size
+
+
+def _pad_histories(
+    model: keras.Model, arrays: dict[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Pad histories of any length, so that few lengths are compiled."""
+    layers = model.layers
+    pools_padding = any(
+        getattr(layer, "output_type", None) in ("mean", "sum")
+        for layer in layers
+    )
+    if not isinstance(model, ClickModel) or pools_padding:
+        return arrays
+    if not model.jit_compile:
+        return arrays
+    limits = [getattr(layer, "max_steps", None) for layer in layers]
+    for symbol in model.inputs:
+        if symbol.name in arrays and symbol.shape[1] is None:
+            x = arrays[symbol.name]
+            wanted = 1 << (x.shape[1] - 1).bit_length() if x.shape[1] else 1
+            wanted = min(wanted, *(n for n in limits if n), 1 << 30)
+            missing = max(wanted - x.shape[1], 0)
+            arrays[symbol.name] = np.pad(x, ((0, 0), (0, missing)))
+    return arrays
 
 
 def _check_model(model: keras.Model) -> dict[str, Any]:

@@ -87,7 +87,8 @@ class ClickModel(keras.Model):
 def portable(config: Any) -> Any:
     """A config with the public classes of optimizers.
 
-    On PyTorch Keras writes private ones (docs/upstream/torch_optimizer_class.py).
+    On PyTorch Keras writes private ones: see
+    docs/upstream/torch_optimizer_class.py.
     """
     if isinstance(config, (list, tuple)):
         return [portable(value) for value in config]

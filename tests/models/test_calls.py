@@ -154,6 +154,32 @@ def test_compiled_batches_are_padded_to_powers_of_two(
     assert np.all(np.concatenate(batches)[count:] == count - 1)
 
 
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("name", "padded"), [("DIN", 4), ("BST", 4), ("DSIN-bias", 3)]
+)
+def test_histories_of_any_length_are_padded_if_compiled(name, padded):
+    """Unless padding has an effect; the scores stay the same."""
+    model = BY_NAME[name].unknown_steps()
+    sequences = [x.name for x in model.inputs if x.shape[1] is None]
+    user = {
+        n: x[:1] for n, x in inputs_of(model).items() if n not in CANDIDATES
+    }
+    user |= {n: user[n][:, :3] for n in sequences}
+    expected = score_candidates(model, user, CANDIDATES)
+    lengths = set()
+
+    def predict_on_batch(batch):
+        lengths.update(batch[n].shape[1] for n in sequences)
+        return predict(model, batch)
+
+    model.predict_on_batch = predict_on_batch
+    model.jit_compile = True
+    got = score_candidates(model, user, CANDIDATES)
+    assert lengths == {padded}
+    assert_close(got, expected)
+
+
 def test_step_weights_of_any_shape_and_ids_as_floats():
     column = tags(weight_name="w", weight_norm=False)
     model = make(DIN, column, *sequences("hist_"))
