@@ -91,7 +91,7 @@ CANDIDATES = {"item": [1, 5, 7], "cate": np.array([[1], [4], [2]])}
 
 def user_features(model):
     """One user's features, with and without a batch axis."""
-    features = {n: x[:1] for n, x in inputs_of(model).items()}
+    features = {n: x[1:2] for n, x in inputs_of(model).items()}
     features |= {"user": 3, "price": [0.5, 2.0], "label": "not an input"}
     return {n: x for n, x in features.items() if n not in CANDIDATE}
 
@@ -163,7 +163,7 @@ def test_histories_of_any_length_are_padded_if_compiled(name, padded):
     model = BY_NAME[name].unknown_steps()
     sequences = [x.name for x in model.inputs if x.shape[1] is None]
     user = {
-        n: x[:1] for n, x in inputs_of(model).items() if n not in CANDIDATES
+        n: x[1:2] for n, x in inputs_of(model).items() if n not in CANDIDATES
     }
     user |= {n: user[n][:, :3] for n in sequences}
     expected = score_candidates(model, user, CANDIDATES)
