@@ -14,7 +14,14 @@ from kseq.agreement import Case
 from kseq.convert import deepctr
 from kseq.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
 from kseq.layers import Dice
-from kseq.models import BST, DIEN, DIN, DSIN, score_candidates
+from kseq.models import (
+    BST,
+    DIEN,
+    DIN,
+    DSIN,
+    attention_weights,
+    score_candidates,
+)
 
 pytestmark = pytest.mark.once
 
@@ -65,6 +72,7 @@ VALID = {
     feature_column.build_input_features: {"feature_columns": [ITEM]},
     **{DIN: HISTORY, DIEN: HISTORY, BST: HISTORY, DSIN: SESSIONS},
     score_candidates: SCORE,
+    attention_weights: {"model": predictor(), "features": {}},
     hashing.hash_ids: {"ids": [1], "num_buckets": 10},
     deepctr.load_h5: {"model": predictor(), "filepath": "no.h5"},
     deepctr.set_layer_weights: {"layer": dice(), "weights": [np.ones(2)] * 3},
@@ -122,7 +130,10 @@ INVALID = {
     ),
     **each("prefix", "a string", None, 3),
     **each("model layer", "[Kk]eras|built", None, 3, keras.Model),
-    **each("user candidates", "a dict of features by name", None, "user"),
+    **each(
+        "user candidates features",
+        *("a dict of features by name", None, "user"),
+    ),
     **each("ids", "integers or strings", None, [[1], [1, 2]], [0.5], [True]),
     **each("filepath path module folder", "path", None, 3),
     **each("layer_names", "a dict", "dnn", {"dnn": 3}),
@@ -158,6 +169,7 @@ def test_invalid_values_raise(function, argument):
         (DIN, "dnn_feature_columns", [ITEM, CLICKS, None]),
         (score_candidates, "batch_size", None),
         (score_candidates, "model", keras.Sequential()),
+        (attention_weights, "model", predictor()),
         (DIN, "seed", 2**31),
         (hashing.hash_ids, "ids", ["a", None]),
         (hashing.hash_ids, "num_buckets", 2**64),

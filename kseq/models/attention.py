@@ -5,7 +5,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from kseq.checks import check_instance, raise_invalid
+from kseq.checks import check_instance, check_positive_int, raise_invalid
 from kseq.layers.sequence import AttentionSequencePoolingLayer
 from kseq.types import Tensor
 
@@ -18,7 +18,7 @@ def attention_weights(
     Args:
         model: a functional Keras model with one or more
             `AttentionSequencePoolingLayer`, as all models of `kseq.models`.
-        features: what `model.predict` takes: a dict of arrays by name.
+        features: a dict of arrays by name, as `model.predict` takes.
         batch_size: the number of examples computed at a time.
 
     Returns:
@@ -27,7 +27,8 @@ def attention_weights(
         (`weight_normalization`).
 
     Raises:
-        ValueError: `model` has no such layer.
+        ValueError: `model` has no such layer, `features` is no dict, or
+            `batch_size` is not a positive integer.
 
     Example:
 
@@ -44,6 +45,9 @@ def attention_weights(
     (2, 1, 4)
     """
     check_instance("model", model, keras.Model, "a functional Keras model")
+    expected = "a dict of features by name"
+    check_instance("features", features, Mapping, expected)
+    batch_size = check_positive_int("batch_size", batch_size)
     found: dict[str, Tensor] = {}
 
     def copy(layer: keras.Layer) -> keras.Layer:

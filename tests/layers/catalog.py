@@ -335,7 +335,7 @@ def transformer(f, v, w, a):
         *(f["queries"], f["keys"], v["queries"], v["steps"], w),
         *(a["head_num"], a["attention_type"], a["use_positional_encoding"]),
         *(a["use_res"], a["use_feed_forward"], a["use_layer_norm"]),
-        *(a["blinding"], a["output_type"]),
+        *(a["blinding"], a["output_type"], a["window"]),
     )
 
 
@@ -631,6 +631,7 @@ LAYERS = [
             "attention_type": ("cos", "scaled_dot_product", "ln", "additive"),
             "output_type": ("sum", "mean", "masked_mean", "masked_sum", None),
             **MAX_STEPS,
+            "window": (2, None),
             **KERNELS,
         },
         transformer,
@@ -647,7 +648,9 @@ LAYERS = [
         inert=lambda a: (
             a["output_type"] not in ("mean", "sum") or not a["use_res"]
         ),
-        positional=lambda a: a["use_positional_encoding"] or a["blinding"],
+        positional=lambda a: (
+            a["use_positional_encoding"] or a["blinding"] or a["window"]
+        ),
         needs_width="queries",
     ),
 ]
@@ -846,6 +849,7 @@ OTHERS = {
     "bilstm-mul": {"units": 4, "merge_mode": "mul"},
     "transformer-cos": PLAIN | COS | {"output_type": "masked_sum"},
     "transformer-ln": {"attention_type": "ln", "output_type": None, **PLAIN},
+    "transformer-window-mask": {"window": 2, "output_type": None},
     "positions-zero-pad-fixed": {"zero_pad": True} | FIXED,
     "positions-unscaled-mask": {"scale": False},
 }

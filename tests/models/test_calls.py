@@ -91,7 +91,7 @@ CANDIDATES = {"item": [1, 5, 7], "cate": np.array([[1], [4], [2]])}
 
 def user_features(model):
     """One user's features, with and without a batch axis."""
-    features = {n: x[1:2] for n, x in inputs_of(model).items()}
+    features = {n: x[:1] for n, x in inputs_of(model).items()}
     features |= {"user": 3, "price": [0.5, 2.0], "label": "not an input"}
     return {n: x for n, x in features.items() if n not in CANDIDATE}
 

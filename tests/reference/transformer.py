@@ -58,6 +58,7 @@ def transformer(
     normalized=False,
     blinding=True,
     output="mean",
+    window=None,
 ):
     weights = list(weights)
 
@@ -81,9 +82,7 @@ def transformer(
         keys = keys + scale * key_table[: keys.shape[1]]
 
     allowed = np.repeat(valid[:, None], queries.shape[1], axis=1)
-    if blinding:
-        apart = ~np.eye(queries.shape[1], keys.shape[1], dtype=bool)
-        allowed = allowed & apart
+    allowed = allowed & visible(*allowed.shape[1:], blinding, window=window)
     found = []
     for q, k, v in zip(
         *(
@@ -116,6 +115,19 @@ def transformer(
     return total / np.maximum(count, 1)[:, None, None]
 
 
+def visible(queries, steps, blinding=False, causal=False, window=None):
+    """Which keys a query sees by their numbers: `(queries, steps)`."""
+    i, j = np.arange(queries)[:, None], np.arange(steps)
+    seen = np.ones((queries, steps), bool)
+    if blinding:
+        seen &= i != j
+    if causal:
+        seen &= j <= i
+    if window:
+        seen &= abs(i - j) < window
+    return seen
+
+
 def attend(kind, blinding=False, causal=False, window=None):
     """A function of (batch, heads, steps, dim), as `multi_head_attention`."""
 
@@ -131,13 +143,7 @@ def attend(kind, blinding=False, causal=False, window=None):
     ):
         queries, steps = query.shape[2], keys.shape[2]
         allowed = np.repeat(valid[:, None], queries, axis=1) & attention_mask
-        i, j = np.arange(queries)[:, None], np.arange(steps)
-        if blinding:
-            allowed = allowed & (i != j)
-        if causal:
-            allowed = allowed & (j <= i)
-        if window:
-            allowed = allowed & (abs(i - j) < window)
+        allowed = allowed & visible(queries, steps, blinding, causal, window)
         heads = []
         for h in range(query.shape[1]):
             q, k, v = query[:, h], keys[:, h], values[:, h]

@@ -7,6 +7,7 @@ from kseq.layers.sequence import Transformer
 from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME
 from tests.layers.checks import assert_close
+from tests.reference.transformer import visible
 
 TRIAL = BY_NAME["transformer-mean"].trial()
 # Of the second row only one key is valid, of the last one none.
@@ -48,6 +49,32 @@ def test_blocks_stacked_on_a_mask():
     short = to_numpy(model(np.array([[3, 4, 5]])))
     longer = to_numpy(model(np.array([[3, 4, 5, 0, 0, 0]])))
     assert_close(longer, short)
+
+
+@pytest.mark.parametrize("attention_type", ["scaled_dot_product", "additive"])
+def test_which_keys_a_query_attends_to(attention_type):
+    """Causal, as a mask, and as a bias, which is no number here."""
+    options = {"attention_type": attention_type, "output_type": None}
+    layer = TRIAL.built(blinding=False, **options)
+    queries, keys = TRIAL.features.values()
+    lengths = {"query_lengths": KEY_LENGTHS, "key_lengths": KEY_LENGTHS}
+    shape = (len(keys), queries.shape[1], keys.shape[1])
+    seen = np.broadcast_to(visible(*shape[1:], causal=True), shape)
+
+    def call(**which):
+        return to_numpy(layer(queries, keys, **lengths, **which))
+
+    causal = call(use_causal_mask=True)
+    assert np.abs(causal - call()).max() > 1e-3
+    assert_close(call(attention_mask=seen), causal)
+    bias = np.where(seen, 0.0, -1e9)[:, None].astype("float32")
+    # Where a query sees a key at all.
+    some = (seen & (np.arange(shape[2]) < KEY_LENGTHS[:, None, None])).any(-1)
+    assert_close(call(attention_bias=bias)[some], causal[some])
+    changed = keys.copy()
+    changed[:, 3:] += 1.0
+    later = to_numpy(layer(queries, changed, **lengths, use_causal_mask=True))
+    assert_close(later[:, :3], causal[:, :3])
 
 
 def test_the_dropout_rate():
