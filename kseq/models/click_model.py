@@ -42,7 +42,7 @@ class ClickModel(keras.Model):
         return super().predict(self._checked(x), *args, **kwargs)
 
     def _checked(self, x: Any) -> Any:
-        """Return arrays as a list; raise ValueError for a wrong shape.
+        """Return the inputs by name; raise ValueError for a wrong shape.
 
         A data set is returned unchanged.
         """
@@ -65,7 +65,7 @@ class ClickModel(keras.Model):
                 raise_invalid(
                     name, f"shape {expected}", describe_inputs(x[name])
                 )
-        return [x[name] for name in shapes]
+        return {name: x[name] for name in shapes}
 
     def compute_metrics(
         self, x: Any, y: Tensor, y_pred: Tensor, sample_weight: Any = None

@@ -231,6 +231,8 @@ def _score_terms(
         sizes = (*ops.shape(query)[:3], ops.shape(keys)[2])
         sizes = (sizes[0], heads, *sizes[2:])
         terms.append(ops.broadcast_to(upcast(bias), sizes))
+    dtype = upcast(query[:0]).dtype
+    terms = [ops.cast(term, dtype) for term in terms]
     return (functools.reduce(operator.add, terms),) if terms else ()
 
 

@@ -53,6 +53,8 @@ def test_fit_and_evaluate_take_lists_and_targets_of_one_axis(din):
     data = LIST, CLICKS
     fitted = din.fit(*data, validation_data=data, verbose=0).history
     row = din.evaluate(*data, verbose=0, return_dict=True)
+    # TensorFlow would trace for any rank.
+    din.compile("adam", "binary_crossentropy", metrics=metrics)
     column = din.evaluate(
         arrays(), CLICKS[:, None], verbose=0, return_dict=True
     )
