@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -139,13 +140,15 @@ def _pad_histories(
     if not model.jit_compile:
         return arrays
     limits = [getattr(layer, "max_steps", None) for layer in layers]
+    most = min((n for n in limits if n), default=sys.maxsize)
     for symbol in model.inputs:
         if symbol.name in arrays and symbol.shape[1] is None:
             x = arrays[symbol.name]
-            wanted = 1 << (x.shape[1] - 1).bit_length() if x.shape[1] else 1
-            wanted = min(wanted, *(n for n in limits if n), 1 << 30)
-            missing = max(wanted - x.shape[1], 0)
-            arrays[symbol.name] = np.pad(x, ((0, 0), (0, missing)))
+            steps = x.shape[1]
+            padded = min(1 << max(steps - 1, 0).bit_length(), most)
+            widths = [(0, 0)] * x.ndim
+            widths[1] = (0, max(padded - steps, 0))
+            arrays[symbol.name] = np.pad(x, widths)
     return arrays
 
 
