@@ -37,15 +37,7 @@ def fused_attention(
     penalty = penalty.expand(-1, keys.shape[1], -1, -1)
     keys = torch.cat([keys, penalty], dim=-1)
     query, values = (pad(x, (0, 1), value=1.0) for x in (query, values))
-    at_query = torch.arange(queries, device=keys.device)
-    # Before each key, and at the end, how many valid ones there are.
-    before = pad(valid.cumsum(dim=1), (1, 0))
-    last = at_query + 1 if offsets.causal else at_query.new_full((1,), steps)
-    first = at_query.new_zeros(1)
-    if offsets.window is not None:
-        first = (at_query - offsets.window + 1).clamp(0, steps)
-        last = last.minimum(at_query + offsets.window)
-    seen = before[:, last.clamp(max=steps)] - before[:, first]
+    seen = count_valid(valid, queries, offsets)
     mask = None
     if offsets:
         # From the last key to the first, i + j depends on the distance only.
@@ -64,3 +56,17 @@ def fused_attention(
     known = found[..., -1:] != 0
     other = torch.where(answered, math.nan, 0.0).to(found.dtype)
     return torch.where(answered & known, found[..., :-1], other)
+
+
+def count_valid(valid: Tensor, queries: int, offsets: Any) -> Tensor:
+    """How many valid keys each query sees, itself included."""
+    if not offsets.causal and offsets.window is None:
+        return valid.sum(dim=1, keepdim=True).expand(-1, queries)
+    steps = valid.shape[1]
+    window = steps + queries if offsets.window is None else offsets.window
+    at_query = torch.arange(queries, device=valid.device)
+    first = (at_query - window + 1).clamp(0, steps)
+    last = at_query + (1 if offsets.causal else window)
+    # Before each key, and at the end, how many valid ones there are.
+    before = pad(valid.cumsum(dim=1), (1, 0))
+    return before[:, last.clamp(max=steps)] - before[:, first]
