@@ -1,5 +1,5 @@
 # KERAS_BACKEND: jax
-"""A layer called twice must return as many outputs in each call.
+"""A layer must return the same number of outputs in every call.
 
 A functional model of the second call's second output is rejected.
 """

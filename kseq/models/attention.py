@@ -15,6 +15,8 @@ def attention_weights(
 ) -> dict[str, NDArray[Any]]:
     """Compute the weights with which a trained model pools its histories.
 
+    Each call builds a model of the same layers: pass all examples at once.
+
     Args:
         model: a functional Keras model with one or more
             `AttentionSequencePoolingLayer`, as all models of `kseq.models`.
@@ -51,8 +53,8 @@ def attention_weights(
     found: dict[str, Tensor] = {}
 
     def copy(layer: keras.Layer) -> keras.Layer:
-        # Not shared, since each call of a layer must return as many outputs
-        # (docs/upstream/layer_with_more_outputs.py).
+        # Not shared: a layer must return the same number of outputs in every
+        # call (docs/upstream/layer_with_more_outputs.py).
         if not isinstance(layer, AttentionSequencePoolingLayer):
             return layer
         return type(layer).from_config(layer.get_config())
@@ -60,16 +62,20 @@ def attention_weights(
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(layer, AttentionSequencePoolingLayer):
             return layer(*args, **kwargs)
+        if layer.name in found:
+            raise_invalid("model", "one call of each attention layer", model)
         if layer.return_score:
             found[layer.name] = layer(*args, **kwargs)
             return found[layer.name]
-        pooled, found[layer.name] = layer(
-            *args, **kwargs, return_attention_scores=True
-        )
-        return pooled
+        both = layer(*args, **kwargs | {"return_attention_scores": True})
+        found[layer.name] = both[1]
+        return both if kwargs.get("return_attention_scores") else both[0]
 
+    # Of a model that is not compiled: Keras would compile the copy.
     again = keras.models.clone_model(
-        model, clone_function=copy, call_function=call
+        type(model)(model.inputs, model.output),
+        clone_function=copy,
+        call_function=call,
     )
     if not found:
         raise_invalid("model", "an AttentionSequencePoolingLayer in it", model)
@@ -78,6 +84,6 @@ def attention_weights(
     # With the output, which all inputs are connected to.
     outputs = {**found, "": again.output}
     weights = type(again)(again.inputs, outputs).predict(
-        features, batch_size=batch_size, verbose=0
+        dict(features), batch_size=batch_size, verbose=0
     )
     return {name: np.asarray(weights[name]) for name in found}

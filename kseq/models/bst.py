@@ -63,7 +63,7 @@ def BST(
     Raises:
         ValueError: an argument is out of range; a column or the lengths are
             missing or duplicated; histories differ in `maxlen`; columns of one
-            table differ in its sizes; ids are strings or need hashing; or
+            table differ in its options; ids are strings or need hashing; or
             `maxlen` is None without `max_steps`.
 
     Differences from DeepCTR:

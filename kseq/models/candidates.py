@@ -42,9 +42,9 @@ def score_candidates(
         batch_size: the largest number of candidates in a batch, which bounds
             the memory. Where Keras compiles the model (`jit_compile`, as on
             JAX), a smaller batch is padded to a power of two, so that a new K
-            rarely compiles the model again; and so are histories of any length
-            (`maxlen=None`) of a model of `kseq.models`, unless their padding
-            has an effect (`DSIN` without `mask_padding`).
+            rarely compiles the model again. Histories of any length
+            (`maxlen=None`) of a model of `kseq.models` are padded likewise,
+            unless padding changes the score (`DSIN` without `mask_padding`).
 
     Returns:
         A NumPy array `(K,)`.
@@ -135,20 +135,18 @@ def _pad_histories(
         getattr(layer, "output_type", None) in ("mean", "sum")
         for layer in layers
     )
-    if not isinstance(model, ClickModel) or pools_padding:
-        return arrays
-    if not model.jit_compile:
+    histories = [x.name for x in model.inputs if x.shape[1] is None]
+    of_users = isinstance(model, ClickModel) and {*histories} <= arrays.keys()
+    if pools_padding or not of_users or not model.jit_compile:
         return arrays
     limits = [getattr(layer, "max_steps", None) for layer in layers]
     most = min((n for n in limits if n), default=sys.maxsize)
-    for symbol in model.inputs:
-        if symbol.name in arrays and symbol.shape[1] is None:
-            x = arrays[symbol.name]
-            steps = x.shape[1]
-            padded = min(1 << max(steps - 1, 0).bit_length(), most)
-            widths = [(0, 0)] * x.ndim
-            widths[1] = (0, max(padded - steps, 0))
-            arrays[symbol.name] = np.pad(x, widths)
+    for name in histories:
+        steps = arrays[name].shape[1]
+        padded = min(1 << max(steps - 1, 0).bit_length(), most)
+        widths = [(0, 0)] * arrays[name].ndim
+        widths[1] = (0, max(padded - steps, 0))
+        arrays[name] = np.pad(arrays[name], widths)
     return arrays
 
 

@@ -81,20 +81,20 @@ class ClickModel(keras.Model):
         # A file must load and train on every backend. Keras stores whether the
         # backend that saved it compiles by default; each chooses for itself.
         config = super().get_compile_config()
-        return {**portable(config), "jit_compile": "auto"} if config else {}
+        return {**_portable(config), "jit_compile": "auto"} if config else {}
 
 
-def portable(config: Any) -> Any:
+def _portable(config: Any) -> Any:
     """A config with the public classes of optimizers.
 
     On PyTorch Keras writes private ones: see
     docs/upstream/torch_optimizer_class.py.
     """
     if isinstance(config, (list, tuple)):
-        return [portable(value) for value in config]
+        return [_portable(value) for value in config]
     if not isinstance(config, dict):
         return config
-    config = {key: portable(value) for key, value in config.items()}
+    config = {key: _portable(value) for key, value in config.items()}
     if ".backend.torch.optimizers." in str(config.get("module")):
         config["module"] = "keras.optimizers"
     return config

@@ -80,7 +80,7 @@ def DIEN(
     Raises:
         ValueError: an argument is out of range; a column or the lengths are
             missing or duplicated; histories differ in `maxlen`; columns of one
-            table differ in its sizes; or ids are strings or need hashing.
+            table differ in its options; or ids are strings or need hashing.
 
     Differences from DeepCTR:
         The weights of 'AGRU' and 'AUGRU' are trained and saved. The auxiliary

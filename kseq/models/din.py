@@ -61,7 +61,7 @@ def DIN(
     Raises:
         ValueError: an argument is out of range; a column is missing or
             duplicated; histories differ in `maxlen`; columns of one table
-            differ in its sizes; or ids are strings or need hashing.
+            differ in its options; or ids are strings or need hashing.
 
     Differences from DeepCTR:
         `maxlen` may be None.

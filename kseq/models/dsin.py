@@ -87,7 +87,7 @@ def DSIN(
     Raises:
         ValueError: an argument is out of range; a column is missing or
             duplicated; sessions differ in `maxlen`; the heads do not fit the
-            width of a step; columns of one table differ in its sizes; ids are
+            width of a step; columns of one table differ in its options; ids are
             strings or need hashing; or `maxlen` is None without `max_steps`.
 
     Differences from DeepCTR:

@@ -283,12 +283,12 @@ class Features:
         key = column.embedding_name
         name, owner = self._table_columns[key]
         for field in TABLE_FIELDS:
-            values = {c.name: getattr(c, field) for c in (column, owner)}
-            if not all_equal([*values.values()]):
+            own, others = getattr(column, field), getattr(owner, field)
+            if not _equal(field, own, others):
                 raise_invalid(
                     field,
                     f"one for all columns of embedding_name {key!r}",
-                    values,
+                    {column.name: own, owner.name: others},
                 )
         if key not in self._tables:
             initializer: Any = owner.embeddings_initializer
@@ -310,10 +310,11 @@ class Features:
         return self._tables[key]
 
 
-def all_equal(values: list[Any]) -> bool:
-    """Whether numbers, names or initializers are all the same."""
-    first, *others = values
-    return all(x is first or serialize(x) == serialize(first) for x in others)
+def _equal(field: str, x: Any, y: Any) -> bool:
+    """Whether two columns have the same option."""
+    if field == "embeddings_initializer" and x is not y:
+        x, y = (serialize(keras.initializers.get(i)) for i in (x, y))
+    return bool(x == y)
 
 
 def sorted_by_group(columns: list[Any]) -> list[Any]:

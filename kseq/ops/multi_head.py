@@ -53,7 +53,7 @@ MAX_SCORES = 1 << 20
     valid="bool batch steps",
     query_valid="bool batch queries",
     attention_mask="bool batch queries steps",
-    bias="float ...",
+    attention_bias="float ...",
 )
 def multi_head_attention(
     query: Tensor,
@@ -70,7 +70,7 @@ def multi_head_attention(
     causal: bool = False,
     window: int | None = None,
     attention_mask: Tensor | None = None,
-    bias: Tensor | None = None,
+    attention_bias: Tensor | None = None,
 ) -> Tensor:
     r"""Attention of each head's queries to its keys.
 
@@ -105,9 +105,10 @@ def multi_head_attention(
         window: query $i$ attends to keys with $|i - j| <$ `window` only; None:
             to all.
         attention_mask: bool `(batch, queries, steps)`, False where a query does
-            not attend to a key; None: no further mask.
-        bias: a term added to the scores, float, of rank 4 and broadcastable to
-            `(batch, heads, queries, steps)`; or None.
+            not attend to a key; None: no further mask. Like a bias it takes
+            memory for all pairs of steps.
+        attention_bias: a term added to the scores, float, of rank 4 and
+            broadcastable to `(batch, heads, queries, steps)`; or None.
 
     Returns:
         `(batch, heads, queries, dim)`; 0 for a query that is padded or has no
@@ -150,7 +151,7 @@ def multi_head_attention(
     )
     if query_valid is None:
         query_valid = ops.ones_like(query[:, 0, :, 0], "bool")
-    terms = _score_terms(query, keys, attention_mask, bias)
+    terms = _score_terms(query, keys, attention_mask, attention_bias)
     offsets = Offsets(blinding, causal, window)
     factor = keys.shape[-1] ** -0.5
     if attention_type == "cos":
@@ -218,22 +219,29 @@ def _score_terms(
 
     `(batch, heads or 1, queries, steps)`, float32 or wider.
     """
-    terms = []
+    terms: list[Tensor] = []
+    if attention_mask is None and bias is None:
+        return ()
     if attention_mask is not None:
         terms.append(_penalty(ops.logical_not(attention_mask))[:, None])
     if bias is not None:
         sizes = (*query.shape[:3], keys.shape[2])
         if len(bias.shape) != 4:
-            raise_invalid("bias", "a tensor of rank 4", tuple(bias.shape))
-        check_broadcastable("bias", bias.shape, sizes)
-        # All sizes but that of the heads, since chunks are of queries.
-        heads = bias.shape[1]
-        sizes = (*ops.shape(query)[:3], ops.shape(keys)[2])
-        sizes = (sizes[0], heads, *sizes[2:])
-        terms.append(ops.broadcast_to(upcast(bias), sizes))
-    dtype = upcast(query[:0]).dtype
-    terms = [ops.cast(term, dtype) for term in terms]
-    return (functools.reduce(operator.add, terms),) if terms else ()
+            raise_invalid(
+                "attention_bias", "a tensor of rank 4", tuple(bias.shape)
+            )
+        check_broadcastable("attention_bias", bias.shape, sizes)
+        batch, _, queries, _ = ops.shape(query)
+        # Of one head or of all; the loop over chunks needs the other axes.
+        shape = batch, ops.shape(bias)[1], queries, ops.shape(keys)[2]
+        bias = ops.broadcast_to(upcast(bias), shape)
+        # Not -infinity, whose gradient would be NaN; NaN is kept.
+        bias = ops.where(bias < MASKED_SCORE, MASKED_SCORE, bias)
+        terms.append(bias)
+    dtype = "float64" if dtype_of(query) == "float64" else "float32"
+    return (
+        functools.reduce(operator.add, (ops.cast(t, dtype) for t in terms)),
+    )
 
 
 def _rescale(

@@ -292,7 +292,7 @@ def examples():
                 fillings=(100.0,),  # keys must be finite
             )
     masked = {"attention_mask": "batch queries steps"}
-    biased = {"bias": "1 heads queries steps"}
+    biased = {"attention_bias": "1 heads queries steps"}
     for name, kind, more, options in (
         ("causal", "scaled_dot_product", {}, {"causal": True}),
         ("window", "scaled_dot_product", {}, {"window": 2, "blinding": True}),

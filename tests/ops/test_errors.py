@@ -154,7 +154,7 @@ WRONG = {
         "causal": [None],
         "window": [0],
         "attention_mask": [ones(4, 6, dtype=bool), ones(4, 3, 6)],
-        "bias": [ones(3, 6), ones(1, 2, 3, 7)],
+        "attention_bias": [ones(3, 6), ones(1, 2, 3, 7)],
     },
     "sinusoid": {"steps": [-1, 1.0], "dim": [0]},
     "step_weights": {"normalize": [None]},

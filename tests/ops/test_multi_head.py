@@ -16,6 +16,7 @@ from tests.ops.compute import (
     compute,
     each_dtype,
     gradients,
+    needs_gradients,
 )
 from tests.ops.examples import BY_NAME
 from tests.reference.transformer import attend
@@ -151,6 +152,27 @@ def test_scores_that_would_overflow():
         if BACKEND in ("tensorflow", "torch", "jax"):
             for found in gradients(function, arrays):
                 assert np.all(np.isfinite(found))
+
+
+@needs_gradients
+@pytest.mark.parametrize("max_scores", [1 << 20, 4])
+def test_a_bias_of_minus_infinity_hides_a_key(max_scores):
+    _, arrays = example_of("scaled_dot_product")
+    hidden = np.ones((4, 1, 3, 6), bool)
+    hidden[:, :, 1] = False  # of the others no key is seen
+    bias = np.where(hidden, -np.inf, 0.0).astype("float32")
+
+    def attended(given, **which):
+        def function(x):
+            return multi_head_attention(**x, max_scores=max_scores, **which)
+
+        return compute(function, "float32", given), gradients(function, given)
+
+    found, slopes = attended(arrays, attention_bias=bias)
+    expected, wanted = attended(arrays, attention_mask=~hidden[:, 0])
+    assert np.all(found[:, :, [0, 2]] == 0)
+    for got, want in zip([found, *slopes], [expected, *wanted], strict=True):
+        assert_close(got, want, "float32")
 
 
 @pytest.mark.parametrize(("name", "found"), [("keys", [0, 2]), ("query", [2])])

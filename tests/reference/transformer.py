@@ -139,7 +139,7 @@ def attend(kind, blinding=False, causal=False, window=None):
         query_valid=None,
         weights=(),
         attention_mask=True,
-        bias=None,
+        attention_bias=None,
     ):
         queries, steps = query.shape[2], keys.shape[2]
         allowed = np.repeat(valid[:, None], queries, axis=1) & attention_mask
@@ -148,8 +148,8 @@ def attend(kind, blinding=False, causal=False, window=None):
         for h in range(query.shape[1]):
             q, k, v = query[:, h], keys[:, h], values[:, h]
             s = scores(q, k, kind, weights)
-            if bias is not None:
-                s = s + bias[:, h]
+            if attention_bias is not None:
+                s = s + attention_bias[:, h]
             heads.append(softmax(s, allowed) @ v)
         found = np.stack(heads, axis=1)
         if query_valid is None:

@@ -275,7 +275,7 @@ class Transformer(SequenceLayer):
             training,
             causal=check_bool("use_causal_mask", use_causal_mask),
             attention_mask=attention_mask,
-            bias=attention_bias,
+            attention_bias=attention_bias,
         )
         if self.use_res:
             result = result + queries
@@ -335,7 +335,8 @@ class Transformer(SequenceLayer):
         # Padded queries do not affect the result, but NaN in them would reach
         # the gradient (0 * NaN is NaN).
         queries = zero_padding(queries, query_valid)
-        if options["attention_mask"] is not None or options["bias"] is not None:
+        pairs = options["attention_mask"], options["attention_bias"]
+        if any(x is not None for x in pairs):
             return attend(queries, keys, query_valid, key_valid)
         additive = self.attention_type == "additive"
         return map_buckets(
