@@ -42,9 +42,12 @@ def test_the_weights_pool_the_history():
     model = BY_NAME["DIN"].make()
     layer = model.get_layer(LAYER)
     weights = attention_weights(model, arrays())[LAYER]
-    tensors = keras.Model(model.inputs, [*layer.input, layer.output])
+    # All inputs are connected to the output, as Keras 3.12 requires.
+    tensors = keras.Model(
+        model.inputs, [*layer.input, layer.output, model.output]
+    )
     features = {x.name: arrays()[x.name] for x in model.inputs}
-    _, keys, valid, pooled = (
+    _, keys, valid, pooled, _ = (
         keras.ops.convert_to_numpy(x) for x in tensors(features)
     )
     np.testing.assert_allclose(
