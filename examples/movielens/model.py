@@ -75,15 +75,3 @@ def mean_pooling(feature_columns: list[FeatureColumn]) -> keras.Model:
     x = DNN(HIDDEN_UNITS, ACTIVATION, name="dnn")(x)
     like = keras.layers.Dense(1, "sigmoid", name="like")(x)
     return keras.Model(list(inputs.values()), like)
-
-
-def attention_weights(
-    din: keras.Model, inputs: dict[str, np.ndarray]
-) -> np.ndarray:
-    """Return DIN's attention weights `(batch, time)`, not normalised."""
-    attention = din.get_layer("attention_sequence_pooling_layer")
-    query, keys, valid = keras.Model(din.inputs, attention.input)(inputs)
-    _, weights = attention(
-        query, keys, keys_mask=valid, return_attention_scores=True
-    )
-    return keras.ops.convert_to_numpy(weights)[:, 0]

@@ -16,9 +16,10 @@ import keras
 import numpy as np
 from same_start import set_starting_weights
 
+from kseq.models import attention_weights
 from movielens.features import features
 from movielens.metrics import auc, log_loss
-from movielens.model import attention_weights, build_model
+from movielens.model import build_model
 from movielens.workspace import Workspace
 
 DISTRIBUTIONS = {
@@ -112,7 +113,8 @@ def attention(workspace: Workspace, writer: str) -> None:
     plotted = features(
         "din", workspace.samples("plotted"), workspace.genre_set()
     )
-    np.save(workspace.attention(), attention_weights(model, plotted))
+    (weights,) = attention_weights(model, plotted).values()
+    np.save(workspace.attention(), weights[:, 0])
 
 
 def versions(backend: str) -> dict[str, str]:

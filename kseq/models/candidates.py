@@ -122,8 +122,13 @@ def score_candidates(
 def _padded_size(model: keras.Model, size: int, batch_size: int) -> int:
     """Return the rows of a batch: few distinct sizes if each is compiled."""
     if size and model.jit_compile:
-        return min(1 << (size - 1).bit_length(), batch_size)
+        return min(_power_of_two(size), batch_size)
     return size
+
+
+def _power_of_two(n: int) -> int:
+    """Return the smallest power of two that is at least n."""
+    return 1 << max(n - 1, 0).bit_length()
 
 
 def _pad_histories(
@@ -143,7 +148,7 @@ def _pad_histories(
     most = min((n for n in limits if n), default=sys.maxsize)
     for name in histories:
         steps = arrays[name].shape[1]
-        padded = min(1 << max(steps - 1, 0).bit_length(), most)
+        padded = min(_power_of_two(steps), most)
         widths = [(0, 0)] * arrays[name].ndim
         widths[1] = (0, max(padded - steps, 0))
         arrays[name] = np.pad(arrays[name], widths)

@@ -1,7 +1,6 @@
 """Multi-head attention that never holds all scores of long sequences."""
 
 import functools
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -215,13 +214,8 @@ def _score_terms(
     attention_mask: Tensor | None,
     bias: Tensor | None,
 ) -> tuple[Tensor, ...]:
-    """The sum of what is added to scores, if any.
-
-    `(batch, heads or 1, queries, steps)`, float32 or wider.
-    """
+    """What is added to scores: `(batch, heads or 1, queries, steps)` each."""
     terms: list[Tensor] = []
-    if attention_mask is None and bias is None:
-        return ()
     if attention_mask is not None:
         terms.append(_penalty(ops.logical_not(attention_mask))[:, None])
     if bias is not None:
@@ -236,12 +230,8 @@ def _score_terms(
         shape = batch, ops.shape(bias)[1], queries, ops.shape(keys)[2]
         bias = ops.broadcast_to(upcast(bias), shape)
         # Not -infinity, whose gradient would be NaN; NaN is kept.
-        bias = ops.where(bias < MASKED_SCORE, MASKED_SCORE, bias)
-        terms.append(bias)
-    dtype = "float64" if dtype_of(query) == "float64" else "float32"
-    return (
-        functools.reduce(operator.add, (ops.cast(t, dtype) for t in terms)),
-    )
+        terms.append(ops.where(bias < MASKED_SCORE, MASKED_SCORE, bias))
+    return tuple(terms)
 
 
 def _rescale(
