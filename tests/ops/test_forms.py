@@ -48,7 +48,9 @@ def traced(monkeypatch):
     return calls
 
 
-@pytest.mark.skipif(BACKEND not in ("jax", "tensorflow"), reason="no graph")
+@pytest.mark.skipif(
+    BACKEND not in ("jax", "tensorflow"), reason="it does not trace the loop"
+)
 def test_a_graph_does_not_grow_with_the_steps(traced):
     def outputs(tensors):
         return gru(**tensors)[0]
@@ -64,7 +66,7 @@ def test_a_graph_does_not_grow_with_the_steps(traced):
     assert 0 < few == many < 20
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="it compiles no eager calls")
+@pytest.mark.skipif(BACKEND != "jax", reason="only JAX compiles eager calls")
 def test_eager_calls_are_compiled_once(traced):
     for _ in range(2):
         gru(**tensors_of("gru", steps=5, units=7))
