@@ -13,6 +13,7 @@ from kseq.feature_column import FeatureColumn
 from kseq.layers.base import nth_seed
 from kseq.layers.sequence import AttentionSequencePoolingLayer, Transformer
 from kseq.models.features import Features, build_click_model
+from kseq.types import Tensor
 
 
 def BST(
@@ -30,6 +31,8 @@ def BST(
     task: str = "binary",
     *,
     max_steps: int | None = None,
+    candidate_feature_list: Sequence[str] = (),
+    num_candidates: int | None = 1,
 ) -> keras.Model:
     r"""Behaviour Sequence Transformer: self-attention within a history.
 
@@ -56,6 +59,10 @@ def BST(
         task: 'binary' for a probability, 'regression' for a number.
         max_steps: the number of positions; None for `maxlen`. With it, `maxlen`
             may be None, for histories of up to `max_steps` steps.
+        candidate_feature_list: the names of other columns of the candidate,
+            such as its price, for models of several candidates.
+        num_candidates: the number of candidates of an example; None for any
+            number; see "Several candidates" in docs/models.md.
 
     Returns:
         A `keras.Model` that takes and returns what `DIN`'s does.
@@ -93,8 +100,14 @@ def BST(
     check_positive_int("att_head_num", att_head_num)
     dnn_dropout = check_rate("dnn_dropout", dnn_dropout)
     features = Features(
-        dnn_feature_columns, history_feature_list, l2_reg_embedding, seed
+        dnn_feature_columns,
+        history_feature_list,
+        l2_reg_embedding,
+        seed,
+        candidate_feature_list=candidate_feature_list,
+        num_candidates=num_candidates,
     )
+    query = features.embed(features.candidate)
     history = features.history_columns()
     lengths = features.history_lengths(history)
     steps = features.embed(history)
@@ -117,17 +130,27 @@ def BST(
             max_steps=max_steps,
             name=f"transformer_{i}" if i else "transformer",
         )(steps, query_lengths=lengths)
-    interest = AttentionSequencePoolingLayer(
+    attention = AttentionSequencePoolingLayer(
         (64, 16),
         weight_normalization=True,
         seed=seed,
         name="attention_sequence_pooling_layer",
-    )(features.embed(features.candidate), steps, lengths=lengths)
+    )
+    valid_candidates = features.valid_candidates()
+
+    def interests(keys: Tensor, lengths: Tensor) -> list[Tensor]:
+        return [
+            attention(
+                query, keys, lengths=lengths, candidates_mask=valid_candidates
+            )
+        ]
+
     return build_click_model(
         "BST",
         features,
         [c for c in features.varlen if c not in history],
-        [interest],
+        {"keys": steps, "lengths": lengths},
+        interests,
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,
         dnn_use_bn=check_bool("use_bn", use_bn),

@@ -37,6 +37,8 @@ def DIEN(
     task: str = "binary",
     *,
     augru_form: str = "deepctr",
+    candidate_feature_list: Sequence[str] = (),
+    num_candidates: int | None = 1,
 ) -> keras.Model:
     r"""Deep Interest Evolution Network: models how interests change.
 
@@ -73,6 +75,10 @@ def DIEN(
         task: 'binary' for a probability, 'regression' for a number.
         augru_form: 'deepctr' for DeepCTR's AUGRU, 'paper' for the paper's; see
             `DynamicGRU`.
+        candidate_feature_list: the names of other columns of the candidate,
+            such as its price, for models of several candidates.
+        num_candidates: the number of candidates of an example; None for any
+            number; see "Several candidates" in docs/models.md.
 
     Returns:
         A `keras.Model` that takes and returns what `DIN`'s does.
@@ -110,17 +116,23 @@ def DIEN(
     gru_type = check_one_of("gru_type", gru_type, GRU_TYPES)
     alpha = check_nonnegative("alpha", alpha)
     features = Features(
-        dnn_feature_columns, history_feature_list, l2_reg_embedding, seed
+        dnn_feature_columns,
+        history_feature_list,
+        l2_reg_embedding,
+        seed,
+        candidate_feature_list=candidate_feature_list,
+        num_candidates=num_candidates,
     )
+    query = features.embed(features.candidate)
     history = features.history_columns()
     lengths = features.history_lengths(history)
     keys = features.embed(history)
-    interests = DynamicGRU(seed=seed, name="gru1")(keys, lengths=lengths)
+    states = DynamicGRU(seed=seed, name="gru1")(keys, lengths=lengths)
     negative_names = {f"neg_{c.name}" for c in history}
     if check_bool("use_negsampling", use_negsampling):
         negatives = features.history_columns("neg_hist_")
-        interests = AuxiliaryLoss(alpha, seed=seed, name="auxiliary_loss")(
-            interests, keys, features.embed(negatives), lengths=lengths
+        states = AuxiliaryLoss(alpha, seed=seed, name="auxiliary_loss")(
+            states, keys, features.embed(negatives), lengths=lengths
         )
     attention = AttentionSequencePoolingLayer(
         check_positive_ints("att_hidden_units", att_hidden_units),
@@ -131,10 +143,6 @@ def DIEN(
         name="attention_sequence_pooling_layer",
     )
 
-    def attend(states: Tensor) -> Tensor:
-        query = features.embed(features.candidate)
-        return attention(query, states, lengths=lengths)
-
     evolve = DynamicGRU(
         gru_type=gru_type,
         return_sequence=gru_type == "GRU",
@@ -143,13 +151,17 @@ def DIEN(
         name="gru2",
     )
     if gru_type == "GRU":
-        interest = attend(evolve(interests, lengths=lengths))
-    elif gru_type == "AIGRU":
-        scores = keras.layers.Permute((2, 1))(attend(interests))
-        weighted = keras.layers.Multiply()([interests, scores])
-        interest = evolve(weighted, lengths=lengths)
-    else:
-        interest = evolve(interests, attend(interests), lengths=lengths)
+        states = evolve(states, lengths=lengths)
+    valid_candidates = features.valid_candidates()
+
+    def interests(states: Tensor, lengths: Tensor) -> list[Tensor]:
+        attended = attention(
+            query, states, lengths=lengths, candidates_mask=valid_candidates
+        )
+        if gru_type == "GRU":
+            return [attended]
+        return [evolve(states, attended, lengths=lengths)]
+
     return build_click_model(
         "DIEN",
         features,
@@ -158,7 +170,8 @@ def DIEN(
             for c in features.varlen
             if c not in history and c.name not in negative_names
         ],
-        [interest],
+        {"states": states, "lengths": lengths},
+        interests,
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,
         dnn_use_bn=check_bool("use_bn", use_bn),

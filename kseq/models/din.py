@@ -7,6 +7,7 @@ from kseq.checks import check_bool, check_positive_ints
 from kseq.feature_column import FeatureColumn
 from kseq.layers.sequence import AttentionSequencePoolingLayer
 from kseq.models.features import Features, build_click_model
+from kseq.types import Tensor
 
 
 def DIN(
@@ -23,6 +24,9 @@ def DIN(
     dnn_dropout: float = 0,
     seed: int | None = None,
     task: str = "binary",
+    *,
+    candidate_feature_list: Sequence[str] = (),
+    num_candidates: int | None = 1,
 ) -> keras.Model:
     r"""Deep Interest Network: pools a history by attention to a candidate.
 
@@ -50,6 +54,10 @@ def DIN(
         dnn_dropout: the DNN's dropout rate.
         seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
+        candidate_feature_list: the names of other columns of the candidate,
+            such as its price, for models of several candidates.
+        num_candidates: the number of candidates of an example; None for any
+            number; see "Several candidates" in docs/models.md.
 
     Returns:
         A `keras.Model` that returns `(batch, 1)`. It takes a dict of arrays by
@@ -83,25 +91,40 @@ def DIN(
     (2, 1)
     """
     features = Features(
-        dnn_feature_columns, history_feature_list, l2_reg_embedding, seed
+        dnn_feature_columns,
+        history_feature_list,
+        l2_reg_embedding,
+        seed,
+        candidate_feature_list=candidate_feature_list,
+        num_candidates=num_candidates,
     )
+    query = features.embed(features.candidate)
     history = features.history_columns()
-    interest = AttentionSequencePoolingLayer(
+    attention = AttentionSequencePoolingLayer(
         check_positive_ints("att_hidden_size", att_hidden_size),
         att_activation,
         check_bool("att_weight_normalization", att_weight_normalization),
         seed=seed,
         name="attention_sequence_pooling_layer",
-    )(
-        features.embed(features.candidate),
-        features.embed(history),
-        keys_mask=features.valid_steps([c.name for c in history]),
     )
+    valid_candidates = features.valid_candidates()
+
+    def interests(keys: Tensor, valid: Tensor) -> list[Tensor]:
+        return [
+            attention(
+                query, keys, keys_mask=valid, candidates_mask=valid_candidates
+            )
+        ]
+
     return build_click_model(
         "DIN",
         features,
         [c for c in features.varlen if c not in history],
-        [interest],
+        {
+            "keys": features.embed(history),
+            "valid": features.valid_steps([c.name for c in history]),
+        },
+        interests,
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,
         dnn_use_bn=check_bool("dnn_use_bn", dnn_use_bn),

@@ -19,6 +19,7 @@ from kseq.layers.sequence import (
     Transformer,
 )
 from kseq.models.features import Features, build_click_model
+from kseq.types import Tensor
 
 
 def DSIN(
@@ -41,6 +42,8 @@ def DSIN(
     mask_padding: bool = False,
     pool_others: bool = False,
     max_steps: int | None = None,
+    candidate_feature_list: Sequence[str] = (),
+    num_candidates: int | None = 1,
 ) -> keras.Model:
     r"""Deep Session Interest Network: reads a history split into sessions.
 
@@ -79,6 +82,10 @@ def DSIN(
             sequences. False, as in DeepCTR, to ignore these.
         max_steps: the number of positions; None for `maxlen`. With it, `maxlen`
             may be None, for sessions of up to `max_steps` steps.
+        candidate_feature_list: the names of other columns of the candidate,
+            such as its price, for models of several candidates.
+        num_candidates: the number of candidates of an example; None for any
+            number; see "Several candidates" in docs/models.md.
 
     Returns:
         A `keras.Model` that takes and returns what `DIN`'s does, with another
@@ -139,6 +146,8 @@ def DSIN(
         seed,
         "sess_feature_list",
         numbered=True,
+        candidate_feature_list=candidate_feature_list,
+        num_candidates=num_candidates,
     )
     query = features.embed(features.candidate)
     dim = query.shape[-1]
@@ -179,15 +188,29 @@ def DSIN(
     evolved = BiLSTM(dim, dropout_rate=lstm_dropout, seed=seed, name="bi_lstm")(
         vectors, lengths=lengths if mask_padding else None
     )
-    interests = [
+    attentions = [
         AttentionSequencePoolingLayer(
             (64, 16),
             weight_normalization=True,
             seed=nth_seed(seed, i),
             name=f"attention_sequence_pooling_layer{suffix}",
-        )(query, x, lengths=lengths)
-        for i, (x, suffix) in enumerate([(vectors, ""), (evolved, "_1")])
+        )
+        for i, suffix in enumerate(("", "_1"))
     ]
+    valid_candidates = features.valid_candidates()
+
+    def interests(
+        sessions: Tensor, evolved: Tensor, lengths: Tensor
+    ) -> list[Tensor]:
+        return [
+            attention(
+                query, keys, lengths=lengths, candidates_mask=valid_candidates
+            )
+            for attention, keys in zip(
+                attentions, (sessions, evolved), strict=True
+            )
+        ]
+
     others = [c for c in features.varlen if c not in used]
     if others and not pool_others:
         warnings.warn(
@@ -200,6 +223,7 @@ def DSIN(
         "DSIN",
         features,
         others,
+        {"sessions": vectors, "evolved": evolved, "lengths": lengths},
         interests,
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,

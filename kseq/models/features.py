@@ -1,9 +1,10 @@
 """From feature columns to embeddings, and from vectors to a click model."""
 
+import itertools
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -13,6 +14,7 @@ from kseq.checks import (
     check_instance,
     check_items,
     check_nonnegative,
+    check_optional_int,
     check_positive_ints,
     check_rate,
     raise_invalid,
@@ -36,6 +38,12 @@ from kseq.layers.core import DNN, PredictionLayer
 from kseq.layers.core.activation import check_activation
 from kseq.layers.sequence import SequencePoolingLayer, WeightedSequenceLayer
 from kseq.models.click_model import ClickModel
+from kseq.models.parts import (
+    CandidateScores,
+    JoinFeatures,
+    PerCandidate,
+    UserState,
+)
 from kseq.types import Tensor
 
 # What columns that share a table must agree on.
@@ -60,10 +68,13 @@ class Features:
         argument: the model's argument for `candidate_names`.
         numbered: True for the table names of DeepCTR's DSIN, which contain the
             number of the column, and where sequence columns come first.
+        candidate_feature_list: the names of other columns of the candidate.
+        num_candidates: the candidates of an example; None: any number.
 
     Attributes:
         sparse, varlen, dense: the columns by kind.
-        candidate: the sparse columns of the candidate.
+        candidate: the sparse columns of the candidate that histories have.
+        candidate_inputs: the names of all inputs of the candidate.
     """
 
     def __init__(
@@ -74,9 +85,14 @@ class Features:
         seed: int | None,
         argument: str = "history_feature_list",
         numbered: bool = False,
+        candidate_feature_list: Sequence[str] = (),
+        num_candidates: int | None = 1,
     ) -> None:
         columns = check_items(
             "dnn_feature_columns", columns, FeatureColumn, LIST_OF_COLUMNS
+        )
+        self.num_candidates = check_optional_int(
+            "num_candidates", num_candidates
         )
         self._inputs = build_input_features(columns)
         self._used: set[str] = set()
@@ -90,6 +106,9 @@ class Features:
             raise_invalid(argument, expected, list(names))
         self.candidate = [c for c in self.sparse if c.name in names]
         _check_one_each(self.candidate, "SparseFeat", names)
+        self.candidate_inputs = self._candidate_inputs(
+            columns, names, candidate_feature_list
+        )
         self._maxlens: dict[str, int] = {}
         for column in self.sparse + self.varlen:
             zero_is_padding = column in self.varlen + self.candidate
@@ -109,6 +128,33 @@ class Features:
         # The last column of each embedding_name names and configures the table.
         self._table_columns = {c.embedding_name: (n, c) for n, c in tables}
         self._tables: dict[str | None, keras.layers.Embedding] = {}
+
+    def _candidate_inputs(
+        self,
+        columns: Sequence[FeatureColumn],
+        names: Sequence[str],
+        others: Sequence[str],
+    ) -> list[str]:
+        """Create the candidate's inputs, with an axis of candidates."""
+        known = {c.name: c for c in columns}
+        expected = f"a list of columns' names, {[*known]}"
+        others = check_items("candidate_feature_list", others, str, expected)
+        if not {*others} <= known.keys():
+            raise_invalid("candidate_feature_list", expected, list(others))
+        found: dict[str, Tensor] = {}
+        for name in dict.fromkeys((*names, *others)):
+            for key, x in build_input_features([known[name]]).items():
+                shape = (self.num_candidates, *x.shape[1:])
+                is_sequence = isinstance(known[name], VarLenSparseFeat)
+                has_steps = is_sequence and key != known[name].length_name
+                if x.shape[1] == 1 and not has_steps:
+                    shape = shape[:1]
+                found[key] = keras.Input(shape, name=key, dtype=x.dtype)
+        self._inputs |= found
+        return [*found]
+
+    def of_candidate(self, column: FeatureColumn) -> bool:
+        return column.name in self.candidate_inputs
 
     def __getitem__(self, name: str) -> Tensor:
         """Return the input of a name, which counts as read."""
@@ -198,6 +244,15 @@ class Features:
             )
         return self[names.pop()]
 
+    def valid_candidates(self) -> Tensor | None:
+        """Return a mask `(batch, candidates)`, as `valid_steps`.
+
+        None for a single candidate, which is never padding.
+        """
+        if self.num_candidates == 1:
+            return None
+        return self.valid_steps([c.name for c in self.candidate])
+
     def valid_steps(self, names: Sequence[str]) -> Tensor:
         """Return a mask `(batch, steps)`: True where no feature's id is 0."""
         first, *others = (ops.not_equal(self[n], 0) for n in names)
@@ -217,42 +272,65 @@ class Features:
             ]
         )
 
-    def pool(self, columns: list[VarLenSparseFeat]) -> list[Tensor]:
-        """Return each column's sequence as one vector `(batch, 1, dim)`."""
-        return [self._pool(column) for column in sorted_by_group(columns)]
+    def pool(self, column: VarLenSparseFeat) -> Tensor:
+        """Return a column's sequences as vectors `(batch, 1, dim)`.
 
-    def _pool(self, column: VarLenSparseFeat) -> Tensor:
+        `(batch, candidates, dim)` for a column of the candidate.
+        """
+        layers: list[keras.Layer] = [SequencePoolingLayer(column.combiner)]
+        inputs = [self.embed([column])]
+        if column.weight_name is not None:
+            layers = [WeightedSequenceLayer(column.weight_norm), *layers]
+            inputs.append(self[column.weight_name])
         if column.length_name is None:
             valid = {"mask": self.valid_steps([column.name])}
         else:
             valid = {"lengths": self[column.length_name]}
-        x = self.embed([column])
-        if column.weight_name is not None:
-            weights = self[column.weight_name]
-            x = WeightedSequenceLayer(column.weight_norm)(x, weights, **valid)
-        return SequencePoolingLayer(column.combiner)(x, **valid)
+        for layer in layers:
+            if self.of_candidate(column):
+                layer = PerCandidate(layer)
+            inputs = [layer(*inputs, **valid)]
+        return inputs[0]
 
-    def dense_inputs(self, other_layers: Iterable[keras.Layer]) -> list[Tensor]:
-        """Return each dense column's transformed numbers `(batch, dimension)`.
+    def dense_inputs(
+        self, other_layers: Iterable[keras.Layer]
+    ) -> dict[DenseFeat, Tensor]:
+        """Return each dense column's numbers `(batch, 1, dimension)`.
+
+        `(batch, candidates, dimension)` for a column of the candidate.
 
         Args:
             other_layers: all other layers of the model, whose names the layers
                 of a `transform_fn` must not have.
         """
         layers = {layer.name: layer for layer in other_layers}
-        return [self._transform(column, layers) for column in self.dense]
+        return {
+            column: self._transform(column, layers) for column in self.dense
+        }
 
     def _transform(
         self, column: DenseFeat, layers_by_name: dict[str, keras.Layer]
     ) -> Tensor:
         x = self[column.name]
-        if column.transform_fn is None:
-            return x
+        # Of the only candidate or of several: an axis of numbers is missing.
+        if len(x.shape) == 2 and self.of_candidate(column):
+            x = ops.expand_dims(x, -1)
+        if column.transform_fn is not None:
+            x = self._apply_transform(column, x, layers_by_name)
+        return x if len(x.shape) == 3 else ops.expand_dims(x, 1)
+
+    def _apply_transform(
+        self,
+        column: DenseFeat,
+        x: Tensor,
+        layers_by_name: dict[str, keras.Layer],
+    ) -> Tensor:
         argument = f"transform_fn of {column.name!r}"
         y = column.transform_fn(x)
-        expected = "a tensor (batch, numbers)"
+        axes = ["batch", "candidates", "numbers"][:: 4 - len(x.shape)]
+        expected = f"a tensor ({', '.join(axes)})"
         check_instance(argument, y, keras.KerasTensor, expected)
-        if len(y.shape) != 2 or y.shape[0] is not None:
+        if len(y.shape) != len(x.shape) or y.shape[0] is not None:
             raise_invalid(
                 argument, expected, Unquoted(f"shape {tuple(y.shape)}")
             )
@@ -333,7 +411,8 @@ def build_click_model(
     name: str,
     features: Features,
     pooled: list[VarLenSparseFeat],
-    interests: list[Tensor],
+    history: dict[str, Tensor],
+    interests: Callable[..., list[Tensor]],
     *,
     dnn_hidden_units: Sequence[int],
     dnn_activation: Any,
@@ -348,16 +427,13 @@ def build_click_model(
         name: the model's name.
         features: the model's features.
         pooled: the sequence columns that the DNN reads as pooled embeddings.
-        interests: tensors `(batch, 1, dim)`.
+        history: the tensors of the histories that the interests are computed
+            from, by name. They do not depend on the candidate.
+        interests: a function of these, as keyword arguments, that returns
+            tensors `(batch, candidates, dim)`.
         dnn_hidden_units, dnn_activation, dnn_use_bn, dnn_dropout, l2_reg_dnn,
             task: as in DeepCTR's models.
     """
-    vectors = [
-        features.embed(features.sparse),
-        *features.pool(pooled),
-        *interests,
-    ]
-    x = keras.layers.Flatten()(concatenate(vectors))
     head = [
         DNN(
             check_positive_ints("dnn_hidden_units", dnn_hidden_units),
@@ -374,6 +450,7 @@ def build_click_model(
             kernel_initializer=keras.initializers.GlorotUniform(features.seed),
             name="dense",
         ),
+        CandidateScores(name="candidate_scores"),
         # In the weights' dtype: a probability in half precision makes the loss
         # inaccurate.
         PredictionLayer(
@@ -382,24 +459,45 @@ def build_click_model(
             name="prediction_layer",
         ),
     ]
-    layers = [*keras.Model(features.used, x).layers, *head]
-    x = concatenate([x, *features.dense_inputs(layers)])
-    if features.unused:
-        x = UnusedInputs(name="unused_inputs")([x, *features.unused])
-    for layer in head:
-        x = layer(x)
+    before = {c: features.embed([c]) for c in sorted_by_group(features.sparse)}
+    before |= {c: features.pool(c) for c in sorted_by_group(pooled)}
+    tensors = [*before.values(), *history.values()]
+    layers = [*keras.Model(features.used, tensors).layers, *head]
+    # The interests stand between these in the DNN's input, as in DeepCTR.
+    after = features.dense_inputs(layers)
+    parts = [*_runs(features, before), None, *_runs(features, after)]
+    state = dict(history)
+    for i, part in enumerate(parts):
+        if part is not None and not part.of_candidate:
+            state[f"features_{i}"] = concatenate(part.tensors)
+    state = UserState(features.candidate_inputs, name="user_state")(
+        state, features.unused
+    )
+    vectors = []
+    for i, part in enumerate(parts):
+        if part is None:
+            vectors += interests(**{name: state[name] for name in history})
+        else:
+            key = f"features_{i}"
+            vectors += [state[key]] if key in state else part.tensors
+    x = JoinFeatures(name="join_features")(vectors)
+    valid = features.valid_candidates()
+    dnn, dense, scores, prediction = head
+    x = dense(dnn(x) if valid is None else dnn(x, mask=valid))
+    x = prediction(scores(x if valid is None else [x, valid]))
     return ClickModel(features.inputs, x, name=name)
 
 
-@keras.saving.register_keras_serializable(package="kseq")
-class UnusedInputs(keras.layers.Layer):
-    """Returns its first input; the others only become inputs of the model.
+class Run(NamedTuple):
+    """Consecutive features, all of the candidate or all of the user."""
 
-    Keras before 3.14 rejects a model with inputs that are not connected.
-    """
+    of_candidate: bool
+    tensors: list[Tensor]
 
-    def call(self, inputs: list[Tensor]) -> Tensor:
-        return inputs[0]
+
+def _runs(features: Features, tensors: dict[Any, Tensor]) -> list[Run]:
+    runs = itertools.groupby(tensors, features.of_candidate)
+    return [Run(of, [tensors[column] for column in run]) for of, run in runs]
 
 
 def _check_one_each(

@@ -7,7 +7,7 @@ from keras import ops
 
 from kseq.checks import check_bool, check_one_of, raise_invalid
 from kseq.ops.backends import fused_lstm, loop, sigmoid, split, tanh
-from kseq.ops.masks import zero_padding
+from kseq.ops.masks import expand_mask, zero_padding
 from kseq.ops.validation import takes
 from kseq.types import Tensor, Tensors
 
@@ -23,7 +23,7 @@ AUGRU_FORMS = ("deepctr", "paper")
     gates_bias="float 2*units",
     x="float batch steps dim",
     valid="bool batch steps",
-    scores="float batch steps",
+    scores="float batch steps ...",
     initial_state="float batch units",
 )
 def gru(
@@ -46,7 +46,8 @@ def gru(
 
     where, with the score $a_t$ of step $t$,
 
-    - GRU and AIGRU: $w_t = 1 - u_t$;
+    - GRU: $w_t = 1 - u_t$;
+    - AIGRU: the same, of the inputs $a_t x_t$;
     - AGRU: $w_t = a_t$;
     - AUGRU: $w_t = 1 - (1 - a_t) u_t$ (DeepCTR and the authors' code), or
       $w_t = a_t u_t$ (the paper).
@@ -58,15 +59,19 @@ def gru(
         gates_bias: `(2 * units,)`.
         candidate_kernel: `(dim + units, units)`.
         candidate_bias: `(units,)`.
-        scores: `(batch, steps)`, required by AGRU and AUGRU, else ignored.
-        gru_type: "GRU", "AIGRU" (the same, for inputs that were multiplied by
-            the scores), "AGRU" or "AUGRU".
+        scores: `(batch, steps)`; or `(batch, steps, candidates)`, for one unit
+            for each candidate, all of which read the same sequence. Required by
+            AGRU and AUGRU, ignored by GRU; without them, AIGRU takes inputs
+            that were multiplied by the scores.
+        gru_type: "GRU", "AIGRU", "AGRU" or "AUGRU".
         augru_form: "deepctr" or "paper".
         initial_state: `(batch, units)`; None: 0.
 
     Returns:
         `(outputs, state)`: `(batch, steps, units)`, 0 in padded steps, and
-        `(batch, units)`, the state after the last valid step.
+        `(batch, units)`, the state after the last valid step. With a
+        candidates axis, `(batch, steps, candidates, units)` and
+        `(batch, candidates, units)`.
 
     Raises:
         ValueError: `gru_type` or `augru_form` is unknown, required scores are
@@ -89,8 +94,22 @@ def gru(
     check_one_of("augru_form", augru_form, AUGRU_FORMS)
     if gru_type in ("AGRU", "AUGRU") and scores is None:
         raise_invalid("scores", f"shape (batch, steps), for {gru_type}", None)
+    if gru_type == "GRU":
+        scores = None
+    elif scores is not None:
+        if len(scores.shape) > 3:
+            expected = "shape (batch, steps) or (batch, steps, candidates)"
+            raise_invalid("scores", expected, tuple(scores.shape))
+        scores = ops.expand_dims(zero_padding(scores, valid), -1)
+        scores = ops.cast(scores, x.dtype)
     x = zero_padding(x, valid)
     units = candidate_bias.shape[0]
+    states_shape = (ops.shape(x)[0], units)
+    has_candidates = scores is not None and len(scores.shape) == 4
+    if has_candidates:
+        # The axis is broadcast in each step, after the input's projection.
+        x = ops.expand_dims(x, 2)
+        states_shape = (states_shape[0], ops.shape(scores)[2], units)
     w_gates, b_gates, w_candidate, b_candidate = (
         ops.cast(w, x.dtype)
         for w in (gates_kernel, gates_bias, candidate_kernel, candidate_bias)
@@ -98,19 +117,21 @@ def gru(
     dim = w_candidate.shape[0] - units
     # w = shift + slope u, of which a step computes no more than it must. Both
     # are 0 in padded steps, where the state is carried over.
-    keep = ops.expand_dims(ops.cast(valid, x.dtype), -1)
+    keep = expand_mask(ops.cast(valid, x.dtype), len(x.shape))
     shift, slope = keep, -keep
-    if gru_type in ("AGRU", "AUGRU"):
-        scores = ops.cast(zero_padding(scores, valid), x.dtype)
-        scores = ops.expand_dims(scores, -1)
-        if gru_type == "AGRU":
-            shift, slope = scores, ops.zeros_like(scores)
-        elif augru_form == "paper":
-            shift, slope = ops.zeros_like(scores), scores
-        else:
-            slope = keep * (scores - 1.0)
+    if gru_type == "AIGRU" and scores is not None:
+        x = x * scores
+    elif gru_type == "AGRU":
+        shift, slope = scores, ops.zeros_like(scores)
+    elif gru_type == "AUGRU" and augru_form == "paper":
+        shift, slope = ops.zeros_like(scores), scores
+    elif gru_type == "AUGRU":
+        slope = keep * (scores - 1.0)
     if initial_state is None:
-        initial_state = _zeros(x, units)
+        initial_state = ops.zeros(states_shape, x.dtype)
+    elif has_candidates:
+        initial_state = ops.expand_dims(initial_state, 1)
+        initial_state = ops.broadcast_to(initial_state, states_shape)
     outputs, (state,) = loop(
         _gru_step,
         (x, shift, slope),
@@ -210,7 +231,7 @@ def _lstm(
     if reverse:
         x, valid = ops.flip(x, axis=1), ops.flip(valid, axis=1)
     keep = ops.expand_dims(ops.cast(valid, x.dtype), -1)
-    start = _zeros(x, units)
+    start = ops.zeros((ops.shape(x)[0], units), x.dtype)
     outputs, _ = loop(
         _lstm_step,
         (x, keep),
@@ -233,7 +254,3 @@ def _lstm_step(inputs: Tensors, states: Tensors, weights: Tensors) -> Tensors:
     # Not c + keep * (new_c - c), see tensorflow_loop.
     skip = 1.0 - keep
     return skip * h + keep * new_h, skip * c + keep * new_c
-
-
-def _zeros(x: Tensor, units: int) -> Tensor:
-    return ops.zeros((ops.shape(x)[0], units), x.dtype)

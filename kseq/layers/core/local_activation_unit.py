@@ -122,7 +122,12 @@ class LocalActivationUnit(SequenceLayer):
         return ops.transpose(scores, (0, 2, 1))
 
     def scores(
-        self, query: Tensor, keys: Tensor, valid: Tensor, training: bool | None
+        self,
+        query: Tensor,
+        keys: Tensor,
+        valid: Tensor,
+        training: bool | None,
+        candidates_mask: Tensor | None = None,
     ) -> Tensor:
         """Scores `(batch, candidates, steps)` of keys whose padding is 0."""
         if not self.hidden_units:
@@ -132,10 +137,12 @@ class LocalActivationUnit(SequenceLayer):
         # The network treats each candidate as an example, so that activation
         # layers see (batch, steps, units).
         x = ops.reshape(x, (batch * candidates, steps, units))
-        if query.shape[1] != 1:
-            valid = ops.broadcast_to(
-                ops.expand_dims(valid, 1), (batch, candidates, steps)
-            )
+        if query.shape[1] != 1 or candidates_mask is not None:
+            valid = ops.expand_dims(valid, 1)
+            if candidates_mask is not None:
+                candidates_mask = ops.expand_dims(candidates_mask, 2)
+                valid = ops.logical_and(valid, candidates_mask)
+            valid = ops.broadcast_to(valid, (batch, candidates, steps))
             valid = ops.reshape(valid, (batch * candidates, steps))
         x = self.dnn.after_first_kernel(x, valid, training)
         x = linear(x, self.kernel, self.bias)

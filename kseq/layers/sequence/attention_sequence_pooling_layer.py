@@ -50,6 +50,8 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         training: whether the activation uses the batch's statistics.
         return_attention_scores: True: output and weights are both returned,
             whatever `return_score` says.
+        candidates_mask: bool `(batch, candidates)`, or None: padding among the
+            candidates, which batch statistics leave out.
 
     Returns:
         `(batch, candidates, dim)`; with `return_score`, the weights `(batch,
@@ -121,7 +123,11 @@ class AttentionSequencePoolingLayer(SequenceLayer):
     def build(self, query_shape: Shape, keys_shape: Shape) -> None:
         self.local_att.build(query_shape, keys_shape)
 
-    @takes(query="any batch candidates dim", keys="any batch steps dim")
+    @takes(
+        query="any batch candidates dim",
+        keys="any batch steps dim",
+        candidates_mask="bool batch candidates",
+    )
     def call(
         self,
         query: Tensor,
@@ -130,13 +136,16 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         keys_mask: Tensor | None = None,
         training: bool | None = None,
         return_attention_scores: bool = False,
+        candidates_mask: Tensor | None = None,
     ) -> Any:
         valid = self.valid_steps(keys, lengths, keys_mask)
         query, keys = (ops.cast(x, self.compute_dtype) for x in (query, keys))
 
         def attend(query: Tensor, keys: Tensor, valid: Tensor) -> Any:
             keys = zero_padding(keys, valid)
-            scores = self.local_att.scores(query, keys, valid, training)
+            scores = self.local_att.scores(
+                query, keys, valid, training, candidates_mask
+            )
             weights = attention_weights(
                 scores, valid, self.weight_normalization
             )

@@ -13,8 +13,8 @@ from kseq.checks import (
 )
 from kseq.layers.base import SequenceLayer, first_mask
 from kseq.ops.dtypes import dtype_of
-from kseq.ops.masks import per_step
 from kseq.ops.recurrence import AUGRU_FORMS, GRU_TYPES, gru
+from kseq.ops.validation import known
 from kseq.types import InitializerLike, RegularizerLike, Shape, Tensor
 
 
@@ -31,8 +31,8 @@ class DynamicGRU(SequenceLayer):
 
     Args:
         num_units: the width of the state; None: the width of the input.
-        gru_type: 'GRU', 'AIGRU' (the same layer, for inputs that were
-            multiplied by the scores), 'AGRU' or 'AUGRU'.
+        gru_type: 'GRU', 'AIGRU' (the same layer, for inputs multiplied by the
+            scores), 'AGRU' or 'AUGRU'.
         return_sequence: True: the output is the state after each step; False:
             the state after the last valid step, with a time axis of 1.
         return_state: True: the last state, `(batch, units)`, is a second
@@ -47,8 +47,9 @@ class DynamicGRU(SequenceLayer):
         x: `(batch, steps, dim)`; `steps` may be unknown. DeepCTR's list is
             `[x, lengths]`, for AGRU and AUGRU `[x, lengths, scores]`; lengths
             may be left out with a mask.
-        scores: `(batch, steps)`, `(batch, steps, 1)` or `(batch, 1, steps)`;
-            for AGRU and AUGRU only.
+        scores: `(batch, steps)` or `(batch, steps, 1)`; or `(batch, candidates,
+            steps)`, as attention returns them, for one unit for each candidate.
+            Required by AGRU and AUGRU; AIGRU multiplies the input by them.
         lengths: `(batch,)` or `(batch, 1)`, integers or whole floats, clipped
             to [0, steps].
         initial_state: `(batch, units)`, the state before the first step; None:
@@ -58,8 +59,9 @@ class DynamicGRU(SequenceLayer):
 
     Returns:
         `(batch, steps, units)`, or `(batch, 1, units)` without
-        `return_sequence`; with `return_state` a tuple of this and the state. In
-        the compute dtype. A sequence propagates the mask where there are no
+        `return_sequence`; for several candidates `(batch, steps, candidates,
+        units)`, or `(batch, candidates, units)`. With `return_state` a tuple of
+        this and the state. In the compute dtype. A sequence propagates the mask where there are no
         lengths.
 
     Raises:
@@ -106,8 +108,8 @@ class DynamicGRU(SequenceLayer):
         self.return_state = check_bool("return_state", return_state)
         self.augru_form = check_one_of("augru_form", augru_form, AUGRU_FORMS)
         self.set_kernel_options(seed, kernel_initializer, kernel_regularizer)
-        self.uses_scores = self.gru_type in ("AGRU", "AUGRU")
-        self.deepctr_inputs = ("x", "lengths", "scores")[: 2 + self.uses_scores]
+        has_scores = self.gru_type in ("AGRU", "AUGRU")
+        self.deepctr_inputs = ("x", "lengths", "scores")[: 2 + has_scores]
 
     def build(self, x_shape: Shape) -> None:
         dim = check_known_dim("x", x_shape, -1)
@@ -136,11 +138,9 @@ class DynamicGRU(SequenceLayer):
         x_mask: Tensor | None = None,
     ) -> Any:
         if scores is not None and (
-            not self.uses_scores or dtype_of(scores) == "bool"
+            self.gru_type == "GRU" or dtype_of(scores) == "bool"
         ):
-            expected = (
-                "floats" if self.uses_scores else f"None for {self.gru_type}"
-            )
+            expected = "None for GRU" if self.gru_type == "GRU" else "floats"
             raise_invalid(
                 "scores",
                 f"{expected} (lengths and masks are passed by name)",
@@ -149,7 +149,7 @@ class DynamicGRU(SequenceLayer):
         valid = self.valid_steps(x, lengths, mask, x_mask)
         x = ops.cast(x, self.compute_dtype)
         if scores is not None:
-            scores = per_step(ops.cast(scores, self.compute_dtype), x)
+            scores = ops.cast(_by_step(scores, x), self.compute_dtype)
         if initial_state is not None:
             initial_state = ops.cast(initial_state, self.compute_dtype)
         outputs, state = gru(
@@ -165,15 +165,42 @@ class DynamicGRU(SequenceLayer):
             initial_state=initial_state,
         )
         if not self.return_sequence:
-            outputs = ops.expand_dims(state, 1)
+            has_candidates = len(state.shape) == 3
+            outputs = state if has_candidates else ops.expand_dims(state, 1)
         return (outputs, state) if self.return_state else outputs
 
     def compute_mask(self, inputs: Tensor, mask: Any = None) -> Any:
         mask = first_mask(mask) if self.return_sequence else None
         return (mask, None) if self.return_state else mask
 
-    def compute_output_shape(self, x_shape: Shape) -> Any:
+    def compute_output_shape(
+        self, x_shape: Shape, scores_shape: Shape | None = None
+    ) -> Any:
         batch, steps, dim = x_shape
         units = self.num_units or dim
-        outputs = (batch, steps if self.return_sequence else 1, units)
-        return (outputs, (batch, units)) if self.return_state else outputs
+        has_candidates = scores_shape is not None and (
+            _axis_of_one(scores_shape, steps) is None
+        )
+        candidates = (scores_shape[1],) if has_candidates else ()
+        state = (batch, *candidates, units)
+        outputs = (batch, *(candidates or (1,)), units)
+        if self.return_sequence:
+            outputs = (batch, steps, *candidates, units)
+        return (outputs, state) if self.return_state else outputs
+
+
+def _by_step(scores: Tensor, x: Tensor) -> Tensor:
+    """Scores as `kseq.ops.gru` takes them."""
+    axis = _axis_of_one(scores.shape, x.shape[1])
+    if axis is None:
+        return ops.transpose(scores, (0, 2, 1))
+    return ops.squeeze(scores, axis) if axis else scores
+
+
+def _axis_of_one(shape: Shape, steps: int | None) -> int | None:
+    """The axis of scores to drop, 0 for none; None if it has candidates."""
+    if len(shape) != 3:
+        return 0
+    if shape[2] == 1 and known(steps) != 1:
+        return 2
+    return 1 if shape[1] == 1 else None

@@ -1,0 +1,144 @@
+"""Layers that connect the user's part of a model with the candidates' part."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kseq.layers.base import Layer
+from kseq.types import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class UserState(keras.layers.Layer):
+    """Marks where the candidates' part of a model starts; returns its input.
+
+    What `kseq.models.split_model` divides a model at.
+
+    Args:
+        candidate_inputs: the names of the candidate's inputs.
+
+    Call arguments:
+        state: tensors by name, all that the candidates' part reads of the user.
+        unused: inputs that no layer reads. They only become inputs of the
+            model: Keras before 3.14 rejects a model with inputs that are not
+            connected.
+    """
+
+    def __init__(self, candidate_inputs: Sequence[str], **kwargs: Any) -> None:
+        # Embeddings are in the compute dtype already, lengths stay integers.
+        super().__init__(autocast=False, **kwargs)
+        self.candidate_inputs = list(candidate_inputs)
+
+    def call(
+        self, state: dict[str, Tensor], unused: Sequence[Tensor] = ()
+    ) -> dict[str, Tensor]:
+        return dict(state)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {**config, "candidate_inputs": self.candidate_inputs}
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class JoinFeatures(keras.layers.Layer):
+    """Concatenates features of the user and of the candidates.
+
+    Call arguments:
+        inputs: tensors `(batch, 1, dim)` or `(batch, candidates, dim)`.
+
+    Returns:
+        `(batch, candidates, sum of dim)`.
+    """
+
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        most = max(inputs, key=lambda x: x.shape[1] != 1)
+        if most.shape[1] != 1:
+            shape = ops.shape(most)[:2]
+            inputs = [
+                ops.broadcast_to(x, (*shape, x.shape[2]))
+                if x.shape[1] == 1
+                else x
+                for x in inputs
+            ]
+        return ops.concatenate(inputs, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class CandidateScores(keras.layers.Layer):
+    """Drops the last axis of scores `(batch, candidates, 1)`.
+
+    Call arguments:
+        inputs: the scores, or a list of these and a mask `(batch, candidates)`,
+            which the output propagates.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Tensor:
+        scores = inputs[0] if isinstance(inputs, (list, tuple)) else inputs
+        return ops.squeeze(scores, -1)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return inputs[1] if isinstance(inputs, (list, tuple)) else None
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class PerCandidate(Layer):
+    """Applies a layer to the sequences of each candidate.
+
+    Args:
+        layer: a layer that takes sequences `(batch, steps, dim)` and returns
+            `(batch, steps or 1, dim)`.
+
+    Call arguments:
+        x: `(batch, candidates, steps, dim)`.
+        others: further tensors `(batch, candidates, steps, ...)`.
+        mask: bool `(batch, candidates, steps)`.
+        lengths: `(batch, candidates)`.
+
+    Returns:
+        `(batch, candidates, steps, dim)`, or `(batch, candidates, dim)` if the
+        layer returns one step.
+    """
+
+    def __init__(self, layer: keras.Layer, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.layer = layer
+
+    def build(self, x_shape: Shape, *others: Shape) -> None:
+        merged = [(None, *shape[2:]) for shape in (x_shape, *others)]
+        self.layer.build(*merged)
+
+    def call(
+        self,
+        x: Tensor,
+        *others: Tensor,
+        mask: Tensor | None = None,
+        lengths: Tensor | None = None,
+    ) -> Tensor:
+        batch, candidates = ops.shape(x)[:2]
+
+        def merge(x: Tensor) -> Tensor:
+            return ops.reshape(x, (batch * candidates, *ops.shape(x)[2:]))
+
+        named = {"mask": mask, "lengths": lengths}
+        named = {n: merge(t) for n, t in named.items() if t is not None}
+        y = self.layer(merge(x), *map(merge, others), **named)
+        steps = ops.shape(y)[1:]
+        if self.layer.keeps_steps:
+            return ops.reshape(y, (batch, candidates, *steps))
+        return ops.reshape(y, (batch, candidates, steps[-1]))
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        layer = keras.saving.serialize_keras_object(self.layer)
+        return {**config, "layer": layer}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "PerCandidate":
+        layer = keras.saving.deserialize_keras_object(config["layer"])
+        return cls(**{**config, "layer": layer})
