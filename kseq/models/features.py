@@ -143,11 +143,14 @@ class Features:
             raise_invalid("candidate_feature_list", expected, list(others))
         found: dict[str, Tensor] = {}
         for name in dict.fromkeys((*names, *others)):
-            for key, x in build_input_features([known[name]]).items():
+            column: Any = known[name]
+            for key, x in build_input_features([column]).items():
                 shape = (self.num_candidates, *x.shape[1:])
-                is_sequence = isinstance(known[name], VarLenSparseFeat)
-                has_steps = is_sequence and key != known[name].length_name
-                if x.shape[1] == 1 and not has_steps:
+                # A sequence of one step is not one id.
+                is_sequence = isinstance(column, VarLenSparseFeat)
+                if x.shape[1] == 1 and not (
+                    is_sequence and key != column.length_name
+                ):
                     shape = shape[:1]
                 found[key] = keras.Input(shape, name=key, dtype=x.dtype)
         self._inputs |= found
@@ -316,17 +319,19 @@ class Features:
         if len(x.shape) == 2 and self.of_candidate(column):
             x = ops.expand_dims(x, -1)
         if column.transform_fn is not None:
-            x = self._apply_transform(column, x, layers_by_name)
+            y = column.transform_fn(x)
+            self._check_transformed(column, x, y, layers_by_name)
+            x = y
         return x if len(x.shape) == 3 else ops.expand_dims(x, 1)
 
-    def _apply_transform(
+    def _check_transformed(
         self,
         column: DenseFeat,
         x: Tensor,
+        y: Any,
         layers_by_name: dict[str, keras.Layer],
-    ) -> Tensor:
+    ) -> None:
         argument = f"transform_fn of {column.name!r}"
-        y = column.transform_fn(x)
         axes = ["batch", "candidates", "numbers"][:: 4 - len(x.shape)]
         expected = f"a tensor ({', '.join(axes)})"
         check_instance(argument, y, keras.KerasTensor, expected)
@@ -334,9 +339,8 @@ class Features:
             raise_invalid(
                 argument, expected, Unquoted(f"shape {tuple(y.shape)}")
             )
-        if y is x:
-            # Keras 3.12 rejects a model without a layer.
-            return x
+        if y is x:  # Keras 3.12 rejects a model without a layer.
+            return
         try:
             layers = keras.Model(x, y).layers
         except ValueError as error:
@@ -355,7 +359,6 @@ class Features:
                     f"`Dense(..., name='{column.name}_dense')`",
                     layer.name,
                 )
-        return y
 
     def _table(self, column: Any) -> keras.layers.Embedding:
         key = column.embedding_name

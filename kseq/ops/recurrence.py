@@ -9,7 +9,7 @@ from kseq.checks import check_bool, check_one_of, raise_invalid
 from kseq.ops.backends import fused_lstm, loop, sigmoid, split, tanh
 from kseq.ops.masks import expand_mask, zero_padding
 from kseq.ops.validation import takes
-from kseq.types import Tensor, Tensors
+from kseq.types import Shape, Tensor, Tensors
 
 GRU_TYPES = ("GRU", "AIGRU", "AGRU", "AUGRU")
 AUGRU_FORMS = ("deepctr", "paper")
@@ -94,22 +94,21 @@ def gru(
     check_one_of("augru_form", augru_form, AUGRU_FORMS)
     if gru_type in ("AGRU", "AUGRU") and scores is None:
         raise_invalid("scores", f"shape (batch, steps), for {gru_type}", None)
+    if scores is not None and len(scores.shape) > 3:
+        expected = "shape (batch, steps) or (batch, steps, candidates)"
+        raise_invalid("scores", expected, tuple(scores.shape))
     if gru_type == "GRU":
         scores = None
-    elif scores is not None:
-        if len(scores.shape) > 3:
-            expected = "shape (batch, steps) or (batch, steps, candidates)"
-            raise_invalid("scores", expected, tuple(scores.shape))
-        scores = ops.expand_dims(zero_padding(scores, valid), -1)
-        scores = ops.cast(scores, x.dtype)
     x = zero_padding(x, valid)
     units = candidate_bias.shape[0]
-    states_shape = (ops.shape(x)[0], units)
-    has_candidates = scores is not None and len(scores.shape) == 4
-    if has_candidates:
-        # The axis is broadcast in each step, after the input's projection.
-        x = ops.expand_dims(x, 2)
-        states_shape = (states_shape[0], ops.shape(scores)[2], units)
+    state_shape: Shape = (ops.shape(x)[0], units)
+    if scores is not None:
+        scores = ops.cast(zero_padding(scores, valid), x.dtype)
+        scores = ops.expand_dims(scores, -1)
+        if len(scores.shape) == 4:
+            # Broadcast in each step, after the projection of the input.
+            x = ops.expand_dims(x, 2)
+            state_shape = (state_shape[0], ops.shape(scores)[2], units)
     w_gates, b_gates, w_candidate, b_candidate = (
         ops.cast(w, x.dtype)
         for w in (gates_kernel, gates_bias, candidate_kernel, candidate_bias)
@@ -119,19 +118,19 @@ def gru(
     # are 0 in padded steps, where the state is carried over.
     keep = expand_mask(ops.cast(valid, x.dtype), len(x.shape))
     shift, slope = keep, -keep
-    if gru_type == "AIGRU" and scores is not None:
+    if scores is not None and gru_type == "AIGRU":
         x = x * scores
-    elif gru_type == "AGRU":
+    elif scores is not None and gru_type == "AGRU":
         shift, slope = scores, ops.zeros_like(scores)
-    elif gru_type == "AUGRU" and augru_form == "paper":
+    elif scores is not None and augru_form == "paper":
         shift, slope = ops.zeros_like(scores), scores
-    elif gru_type == "AUGRU":
+    elif scores is not None:
         slope = keep * (scores - 1.0)
     if initial_state is None:
-        initial_state = ops.zeros(states_shape, x.dtype)
-    elif has_candidates:
+        initial_state = ops.zeros(state_shape, x.dtype)
+    elif len(state_shape) == 3:
         initial_state = ops.expand_dims(initial_state, 1)
-        initial_state = ops.broadcast_to(initial_state, states_shape)
+        initial_state = ops.broadcast_to(initial_state, state_shape)
     outputs, (state,) = loop(
         _gru_step,
         (x, shift, slope),

@@ -61,8 +61,8 @@ class DynamicGRU(SequenceLayer):
         `(batch, steps, units)`, or `(batch, 1, units)` without
         `return_sequence`; for several candidates `(batch, steps, candidates,
         units)`, or `(batch, candidates, units)`. With `return_state` a tuple of
-        this and the state. In the compute dtype. A sequence propagates the mask where there are no
-        lengths.
+        this and the state. In the compute dtype. A sequence propagates the mask
+        where there are no lengths.
 
     Raises:
         ValueError: an argument is out of range, the inputs' shapes do not fit
@@ -178,10 +178,9 @@ class DynamicGRU(SequenceLayer):
     ) -> Any:
         batch, steps, dim = x_shape
         units = self.num_units or dim
-        has_candidates = scores_shape is not None and (
-            _axis_of_one(scores_shape, steps) is None
-        )
-        candidates = (scores_shape[1],) if has_candidates else ()
+        candidates: Shape = ()
+        if scores_shape and _axis_of_one(scores_shape, steps) is None:
+            candidates = (scores_shape[1],)
         state = (batch, *candidates, units)
         outputs = (batch, *(candidates or (1,)), units)
         if self.return_sequence:
