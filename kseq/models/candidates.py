@@ -1,6 +1,7 @@
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from kseq.checks import (
     raise_invalid,
 )
 from kseq.models.click_model import ClickModel, is_compatible
+from kseq.models.split import find_user_state, split_model
 from kseq.types import Shape
 
 
@@ -26,12 +28,15 @@ def score_candidates(
 ) -> NDArray[Any]:
     """Predict the score of each candidate for one user.
 
-    The user's features are repeated for the candidates of each batch, so that
-    this works with every model of `kseq.models`.
+    A model of `kseq.models` computes the user's part once and the scores in
+    batches of candidates (`split_model`). For other models, and for features in
+    `candidates` that a model does not have as the candidate's
+    (`candidate_feature_list`), the user's features are repeated.
 
     Args:
         model: a Keras model that takes a dict of features by name and returns
-            `(batch, 1)`.
+            `(batch, 1)`, or a model of `kseq.models` that returns `(batch,
+            candidates)`.
         user: the features of one user by name: each a single value, or an array
             with or without a batch axis of size 1, `(1, maxlen)` or
             `(maxlen,)`. For one number a step, the last axis of size 1 may be
@@ -85,16 +90,21 @@ def score_candidates(
             f"all of {list(inputs)}",
             Unquoted(f"none of {sorted(missing)}"),
         )
+    parts = _split(model)
+    of_candidate = set() if parts is None else {*parts.candidate_inputs}
+    split = of_candidate == inputs.keys() & candidates.keys()
     candidate_arrays = {}
     user_arrays = {}
     for name, symbol in inputs.items():
+        shape = tuple(symbol.shape[1:])
+        if name in of_candidate:
+            shape = shape[1:] or (1,)
         if name in candidates:
             x = _to_array(name, candidates[name], symbol.dtype)
-            shape = (None, *symbol.shape[1:])
-            candidate_arrays[name] = _reshape(name, x, shape)
+            candidate_arrays[name] = _reshape(name, x, (None, *shape))
         else:
             x = _to_array(name, user[name], symbol.dtype)
-            user_arrays[name] = _reshape(name, x, (1, *symbol.shape[1:]))
+            user_arrays[name] = _reshape(name, x, (1, *shape))
     user_arrays = _pad_histories(model, user_arrays)
     counts = {name: len(x) for name, x in candidate_arrays.items()}
     if len({*counts.values()}) != 1:
@@ -102,21 +112,48 @@ def score_candidates(
             "candidates", "features of one number of candidates", counts
         )
     (count,) = {*counts.values()}
+    state, scorer = user_arrays, model
+    if parts is not None and split:
+        state, scorer = parts.user.predict_on_batch(state), parts.candidates
     scores = []
     for start in range(0, max(count, 1), batch_size):  # one batch for count 0
         size = min(count - start, batch_size)
         padded_size = _padded_size(model, size, batch_size)
         rows = np.arange(start, start + padded_size)
-        batch = {
-            name: x.repeat(padded_size, axis=0)
-            for name, x in user_arrays.items()
-        }
+        batch = dict(state)
+        if not split:
+            batch = {n: x.repeat(padded_size, 0) for n, x in state.items()}
         for name, x in candidate_arrays.items():
             # "clip" repeats the last candidate as padding.
             batch[name] = x.take(rows, axis=0, mode="clip")
-        (predicted,) = keras.tree.flatten(model.predict_on_batch(batch))
-        scores.append(np.asarray(predicted)[:size, 0])
+        for name in of_candidate:
+            rest = inputs[name].shape[2:]
+            first = (1, padded_size) if split else (padded_size, 1)
+            batch[name] = batch[name].reshape(*first, *rest)
+        (predicted,) = keras.tree.flatten(scorer.predict_on_batch(batch))
+        scores.append(np.asarray(predicted).reshape(-1)[:size])
     return np.concatenate(scores)
+
+
+class _Parts(NamedTuple):
+    user: keras.Model
+    candidates: keras.Model
+    candidate_inputs: list[str]
+
+
+_parts: WeakKeyDictionary[keras.Model, _Parts] = WeakKeyDictionary()
+
+
+def _split(model: keras.Model) -> _Parts | None:
+    """The two parts of a model, which are kept, since they are compiled."""
+    layer = find_user_state(model)
+    if layer is not None and model not in _parts:
+        user, candidates = split_model(model)
+        for part in (user, candidates):
+            part.run_eagerly = model.run_eagerly
+            part.jit_compile = model.jit_compile
+        _parts[model] = _Parts(user, candidates, layer.candidate_inputs)
+    return _parts.get(model)
 
 
 def _padded_size(model: keras.Model, size: int, batch_size: int) -> int:
@@ -162,7 +199,9 @@ def _check_model(model: keras.Model) -> dict[str, Any]:
     if not getattr(model, "inputs", None):  # a subclassed or unbuilt model
         raise_invalid("model", expected, model)
     outputs = [tuple(symbol.shape) for symbol in model.outputs]
-    if [shape[1:] for shape in outputs] != [(1,)]:
+    if [shape[1:] for shape in outputs] != [(1,)] and not isinstance(
+        model, ClickModel
+    ):
         raise_invalid(
             "model", expected, Unquoted(f"outputs of shapes {outputs}")
         )

@@ -4,6 +4,8 @@ import keras
 from keras import ops
 
 from kseq.checks import Unquoted, describe_inputs, raise_invalid
+from kseq.models.lists import candidate_loss, candidate_metric, pack
+from kseq.models.parts import CandidateScores, valid_ids
 from kseq.types import Shape, Tensor
 
 
@@ -13,7 +15,8 @@ class ClickModel(keras.Model):
 
     `fit`, `evaluate` and `predict` raise ValueError for missing features and
     for histories of another length than `maxlen`. Targets may have the shape
-    `(batch,)`.
+    `(batch,)`. With several candidates, targets and sample weights have the
+    shape `(batch, candidates)`, and each candidate counts as an example.
     """
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -30,6 +33,10 @@ class ClickModel(keras.Model):
     # `predict` or `evaluate` deletes the model's weights.
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if self._has_lists and kwargs.get("class_weight") is not None:
+            # Keras would take the labels of a list for a one-hot class.
+            expected = "None for several candidates; use sample_weight"
+            raise_invalid("class_weight", expected, kwargs["class_weight"])
         if isinstance(kwargs.get("validation_data"), (list, tuple)):
             inputs, *targets = kwargs["validation_data"]
             kwargs["validation_data"] = (self._checked(inputs), *targets)
@@ -67,12 +74,63 @@ class ClickModel(keras.Model):
                 )
         return {name: x[name] for name in shapes}
 
+    @property
+    def _has_lists(self) -> bool:
+        """Whether the output has several candidates, or any number."""
+        return bool(self.outputs[0].shape[1] != 1)
+
+    def _valid_candidates(self, x: Any) -> Tensor:
+        """A mask `(batch, candidates)`, computed from the model's inputs."""
+        if not isinstance(x, dict):
+            names = (symbol.name for symbol in self.inputs)
+            x = dict(zip(names, keras.tree.flatten(x), strict=True))
+        (scores,) = (y for y in self.layers if isinstance(y, CandidateScores))
+        return valid_ids(x[name] for name in scores.candidate_ids)
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if self._has_lists:
+            loss = keras.tree.map_structure(candidate_loss, loss)
+            metrics, weighted_metrics = keras.tree.map_structure(
+                candidate_metric, (metrics, weighted_metrics)
+            )
+        super().compile(
+            optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs
+        )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        # Keras calls no `compile` that a class overrides.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        if self._has_lists and y is not None:
+            y = pack(y, y_pred, self._valid_candidates(x))
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
     def compute_metrics(
-        self, x: Any, y: Tensor, y_pred: Tensor, sample_weight: Any = None
+        self, x: Any, y: Any, y_pred: Tensor, sample_weight: Any = None
     ) -> dict[str, Any]:
-        # DeepCTR's scripts have targets (batch,) and the metric
-        # "binary_crossentropy", which requires (batch, 1).
-        if y is not None:
+        if self._has_lists and y is not None:
+            y = pack(y, y_pred, self._valid_candidates(x))
+        elif y is not None:
+            # DeepCTR's scripts have targets (batch,) and the metric
+            # "binary_crossentropy", which requires (batch, 1).
             shape = ops.shape(y_pred)
             y = keras.tree.map_structure(lambda t: ops.reshape(t, shape), y)
         return super().compute_metrics(x, y, y_pred, sample_weight)

@@ -43,6 +43,7 @@ from kseq.models.parts import (
     JoinFeatures,
     PerCandidate,
     UserState,
+    valid_ids,
 )
 from kseq.types import Tensor
 
@@ -258,10 +259,7 @@ class Features:
 
     def valid_steps(self, names: Sequence[str]) -> Tensor:
         """Return a mask `(batch, steps)`: True where no feature's id is 0."""
-        first, *others = (ops.not_equal(self[n], 0) for n in names)
-        for other in others:
-            first = ops.logical_and(first, other)
-        return first
+        return valid_ids(self[name] for name in names)
 
     def embed(self, columns: list[Any], prefix: str = "") -> Tensor:
         """Return concatenated embeddings `(batch, steps, dim)` of columns.
@@ -453,7 +451,9 @@ def build_click_model(
             kernel_initializer=keras.initializers.GlorotUniform(features.seed),
             name="dense",
         ),
-        CandidateScores(name="candidate_scores"),
+        CandidateScores(
+            [c.name for c in features.candidate], name="candidate_scores"
+        ),
         # In the weights' dtype: a probability in half precision makes the loss
         # inaccurate.
         PredictionLayer(
@@ -485,9 +485,10 @@ def build_click_model(
             vectors += [state[key]] if key in state else part.tensors
     x = JoinFeatures(name="join_features")(vectors)
     valid = features.valid_candidates()
-    dnn, dense, scores, prediction = head
-    x = dense(dnn(x) if valid is None else dnn(x, mask=valid))
-    x = prediction(scores(x if valid is None else [x, valid]))
+    dnn, *others = head
+    x = dnn(x) if valid is None else dnn(x, mask=valid)
+    for layer in others:
+        x = layer(x)
     return ClickModel(features.inputs, x, name=name)
 
 

@@ -1,6 +1,7 @@
 """Layers that connect the user's part of a model with the candidates' part."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -41,6 +42,12 @@ class UserState(keras.layers.Layer):
         return {**config, "candidate_inputs": self.candidate_inputs}
 
 
+def valid_ids(ids: Iterable[Tensor]) -> Tensor:
+    """A mask like the ids: True where none of them is 0."""
+    masks = [ops.not_equal(x, 0) for x in ids]
+    return functools.reduce(ops.logical_and, masks)
+
+
 @keras.saving.register_keras_serializable(package="kseq")
 class JoinFeatures(keras.layers.Layer):
     """Concatenates features of the user and of the candidates.
@@ -69,21 +76,24 @@ class JoinFeatures(keras.layers.Layer):
 class CandidateScores(keras.layers.Layer):
     """Drops the last axis of scores `(batch, candidates, 1)`.
 
-    Call arguments:
-        inputs: the scores, or a list of these and a mask `(batch, candidates)`,
-            which the output propagates.
+    Args:
+        candidate_ids: the names of the inputs whose id is 0 in candidates that
+            are padding.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, candidate_ids: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.supports_masking = True
+        self.supports_masking = True  # None follows
+        self.candidate_ids = list(candidate_ids)
 
-    def call(self, inputs: Any) -> Tensor:
-        scores = inputs[0] if isinstance(inputs, (list, tuple)) else inputs
-        return ops.squeeze(scores, -1)
+    def call(self, inputs: Tensor) -> Tensor:
+        return ops.squeeze(inputs, -1)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        return inputs[1] if isinstance(inputs, (list, tuple)) else None
+    def compute_mask(self, inputs: Tensor, previous_mask: Any = None) -> None:
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "candidate_ids": self.candidate_ids}
 
 
 @keras.saving.register_keras_serializable(package="kseq")
