@@ -227,10 +227,14 @@ class Features:
         else:
             valid = {"lengths": self[column.length_name]}
         x = self.embed([column])
+        combiner: str = column.combiner
+        normalization: bool | str = column.weight_norm
+        if combiner == "weighted_mean":
+            combiner, normalization = "sum", "sum"
         if column.weight_name is not None:
             weights = self[column.weight_name]
-            x = WeightedSequenceLayer(column.weight_norm)(x, weights, **valid)
-        return SequencePoolingLayer(column.combiner)(x, **valid)
+            x = WeightedSequenceLayer(normalization)(x, weights, **valid)
+        return SequencePoolingLayer(combiner)(x, **valid)
 
     def dense_inputs(self, other_layers: Iterable[keras.Layer]) -> list[Tensor]:
         """Return each dense column's transformed numbers `(batch, dimension)`.
