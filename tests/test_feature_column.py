@@ -87,7 +87,7 @@ def test_columns_are_immutable_and_hashable():
 
 
 def test_a_weighted_mean_needs_weights():
-    with pytest.raises(ValueError, match="^weight_name: .*weighted_mean"):
+    with pytest.raises(ValueError, match=r"^weight_name: .*weighted_mean"):
         VarLenSparseFeat(ITEM, 4, "weighted_mean")
 
 
