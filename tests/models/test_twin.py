@@ -1,6 +1,7 @@
 """What a plain Keras model of the same layers takes, a model of kseq takes."""
 
 import copy
+import itertools
 import pickle
 
 import keras
@@ -52,24 +53,16 @@ def compiled(model, optimizer=lambda: "sgd", **options):
     return model
 
 
-def both(name="DIN", **options):
-    """A model and the twin of another one with the same weights."""
-    models = BY_NAME[name].make(), twin_of(BY_NAME[name].make())
-    return tuple(compiled(model, **options) for model in models)
-
-
 def assert_equal_results(function, name="DIN", **options):
-    """Apply a function to a model and its twin; compare what it returns."""
-    model, twin = both(name, **options)
-    before = model.get_weights()
-    got, expected = function(model), function(twin)
-    for one, other in zip(
-        keras.tree.flatten(got), keras.tree.flatten(expected), strict=True
-    ):
+    """Apply a function to a model and the twin of another one."""
+    models = BY_NAME[name].make(), twin_of(BY_NAME[name].make())
+    before = models[0].get_weights()
+    results = [(function(compiled(m, **options)), m.weights) for m in models]
+    pairs = zip(*map(keras.tree.flatten, results), strict=True)
+    for one, other in pairs:
         assert_close(to_numpy(one), to_numpy(other))
-    for one, other in zip(model.weights, twin.weights, strict=True):
-        assert_close(to_numpy(one.value), to_numpy(other.value))
-    return before, model.get_weights()
+    after = models[0].get_weights()
+    assert any(np.any(x != y) for x, y in zip(before, after, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -104,30 +97,64 @@ def test_symbolic_inputs(models, example):
         assert_close(to_numpy(output), predict(model), name=form)
 
 
+def sgd(**options):
+    return lambda: keras.optimizers.SGD(0.5, **options)
+
+
+COLUMN = CLICKS[:, None]
 WEIGHTS = np.arange(len(CLICKS)) / 2
-TARGETS = {
-    "column": {"y": CLICKS[:, None]},
-    "row": {"y": CLICKS},
-    "list": {"y": [CLICKS[:, None]]},
-    "sample weights": {"y": CLICKS[:, None], "sample_weight": WEIGHTS},
-    "class weights": {"y": CLICKS[:, None], "class_weight": {0: 0.5, 1: 2.0}},
+# Options of `compile` and of `fit`.
+TRAINING = {
+    "row": ({}, {"y": CLICKS}),
+    "list": ({}, {"y": [COLUMN]}),
+    "tuple": ({}, {"y": (COLUMN,)}),
+    "sample weights": ({}, {"sample_weight": WEIGHTS}),
+    "class weights": ({}, {"class_weight": {0: 0.5, 1: 2.0}}),
+    "clipping": ({"optimizer": sgd(global_clipnorm=0.01)}, {}),
+    "EMA": ({"optimizer": sgd(use_ema=True, ema_overwrite_frequency=2)}, {}),
+    "accumulation": ({"optimizer": sgd(gradient_accumulation_steps=2)}, {}),
+    "mixed precision": ({}, {}),
+    "metrics": (
+        {
+            "loss": ["binary_crossentropy"],
+            "loss_weights": [0.5],
+            "weighted_metrics": ["mse", keras.metrics.binary_accuracy],
+        },
+        {"sample_weight": WEIGHTS},
+    ),
+    "compiled": (
+        {
+            "run_eagerly": False,
+            # torch.compile takes minutes, and Keras has single steps there.
+            "jit_compile": BACKEND != "torch",
+            "steps_per_execution": 1 if BACKEND == "torch" else 2,
+        },
+        {},
+    ),
 }
 
 
-@pytest.mark.parametrize("targets", TARGETS)
-def test_training(targets):
+@pytest.mark.parametrize("case", TRAINING)
+def test_training(case):
     skip_left_out("fit")
-    options = TARGETS[targets]
+    compile_options, options = TRAINING[case]
+    # One with an auxiliary loss.
+    name = "DIEN-AUGRU-negatives" if case == "accumulation" else "DIN"
 
     def train(model):
         x = inputs_of(model)
-        found = [model.train_on_batch(x, **options)]
-        found.append(model.fit(x, **options, verbose=0).history)
-        if targets != "class weights":
-            found.append(model.evaluate(x, **options, verbose=0))
-        return found
+        given = {"y": COLUMN, **options}
+        steps = {"batch_size": 3, "epochs": 2, "shuffle": False, "verbose": 0}
+        found = [model.fit(x, **given, **steps).history]
+        if case != "compiled":
+            found.append(model.train_on_batch(x, **given))
+        given.pop("class_weight", None)
+        found.append(model.evaluate(x, **given, verbose=0))
+        return [*found, model.predict(x, verbose=0)]
 
-    assert_equal_results(train)
+    policy = "mixed_float16" if case == "mixed precision" else "float32"
+    with dtype_scope(policy):
+        assert_equal_results(train, name, **compile_options)
 
 
 def test_validation_data():
@@ -137,7 +164,7 @@ def test_validation_data():
         x = inputs_of(model)
         # By position, as Keras's signature has it.
         return model.fit(
-            x, CLICKS, 5, 1, 0, None, 0.0, (x, CLICKS[:, None]), False
+            x, CLICKS, 5, 1, 0, None, 0.0, (x, COLUMN), False
         ).history
 
     assert_equal_results(train)
@@ -158,113 +185,45 @@ class Rows(keras.utils.PyDataset):
         return keras.tree.map_structure(lambda x: x[rows], self.arrays)
 
 
-def batches(arrays):
-    rows = Rows(arrays)
-    while True:
-        yield from (rows[i] for i in range(len(rows)))
-
-
-def tf_data(arrays):
+def tf_data(rows):
     tf = pytest.importorskip("tensorflow")
-    return tf.data.Dataset.from_tensor_slices(arrays).batch(3)
+    return tf.data.Dataset.from_tensor_slices(rows.arrays).batch(3)
 
 
-def data_loader(arrays):
+def data_loader(rows):
     data = pytest.importorskip("torch.utils.data")
-    flat = [*zip(*keras.tree.flatten(arrays), strict=True)]
-    rows = [keras.tree.pack_sequence_as(arrays, row) for row in flat]
-    return data.DataLoader(rows, batch_size=3)
+    flat = [*zip(*keras.tree.flatten(rows.arrays), strict=True)]
+    examples = [keras.tree.pack_sequence_as(rows.arrays, x) for x in flat]
+    return data.DataLoader(examples, batch_size=3)
 
 
 DATA = {
-    "PyDataset": Rows,
-    "generator": batches,
-    "tensors": None,
+    "PyDataset": lambda rows: rows,
+    "generator": lambda rows: itertools.cycle([rows[0], rows[1]]),
     **({"tf.data": tf_data} if BACKEND == "tensorflow" else {}),
     **({"DataLoader": data_loader} if BACKEND == "torch" else {}),
 }
 
 
-@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("data", [*DATA, "tensors"])
 def test_data_sets(data):
     skip_left_out("fit")
 
+    def given(model, **steps):
+        arrays = inputs_of(model), COLUMN, WEIGHTS
+        if data != "tensors":
+            steps = steps if data == "generator" else {}
+            return {"x": DATA[data](Rows(arrays)), **steps}
+        tensors = keras.tree.map_structure(ops.convert_to_tensor, arrays)
+        return dict(zip(("x", "y", "sample_weight"), tensors, strict=True))
+
     def train(model):
-        given = inputs_of(model), CLICKS[:, None], WEIGHTS
-        options = {"verbose": 0}
-        if data == "generator":
-            options |= {"steps_per_epoch": 2, "validation_steps": 2}
-        if data == "tensors":
-            x, y, weights = keras.tree.map_structure(
-                ops.convert_to_tensor, given
-            )
-            options |= {"batch_size": 3, "validation_batch_size": 3}
-            options |= {"y": y, "sample_weight": weights}
-            rows, validation = x, (x, y, weights)
-        else:
-            rows, validation = (DATA[data](given) for _ in range(2))
-        return model.fit(
-            rows, shuffle=False, validation_data=validation, **options
-        ).history
+        options = {"shuffle": False, "verbose": 0}
+        fitted = model.fit(**given(model, steps_per_epoch=2), **options)
+        evaluated = model.evaluate(**given(model, steps=2), verbose=0)
+        return fitted.history, evaluated
 
     assert_equal_results(train)
-
-
-def sgd(**options):
-    return lambda: keras.optimizers.SGD(0.5, **options)
-
-
-OPTIONS = {
-    "clipping": {"optimizer": sgd(global_clipnorm=0.01, weight_decay=0.1)},
-    "EMA": {"optimizer": sgd(use_ema=True, ema_overwrite_frequency=2)},
-    "accumulation": {"optimizer": sgd(gradient_accumulation_steps=2)},
-    "loss scaling": {
-        "optimizer": lambda: keras.optimizers.LossScaleOptimizer(sgd()())
-    },
-    "lists": {
-        "loss": ["binary_crossentropy"],
-        "loss_weights": [0.5],
-        "weighted_metrics": ["mse", keras.metrics.binary_accuracy],
-    },
-    "compiled": {
-        "run_eagerly": False,
-        # torch.compile takes minutes, and Keras has single steps there.
-        "jit_compile": BACKEND != "torch",
-        "steps_per_execution": 1 if BACKEND == "torch" else 2,
-    },
-}
-
-
-@pytest.mark.parametrize("options", OPTIONS)
-def test_compile_options(options):
-    skip_left_out("fit")
-
-    def train(model):
-        history = model.fit(
-            inputs_of(model),
-            CLICKS[:, None],
-            sample_weight=WEIGHTS,
-            batch_size=3,
-            epochs=2,
-            shuffle=False,
-            verbose=0,
-        ).history
-        return history, model.predict(inputs_of(model), verbose=0)
-
-    # With an auxiliary loss.
-    name = "DIEN-AUGRU-negatives" if options == "accumulation" else "DIN"
-    before, after = assert_equal_results(train, name, **OPTIONS[options])
-    assert any(np.any(a != b) for a, b in zip(before, after, strict=True))
-
-
-def test_mixed_precision():
-    skip_left_out("fit")
-
-    def train(model):
-        return model.fit(inputs_of(model), CLICKS[:, None], verbose=0).history
-
-    with dtype_scope("mixed_float16"):
-        assert_equal_results(train)
 
 
 def test_quantize():
@@ -275,111 +234,80 @@ def test_quantize():
     assert_equal_results(quantised)
 
 
-def test_callbacks(tmp_path):
+def test_callbacks_and_files(tmp_path):
+    """The files have the state of training."""
     skip_left_out("fit")
 
     def train(model):
         folder = tmp_path / type(model).__name__
         folder.mkdir()
-        made = keras.callbacks
+        file, log = folder / "best.keras", folder / "log.csv"
+        some = keras.callbacks
         callbacks = [
-            made.ModelCheckpoint(
-                folder / "best.keras", "loss", save_best_only=True
-            ),
-            made.EarlyStopping("loss", start_from_epoch=1, baseline=0.0),
-            made.ReduceLROnPlateau("loss", patience=1, min_delta=9.0),
-            made.LearningRateScheduler(lambda epoch, rate: rate / 2),
-            made.BackupAndRestore(folder / "backup", delete_checkpoint=False),
-            made.CSVLogger(folder / "log.csv"),
-            made.TerminateOnNaN(),
+            some.BackupAndRestore(folder / "backup", delete_checkpoint=False),
+            some.ModelCheckpoint(file, "loss", save_best_only=True),
+            some.EarlyStopping("loss", start_from_epoch=1, baseline=0.0),
+            some.ReduceLROnPlateau("loss", patience=1, min_delta=9.0),
+            some.LearningRateScheduler(lambda epoch, rate: rate / 2),
+            some.CSVLogger(log),
         ]
-        x, y = inputs_of(model), CLICKS[:, None]
-        options = {"verbose": 0, "validation_data": (x, y)}
-        found = model.fit(x, y, epochs=2, callbacks=callbacks, **options)
-        # Restored from the backup, training goes on after the last epoch.
-        more = model.fit(x, y, epochs=3, callbacks=callbacks[4:5], **options)
-        assert len(more.epoch) == 1
-        best = keras.saving.load_model(folder / "best.keras")
+        x = inputs_of(model)
+        options = {"verbose": 0, "validation_data": (x, COLUMN)}
+        found = [model.fit(x, COLUMN, epochs=2, callbacks=callbacks, **options)]
+        # Training goes on after the epochs of the backup.
+        options["callbacks"] = callbacks[:1]
+        found.append(model.fit(x, COLUMN, epochs=3, **options))
+        assert len(found[1].epoch) == 1
+        best = keras.saving.load_model(file)
         assert type(best) is type(model)
-        log = np.genfromtxt(folder / "log.csv", delimiter=",", skip_header=1)
-        return found.history, more.history, predict(best), log
-
-    assert_equal_results(train)
-
-
-def test_saving(tmp_path):
-    """A loaded model has the state of training."""
-    skip_left_out("fit")
-
-    def train(model):
-        x, y = inputs_of(model), CLICKS[:, None]
-        model.fit(x, y, verbose=0)
-        model.save(tmp_path / "model.keras")
-        model.save_weights(tmp_path / "model.weights.h5")
-        loaded = keras.saving.load_model(tmp_path / "model.keras")
-        loaded.run_eagerly = True
-        history = loaded.fit(x, y, verbose=0).history
-        predictions = predict(loaded)
-        loaded.load_weights(tmp_path / "model.weights.h5")
-        return history, predictions, predict(loaded)
+        best.run_eagerly = True
+        found.append(best.fit(x, COLUMN, verbose=0))
+        rows = np.genfromtxt(log, delimiter=",", skip_header=1)
+        return [f.history for f in found], predict(best), rows
 
     assert_equal_results(train, optimizer=lambda: "adam")
 
 
-def summary(model):
+def facts(model):
+    """What the methods return that neither train nor predict."""
     lines = []
-    model.summary(
-        print_fn=lines.append, show_trainable=True, expand_nested=True
-    )
-    return "\n".join(lines).partition("\n")[2]  # after the model's name
+    model.summary(print_fn=lines.append, show_trainable=True)
+    x, found = inputs_of(model), model.layers
+    return {
+        "summary": lines[-1].partition("\n")[2],  # after the model's name
+        "get_layer": [
+            model.get_layer(layer.name) is model.get_layer(index=i) is layer
+            for i, layer in enumerate(found)
+        ],
+        "shapes": model.compute_output_shape([x.shape for x in model.inputs]),
+        "tensors": [(x.name, x.dtype) for x in model.inputs + model.outputs],
+        "weights": [(w.path, w.trainable) for w in model.variables],
+        "size": model.count_params(),
+        "compile config": {**model.get_compile_config(), "jit_compile": 0},
+        "metrics": model.test_on_batch(x, COLUMN, return_dict=True),
+        "reset": [model.reset_metrics(), model.metrics_names],
+        "loss": model.compute_loss(y=COLUMN, y_pred=model(x)),
+        "JSON": keras.models.model_from_json(model.to_json()).count_params(),
+        "state": model.get_state_tree(),
+        "stateless": model.stateless_call(
+            model.trainable_variables, model.non_trainable_variables, x
+        ),
+    }
 
 
-FACTS = {
-    "summary": summary,
-    "get_layer": lambda m: [
-        m.get_layer(x.name) is m.get_layer(index=i) is x
-        for i, x in enumerate(m.layers)
-    ],
-    "shapes": lambda m: (
-        m.compute_output_shape([x.shape for x in m.inputs]),
-        [(x.name, x.shape, x.dtype) for x in m.inputs + m.outputs],
-    ),
-    "weights": lambda m: [
-        *[(w.path, w.shape, w.trainable) for w in m.variables],
-        m.count_params(),
-    ],
-    "compile config": lambda m: {
-        **m.get_compile_config(),
-        "jit_compile": None,
-        "optimizer": None,
-    },
-    "metrics": lambda m: [
-        m.test_on_batch(inputs_of(m), CLICKS[:, None], return_dict=True),
-        m.metrics_names,
-        m.reset_metrics(),
-        m.compute_loss(y=CLICKS[:, None], y_pred=m(inputs_of(m))),
-    ],
-    "JSON": lambda m: keras.models.model_from_json(m.to_json()).count_params(),
-    "state": lambda m: m.get_state_tree(),
-    "stateless_call": lambda m: m.stateless_call(
-        m.trainable_variables, m.non_trainable_variables, inputs_of(m)
-    ),
-}
-
-
-@pytest.mark.parametrize("fact", FACTS)
-def test_facts(fact):
-    model = compiled(BY_NAME["DIN"].make())
-    twin = compiled(twin_of(model))
-    got, expected = FACTS[fact](model), FACTS[fact](twin)
-    pairs = zip(
-        keras.tree.flatten(got), keras.tree.flatten(expected), strict=True
-    )
-    for one, other in pairs:
-        if hasattr(one, "shape"):
-            assert_close(to_numpy(one), to_numpy(other))
-        else:
-            assert one == other
+@pytest.mark.once
+def test_other_methods():
+    model = compiled(BY_NAME["DIN"].make(), optimizer=keras.optimizers.Adagrad)
+    twin = compiled(twin_of(model), optimizer=keras.optimizers.Adagrad)
+    got, expected = facts(model), facts(twin)
+    assert all(got["get_layer"])
+    for name, value in got.items():
+        flat = map(keras.tree.flatten, (value, expected[name]))
+        for one, other in zip(*flat, strict=True):
+            if hasattr(one, "shape"):
+                assert_close(to_numpy(one), to_numpy(other), name=name)
+            else:
+                assert name == "compile config" or one == other, name
 
 
 def cloned(model):
