@@ -199,7 +199,7 @@ def data_loader(rows):
 
 DATA = {
     "PyDataset": lambda rows: rows,
-    "generator": lambda rows: itertools.cycle([rows[0], rows[1]]),
+    "generator": lambda rows: (rows[i % 2] for i in itertools.count()),
     **({"tf.data": tf_data} if BACKEND == "tensorflow" else {}),
     **({"DataLoader": data_loader} if BACKEND == "torch" else {}),
 }
