@@ -164,7 +164,7 @@ def test_validation_data():
         x = inputs_of(model)
         # By position, as Keras's signature has it.
         return model.fit(
-            x, CLICKS, 5, 1, 0, None, 0.0, (x, COLUMN), False
+            x, CLICKS, 5, 1, 0, None, 0.0, (x, COLUMN, WEIGHTS), False
         ).history
 
     assert_equal_results(train)
@@ -252,7 +252,7 @@ def test_callbacks_and_files(tmp_path):
             some.CSVLogger(log),
         ]
         x = inputs_of(model)
-        options = {"verbose": 0, "validation_data": (x, COLUMN)}
+        options = {"verbose": 0, "validation_data": (x, COLUMN, WEIGHTS)}
         found = [model.fit(x, COLUMN, epochs=2, callbacks=callbacks, **options)]
         # Training goes on after the epochs of the backup.
         options["callbacks"] = callbacks[:1]
