@@ -50,6 +50,7 @@ def main():
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--unknown", action="store_true", help="Input((None,))")
     parser.add_argument("--xla", action="store_true", help="jit_compile=True")
+    parser.add_argument("--eager", action="store_true", help="run_eagerly=True")
     parser.add_argument(
         "--max-scores", type=float, default=multi_head.MAX_SCORES
     )
@@ -66,7 +67,12 @@ def main():
     lengths = keras.Input((1,), dtype="int32")
     layer = Transformer(16, 2, max_steps=steps)
     model = keras.Model([x, lengths], layer(x, query_lengths=lengths))
-    model.compile("sgd", "mse", jit_compile=options.xla or "auto")
+    model.compile(
+        "sgd",
+        "mse",
+        jit_compile=options.xla or "auto",
+        run_eagerly=options.eager,
+    )
     draw = np.random.default_rng(0).normal(size=(1, steps, 32))
     batch = [draw.astype("float32"), np.array([[steps]])]
     target = np.zeros((1, 1, 32), "float32")

@@ -21,7 +21,7 @@ from kseq.checks import (
 from kseq.types import Shape, Tensor
 
 DEFAULT_GROUP_NAME = "default_group"
-COMBINERS = ("sum", "mean", "max")
+COMBINERS = ("sum", "mean", "max", "weighted_mean")
 
 # The number of bits of the integers that each dtype holds exactly.
 _INTEGER_BITS = {
@@ -173,22 +173,28 @@ class VarLenSparseFeat(FeatureColumn):
             ids.
         maxlen: the length of the padded sequence; None if it varies between
             batches.
-        combiner: how a sequence that is not a history is pooled: 'sum', 'mean'
-            or 'max'.
+        combiner: how a sequence that is not a history is pooled: 'sum', 'mean',
+            'max' or 'weighted_mean'. The first three pool steps that were
+            multiplied by their weights, if any: 'mean' divides by the number of
+            valid steps. 'weighted_mean' divides by the sum of the weights, and
+            is 0 where this is 0.
         length_name: the name of the input of the sequences' lengths; None if
             padded steps have id 0.
         weight_name: the name of an input with a weight for each step; None for
             no weights.
-        weight_norm: whether a softmax normalises the weights.
+        weight_norm: whether a softmax normalises the weights; 'weighted_mean'
+            ignores it.
 
     Returns:
         A frozen dataclass, hashed by its name.
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: an argument is out of range, or 'weighted_mean' has no
+            `weight_name`.
 
     Differences from DeepCTR:
-        Those of `SparseFeat`. `maxlen` may be None.
+        Those of `SparseFeat`. `maxlen` may be None. `combiner` may be
+        'weighted_mean'.
 
     Example:
 
@@ -226,6 +232,9 @@ class VarLenSparseFeat(FeatureColumn):
         for field in ("length_name", "weight_name"):
             if getattr(self, field) is not None:
                 _check_name(field, getattr(self, field))
+        if self.combiner == "weighted_mean" and self.weight_name is None:
+            expected = "the name of an input for combiner='weighted_mean'"
+            raise_invalid("weight_name", expected, None)
         check_bool("weight_norm", self.weight_norm)
 
     def _input_specs(self) -> Iterable[InputSpec]:

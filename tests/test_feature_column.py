@@ -86,6 +86,11 @@ def test_columns_are_immutable_and_hashable():
         dataclasses.replace(ITEM, vocabulary_size=0)
 
 
+def test_a_weighted_mean_needs_weights():
+    with pytest.raises(ValueError, match=r"^weight_name: .*weighted_mean"):
+        VarLenSparseFeat(ITEM, 4, "weighted_mean")
+
+
 BITS = {"int8": 7, "uint8": 8, "bfloat16": 8, "float16": 11, "float32": 24}
 
 

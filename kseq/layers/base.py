@@ -59,6 +59,23 @@ class Layer(keras.layers.Layer):
             lambda x: keras.KerasTensor(x.shape, self.compute_dtype), outputs
         )
 
+    def rematerialized_call(self, call: Any, *args: Any, **kwargs: Any) -> Any:
+        """Recompute `call` in the backward pass, for keras.RematScope."""
+        # Only tensors, and by position: Keras passes all arguments, of which
+        # JAX traces bools, and TensorFlow rejects keywords in graphs.
+        given = keras.tree.flatten((args, kwargs))
+        places = [i for i, x in enumerate(given) if keras.ops.is_tensor(x)]
+
+        def call_with(*tensors: Any) -> Any:
+            filled = [*given]
+            for i, x in zip(places, tensors, strict=True):
+                filled[i] = x
+            packed = keras.tree.pack_sequence_as((args, kwargs), filled)
+            return call(*packed[0], **packed[1])
+
+        compute = super().rematerialized_call(call_with, *args, **kwargs)
+        return lambda *_, **__: compute(*(given[i] for i in places))
+
     def compute_output_shape(self, *shape: Any, **named: Any) -> Any:
         """The shape of the only input, unless a layer defines another."""
         (only,) = (*shape, *named.values())
@@ -294,9 +311,7 @@ class SequenceLayer(Layer):
 def first_mask(*masks: Any) -> Tensor | None:
     """Return the first tensor among masks; None and False mean no mask."""
     for mask in masks:
-        # jax.checkpoint makes a scalar tensor of False.
-        ignored = mask is None or mask is False
-        if not ignored and getattr(mask, "shape", None) != ():
+        if mask is not None and mask is not False:
             return mask
     return None
 

@@ -63,15 +63,22 @@ class ClickModel(keras.Model):
         if missing := shapes.keys() - x.keys():
             received = Unquoted(f"none of {sorted(missing)}")
             raise_invalid("x", f"all of {[*shapes]}", received)
+        rows = {}
         for name, expected in shapes.items():
-            shape = getattr(x[name], "shape", ())
-            # Keras adds or removes a last axis of size 1 and checks the rank.
-            if len(shape) == len(expected) and not is_compatible(
-                shape, expected
-            ):
+            shape = getattr(x[name], "shape", None)
+            if shape is None:  # Keras's error names the type
+                continue
+            # Keras adds or removes a last axis of size 1.
+            allowed = {expected, (*expected, 1)}
+            if expected[-1] == 1:
+                allowed.add(expected[:-1])
+            if not any(is_compatible(shape, e) for e in allowed):
                 raise_invalid(
                     name, f"shape {expected}", describe_inputs(x[name])
                 )
+            rows[name] = shape[0]
+        if len({*rows.values()}) > 1:
+            raise_invalid("x", "one number of rows for all features", rows)
         return {name: x[name] for name in shapes}
 
     @property

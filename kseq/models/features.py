@@ -278,10 +278,14 @@ class Features:
 
         `(batch, candidates, dim)` for a column of the candidate.
         """
-        layers: list[keras.Layer] = [SequencePoolingLayer(column.combiner)]
+        combiner: str = column.combiner
+        normalization: bool | str = column.weight_norm
+        if combiner == "weighted_mean":
+            combiner, normalization = "sum", "sum"
+        layers: list[keras.Layer] = [SequencePoolingLayer(combiner)]
         inputs = [self.embed([column])]
         if column.weight_name is not None:
-            layers = [WeightedSequenceLayer(column.weight_norm), *layers]
+            layers = [WeightedSequenceLayer(normalization), *layers]
             inputs.append(self[column.weight_name])
         if column.length_name is None:
             valid = {"mask": self.valid_steps([column.name])}

@@ -6,7 +6,7 @@ from keras import ops
 
 from kseq.checks import (
     check_axis,
-    check_bool,
+    check_one_of,
     check_positive_int,
     raise_invalid,
 )
@@ -15,6 +15,9 @@ from kseq.ops.masks import expand_mask, masked_softmax, zero_padding
 from kseq.ops.numerics import upcast
 from kseq.ops.validation import STAND_INS, known, takes
 from kseq.types import Tensor
+
+# Of the weights of steps.
+NORMALIZATIONS = (True, False, "sum")
 
 
 @takes(x="float batch steps dim", valid="bool batch steps")
@@ -119,21 +122,23 @@ def masked_max(x: Tensor, valid: Tensor) -> Tensor:
 
 @takes(valid="bool batch steps", weights="float batch steps")
 def step_weights(
-    weights: Tensor, valid: Tensor, normalize: bool = True
+    weights: Tensor, valid: Tensor, normalize: bool | str = True
 ) -> Tensor:
-    r"""The weight of each step: a softmax over the valid steps, or as given.
+    r"""The weight of each step: normalized over the valid steps, or as given.
 
     Args:
         weights: float `(batch, steps)`.
         valid: bool `(batch, steps)`.
-        normalize: True: $m_t e^{w_t} / \sum_u m_u e^{w_u}$; False: $m_t w_t$.
+        normalize: True: $m_t e^{w_t} / \sum_u m_u e^{w_u}$; "sum":
+            $m_t w_t / \sum_u m_u w_u$; False: $m_t w_t$.
 
     Returns:
-        `(batch, steps)`; 0 in padded steps.
+        `(batch, steps)`; 0 in padded steps, and with "sum" in rows whose
+        weights sum to 0.
 
     Raises:
         ValueError: `weights` is not a float tensor of rank 2, `valid` is not a
-            mask of its shape, or `normalize` is not a bool.
+            mask of its shape, or `normalize` is none of these.
 
     Example:
 
@@ -147,8 +152,14 @@ def step_weights(
     >>> ops.convert_to_numpy(plain).tolist()
     [[2.0, 2.0, 0.0]]
     """
-    check_bool("normalize", normalize)
+    check_one_of("normalize", normalize, NORMALIZATIONS)
     weights = zero_padding(weights, valid)
+    if normalize == "sum":
+        wide = upcast(weights)
+        total = ops.sum(wide, axis=1, keepdims=True)
+        is_zero = total == 0.0
+        fractions = wide / ops.where(is_zero, 1.0, total)
+        return ops.cast(ops.where(is_zero, 0.0, fractions), weights.dtype)
     return masked_softmax(weights, valid) if normalize else weights
 
 

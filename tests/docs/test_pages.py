@@ -35,10 +35,19 @@ BLOCKS = {
         re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
     )
 }
+# A text block directly after a block shows its output.
+OUTPUTS = {
+    block: output
+    for text in PAGES.values()
+    for block, output in re.findall(
+        r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", text, re.M | re.S
+    )
+}
 # Pages for all backends; the other pages' blocks run on PyTorch.
 EVERYWHERE = (
     "README.md",
     "docs/first_model.md",
+    "docs/recipes.md",
     "docs/saving.md",
     "docs/tutorials/sasrec.md",
 )
@@ -71,11 +80,15 @@ def blocks_of(backend):
 
 
 @pytest.mark.parametrize("name", [*blocks_of(keras.backend.backend())])
-def test_block_runs(name, tmp_path, monkeypatch):
+def test_block_runs(name, tmp_path, monkeypatch, capsys):
     backend = keras.backend.backend()
     block = BLOCKS[name]
     if backend not in BACKENDS.get(name, backend):
         pytest.skip(f"runs on {' and '.join(BACKENDS[name])} only")
+    if "MultiOptimizer" in block and not hasattr(
+        keras.optimizers, "MultiOptimizer"
+    ):
+        pytest.skip("Keras 3.15 has it")
     if ".fit(" in block:
         skip_left_out("fit")
     monkeypatch.chdir(tmp_path)
@@ -97,6 +110,8 @@ def test_block_runs(name, tmp_path, monkeypatch):
         Path(f"{module}.py").write_text(text)
     if "import case\n" not in block:
         exec(compile(block, name, "exec"), {"__name__": "block"})
+        printed = capsys.readouterr().out
+        assert OUTPUTS.get(block, printed) == printed
         return
     (module,) = (m for m, text in modules.items() if text == block)
     record_module(tmp_path / f"{module}.py", tmp_path / "run.npz")

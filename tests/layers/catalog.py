@@ -363,7 +363,7 @@ LAYERS = [
     Layer(
         WeightedSequenceLayer,
         {"x": STEPS_DIM, "weights": ("steps 1", "steps")},
-        {"weight_normalization": NOT, **SWITCH},
+        {"weight_normalization": ("sum", False, True), **SWITCH},
         lambda f, v, w, a: ref_pooling.weighted(
             f["x"], f["weights"], v["steps"], a["weight_normalization"]
         ),
@@ -828,6 +828,8 @@ OTHERS = {
     "pooling-sum-mask": {"mode": "sum"},
     "pooling-mean-mask": {"mode": "mean"},
     "pooling-max-lengths": {"mode": "max"},
+    "weighted-fractions-lengths": {"weight_normalization": "sum"},
+    "weighted-fractions-mask": {"weight_normalization": "sum"},
     "attention-sigmoid-split": SPLIT,
     "attention-softmax-split": SPLIT | SOFTMAX,
     "attention-relu-mask": {"att_activation": "relu"},

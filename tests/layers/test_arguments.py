@@ -70,10 +70,8 @@ def test_positional_encoding_creates_the_layer():
 @pytest.mark.parametrize(("layer", "name"), ARGUMENTS)
 def test_invalid_values(layer, name):
     for value in (*wrong_values(name, layer.arguments[name]), object()):
-        if value is None and None in (
-            *layer.arguments[name],
-            layer.defaults[name],
-        ):
+        valid = *layer.arguments[name], layer.defaults[name]
+        if any(value is v for v in valid if v is None or v is True):
             continue
         with pytest.raises(ValueError, match=f"^{name}: expected "):
             layer.cls(**required(layer) | {name: value})

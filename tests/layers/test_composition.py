@@ -1,12 +1,25 @@
-"""Layers in functional models, users' layers, subclassed models and remat."""
+"""Layers in Keras's kinds of models and wrappers, and in users' layers."""
+
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
+from kseq.agreement.numbers import seed_weights
+from kseq.layers import (
+    DNN,
+    BiLSTM,
+    DynamicGRU,
+    KMaxPooling,
+    PositionEncoding,
+    PredictionLayer,
+    SequencePoolingLayer,
+    Transformer,
+)
 from tests.arrays import to_numpy
-from tests.layers.catalog import MAIN, SOME, each
+from tests.layers.catalog import BY_NAME, MAIN, SOME, each
 from tests.layers.checks import assert_all_close, assert_close, skip_left_out
 from tests.layers.models import (
     everything,
@@ -96,13 +109,127 @@ def test_inside_users_layers(example):
     assert_all_close(arrays_of(got), expected)
 
 
+def in_remat_scope(trial):
+    with keras.RematScope():
+        return trial.built()
+
+
 @each([e for e in SOME if not e.layer.measured])
-def test_under_remat(example):
+@pytest.mark.parametrize("scope", [False, True])
+def test_under_remat(example, scope):
     """Except a loss inside keras.remat, which is lost, as Keras documents."""
     skip_left_out("gradients")
     trial, layer, expected = example.computed()
-    got = Wrapper(layer, remat=True)(tensors_of(trial))
+    if scope:
+        got = apply(in_remat_scope(trial), tensors_of(trial))
+    else:
+        got = Wrapper(layer, remat=True)(tensors_of(trial))
     assert_all_close(arrays_of(got), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("transformer-layer-norm-mask", {"use_causal_mask": True}),
+        ("attention-sigmoid", {"return_attention_scores": True}),
+        ("dice-inference-mask", {"training": True}),
+    ],
+)
+def test_options_of_calls_in_a_remat_scope(name, option):
+    """JAX would trace bools."""
+    skip_left_out("gradients")
+    trial = BY_NAME[name].trial()
+    got = trial.run(in_remat_scope(trial), **option)
+    expected = trial.run(trial.built(), **option)
+    assert_all_close(got, expected)
+
+
+def test_trains_in_a_remat_scope():
+    """TensorFlow's graphs would reject keywords."""
+    skip_left_out("fit")
+    names = ("attention-softmax", "gru-augru", "transformer-positions")
+    examples = [BY_NAME[name] for name in names]
+
+    def in_scope(trial):
+        def make(**options):
+            with keras.RematScope():
+                return trial.built(seeded=False, **options)
+
+        return replace(trial, make=make)
+
+    batches = [inputs_of(trials(examples))]
+    models = everything(examples), everything(examples, changed=in_scope)
+    usual, got = (losses(model, batches)[0] for model in models)
+    for name, value in usual.items():
+        assert_close(got[name], value, "fit", name=name)
+
+
+@pytest.mark.once
+def test_a_remat_scope_computes_twice():
+    with keras.RematScope():
+        layer = SequencePoolingLayer()
+    layers = [keras.layers.Embedding(5, 1, mask_zero=True), layer]
+    model = keras.Sequential([*layers, keras.layers.Flatten()])
+    ids = np.array([[1, 2, 0]])
+    calls, usual = [], layer.call
+    layer.call = lambda *args, **named: calls.append(0) or usual(*args, **named)
+    model.compile("sgd", "mse", run_eagerly=True)
+    for _ in range(2):  # the first builds the model too
+        calls.clear()
+        model.train_on_batch(ids, np.ones((1, 1)))
+    assert len(calls) == 2
+
+
+def test_sequential_models():
+    """Masks are propagated from layer to layer."""
+    ids = np.array([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0], [3, 2, 1, 5, 6]])
+    embedding = keras.layers.Embedding(7, 4, mask_zero=True)
+    sequence_layers = [
+        PositionEncoding(),
+        BiLSTM(2, merge_mode="concat"),
+        Transformer(2, 2, output_type=None),
+        DynamicGRU(4),
+        KMaxPooling(2, axis=2),
+        SequencePoolingLayer("mean"),
+    ]
+    others = [DNN((3,)), keras.layers.Flatten(), PredictionLayer("regression")]
+    layers = [embedding, *sequence_layers, *others]
+    model = keras.Sequential([keras.Input((5,), dtype="int32"), *layers])
+    seed_weights(model)
+    expected = embedding(ids)
+    for layer in sequence_layers:
+        expected = layer(expected, mask=ids > 0)
+    for layer in others:
+        expected = layer(expected)
+    assert_close(to_numpy(model(ids)), to_numpy(expected))
+
+
+ONE_TENSOR = (
+    "pooling-max-mask",
+    "k-max-dim-mask",
+    "gru-plain",
+    "bilstm-ave",
+    "positions-trained",
+    "transformer-layer-norm-mask",
+)
+
+
+@each([BY_NAME[name] for name in ONE_TENSOR])
+def test_time_distributed(example):
+    trial = example.trial(masks=True)
+    layer = trial.built()
+    name, x = next(iter(trial.features.items()))
+    mask = trial.valid[trial.sequences[name]]
+    wrapper = keras.layers.TimeDistributed(layer)
+    symbols = [
+        keras.Input((2, *x.shape[1:])),
+        keras.Input((2, *mask.shape[1:]), dtype="bool"),
+    ]
+    model = keras.Model(symbols, wrapper(symbols[0], mask=symbols[1]))
+    given = [np.stack([a, a[::-1]], axis=1) for a in (x, mask)]
+    got = to_numpy(model(given))
+    expected = to_numpy(layer(x, mask=mask))
+    assert_close(got, np.stack([expected, expected[::-1]], axis=1))
 
 
 @pytest.mark.parametrize("steps", ["own", None])

@@ -3,8 +3,6 @@
 Keras quantises Embedding and Dense; kseq's layers stay as they are.
 """
 
-import gc
-
 import keras
 import numpy as np
 import pytest
@@ -28,18 +26,6 @@ pytestmark = pytest.mark.filterwarnings(
 MOVES = {"int8": 0.02, "int4": 0.3, "float8": 0.1}
 IDS = 9
 ONE_OF_EACH = [e for e in SOME if e.layer.inputs.keys() & {"x", "keys"}]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def only_new_garbage():
-    """Keras looks for garbage after each layer that it quantises.
-
-    Among all that other tests have left behind that takes a second a layer.
-    """
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def layers_between_embedding_and_dense():

@@ -86,6 +86,26 @@ def test_the_lengths_of_other_sequences():
     assert np.abs(dnn_input(model, within) - expected).max() > 1e-5
 
 
+@pytest.mark.parametrize("length_name", [None, "tags_length"])
+def test_weighted_mean(length_name, tmp_path):
+    """Saved and loaded; one row is empty, the weights of one sum to 0."""
+    column = tags(
+        combiner="weighted_mean", weight_name="w", length_name=length_name
+    )
+    model = make(DIN, column, *HISTORY, dnn_hidden_units=())
+    model.save(tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    ids = arrays()["tags"]
+    weights = np.array([[2, 1, 5], [3, 1, 9], [4, 9, 9], [9, 9, 9], [0, 0, 0]])
+    lengths = np.count_nonzero(ids, axis=1)
+    given = arrays() | {"w": weights[..., None], "tags_length": lengths}
+    table = to_numpy(model.get_layer("sparse_seq_emb_tags").embeddings.value)
+    w = np.where(ids == 0, 0, weights)[..., None]
+    expected = (w * table[ids]).sum(1) / np.maximum(w.sum(1), 1)
+    at = ITEM.embedding_dim + CATE.embedding_dim
+    assert_close(dnn_input(model, given)[:, at : at + 2], expected)
+
+
 @pytest.mark.parametrize("name", ["DIN", "DSIN"])
 def test_a_step_is_valid_where_no_feature_is_0(name):
     model = BY_NAME[name].make()

@@ -1,15 +1,29 @@
 """What a plain Keras model of the same layers takes, a model of kseq takes."""
 
 import copy
+import itertools
 import pickle
 
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
+from kseq.agreement.measure import dtype_scope
+from kseq.feature_column import get_feature_names
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close, skip_left_out
-from tests.models.examples import BY_NAME, CLICKS, arrays, inputs_of, predict
+from tests.models.examples import (
+    BY_NAME,
+    CLICKS,
+    arrays,
+    columns,
+    inputs_of,
+    predict,
+)
+from tests.models.saved.quantised import quantise
+
+BACKEND = keras.backend.backend()
 
 MODELS = [BY_NAME[n] for n in ("DIN", "DIEN-AUGRU-negatives", "DSIN", "BST")]
 each_model = pytest.mark.parametrize("example", MODELS, ids=lambda e: e.name)
@@ -31,30 +45,24 @@ def twin_of(model):
     return twin
 
 
-def both():
-    """A model and the twin of another one with the same weights."""
-    models = BY_NAME["DIN"].make(), twin_of(BY_NAME["DIN"].make())
-    for model in models:
-        # Keras's own compilation would take most of the time.
-        model.compile(
-            "sgd",
-            "binary_crossentropy",
-            metrics=["mae"],
-            run_eagerly=True,
-        )
-    return models
+def compiled(model, optimizer=lambda: "sgd", **options):
+    defaults = {"loss": "binary_crossentropy", "metrics": ["mae"]}
+    # Keras's own compilation would take most of the time.
+    options = {**defaults, "run_eagerly": True, **options}
+    model.compile(optimizer(), **options)
+    return model
 
 
-def assert_equal_results(function):
-    """Apply a function to a model and its twin; compare what it returns."""
-    model, twin = both()
-    got, expected = function(model), function(twin)
-    for one, other in zip(
-        keras.tree.flatten(got), keras.tree.flatten(expected), strict=True
-    ):
+def assert_equal_results(function, name="DIN", **options):
+    """Apply a function to a model and the twin of another one."""
+    models = BY_NAME[name].make(), twin_of(BY_NAME[name].make())
+    before = models[0].get_weights()
+    results = [(function(compiled(m, **options)), m.weights) for m in models]
+    pairs = zip(*map(keras.tree.flatten, results), strict=True)
+    for one, other in pairs:
         assert_close(to_numpy(one), to_numpy(other))
-    for one, other in zip(model.weights, twin.weights, strict=True):
-        assert_close(to_numpy(one.value), to_numpy(other.value))
+    after = models[0].get_weights()
+    assert any(np.any(x != y) for x, y in zip(before, after, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -89,30 +97,64 @@ def test_symbolic_inputs(models, example):
         assert_close(to_numpy(output), predict(model), name=form)
 
 
+def sgd(**options):
+    return lambda: keras.optimizers.SGD(0.5, **options)
+
+
+COLUMN = CLICKS[:, None]
 WEIGHTS = np.arange(len(CLICKS)) / 2
-TARGETS = {
-    "column": {"y": CLICKS[:, None]},
-    "row": {"y": CLICKS},
-    "list": {"y": [CLICKS[:, None]]},
-    "sample weights": {"y": CLICKS[:, None], "sample_weight": WEIGHTS},
-    "class weights": {"y": CLICKS[:, None], "class_weight": {0: 0.5, 1: 2.0}},
+# Options of `compile` and of `fit`.
+TRAINING = {
+    "row": ({}, {"y": CLICKS}),
+    "list": ({}, {"y": [COLUMN]}),
+    "tuple": ({}, {"y": (COLUMN,)}),
+    "sample weights": ({}, {"sample_weight": WEIGHTS}),
+    "class weights": ({}, {"class_weight": {0: 0.5, 1: 2.0}}),
+    "clipping": ({"optimizer": sgd(global_clipnorm=0.01)}, {}),
+    "EMA": ({"optimizer": sgd(use_ema=True, ema_overwrite_frequency=2)}, {}),
+    "accumulation": ({"optimizer": sgd(gradient_accumulation_steps=2)}, {}),
+    "mixed precision": ({}, {}),
+    "metrics": (
+        {
+            "loss": ["binary_crossentropy"],
+            "loss_weights": [0.5],
+            "weighted_metrics": ["mse", keras.metrics.binary_accuracy],
+        },
+        {"sample_weight": WEIGHTS},
+    ),
+    "compiled": (
+        {
+            "run_eagerly": False,
+            # torch.compile takes minutes, and Keras has single steps there.
+            "jit_compile": BACKEND != "torch",
+            "steps_per_execution": 1 if BACKEND == "torch" else 2,
+        },
+        {},
+    ),
 }
 
 
-@pytest.mark.parametrize("targets", TARGETS)
-def test_training(targets):
+@pytest.mark.parametrize("case", TRAINING)
+def test_training(case):
     skip_left_out("fit")
-    options = TARGETS[targets]
+    compile_options, options = TRAINING[case]
+    # One with an auxiliary loss.
+    name = "DIEN-AUGRU-negatives" if case == "accumulation" else "DIN"
 
     def train(model):
         x = inputs_of(model)
-        found = [model.train_on_batch(x, **options)]
-        found.append(model.fit(x, **options, verbose=0).history)
-        if targets != "class weights":
-            found.append(model.evaluate(x, **options, verbose=0))
-        return found
+        given = {"y": COLUMN, **options}
+        steps = {"batch_size": 3, "epochs": 2, "shuffle": False, "verbose": 0}
+        found = [model.fit(x, **given, **steps).history]
+        if case != "compiled":
+            found.append(model.train_on_batch(x, **given))
+        given.pop("class_weight", None)
+        found.append(model.evaluate(x, **given, verbose=0))
+        return [*found, model.predict(x, verbose=0)]
 
-    assert_equal_results(train)
+    policy = "mixed_float16" if case == "mixed precision" else "float32"
+    with dtype_scope(policy):
+        assert_equal_results(train, name, **compile_options)
 
 
 def test_validation_data():
@@ -122,33 +164,150 @@ def test_validation_data():
         x = inputs_of(model)
         # By position, as Keras's signature has it.
         return model.fit(
-            x, CLICKS, 5, 1, 0, None, 0.0, (x, CLICKS[:, None]), False
+            x, CLICKS, 5, 1, 0, None, 0.0, (x, COLUMN, WEIGHTS), False
         ).history
 
     assert_equal_results(train)
 
 
 class Rows(keras.utils.PyDataset):
-    def __init__(self, features):
+    """Two batches of any arrays."""
+
+    def __init__(self, arrays):
         super().__init__()
-        self.features = features
+        self.arrays = arrays
 
     def __len__(self):
         return 2
 
     def __getitem__(self, i):
-        return self.features, np.roll(CLICKS, i)[:, None]
+        rows = slice(3 * i, 3 * i + 3)
+        return keras.tree.map_structure(lambda x: x[rows], self.arrays)
 
 
-def test_data_sets():
+def tf_data(rows):
+    tf = pytest.importorskip("tensorflow")
+    return tf.data.Dataset.from_tensor_slices(rows.arrays).batch(3)
+
+
+def data_loader(rows):
+    data = pytest.importorskip("torch.utils.data")
+    flat = [*zip(*keras.tree.flatten(rows.arrays), strict=True)]
+    examples = [keras.tree.pack_sequence_as(rows.arrays, x) for x in flat]
+    return data.DataLoader(examples, batch_size=3)
+
+
+DATA = {
+    "PyDataset": lambda rows: rows,
+    "generator": lambda rows: (rows[i % 2] for i in itertools.count()),
+    **({"tf.data": tf_data} if BACKEND == "tensorflow" else {}),
+    **({"DataLoader": data_loader} if BACKEND == "torch" else {}),
+}
+
+
+@pytest.mark.parametrize("data", [*DATA, "tensors"])
+def test_data_sets(data):
+    skip_left_out("fit")
+
+    def given(model, **steps):
+        arrays = inputs_of(model), COLUMN, WEIGHTS
+        if data != "tensors":
+            steps = steps if data == "generator" else {}
+            return {"x": DATA[data](Rows(arrays)), **steps}
+        tensors = keras.tree.map_structure(ops.convert_to_tensor, arrays)
+        return dict(zip(("x", "y", "sample_weight"), tensors, strict=True))
+
+    def train(model):
+        options = {"shuffle": False, "verbose": 0}
+        fitted = model.fit(**given(model, steps_per_epoch=2), **options)
+        evaluated = model.evaluate(**given(model, steps=2), verbose=0)
+        return fitted.history, evaluated
+
+    assert_equal_results(train)
+
+
+def test_quantize():
+    def quantised(model):
+        quantise(model, "int8")
+        return predict(model)
+
+    assert_equal_results(quantised)
+
+
+def test_callbacks_and_files(tmp_path):
+    """The files have the state of training."""
     skip_left_out("fit")
 
     def train(model):
-        rows = Rows(inputs_of(model))
-        found = [model.fit(rows, shuffle=False, verbose=0).history]
-        return [*found, model.evaluate(rows, verbose=0)]
+        folder = tmp_path / type(model).__name__
+        folder.mkdir()
+        file, log = folder / "best.keras", folder / "log.csv"
+        some = keras.callbacks
+        callbacks = [
+            some.BackupAndRestore(folder / "backup", delete_checkpoint=False),
+            some.ModelCheckpoint(file, "loss", save_best_only=True),
+            some.EarlyStopping("loss", start_from_epoch=1, baseline=0.0),
+            some.ReduceLROnPlateau("loss", patience=1, min_delta=9.0),
+            some.LearningRateScheduler(lambda epoch, rate: rate / 2),
+            some.CSVLogger(log),
+        ]
+        x = inputs_of(model)
+        options = {"verbose": 0, "validation_data": (x, COLUMN, WEIGHTS)}
+        found = [model.fit(x, COLUMN, epochs=2, callbacks=callbacks, **options)]
+        # Training goes on after the epochs of the backup.
+        options["callbacks"] = callbacks[:1]
+        found.append(model.fit(x, COLUMN, epochs=3, **options))
+        assert len(found[1].epoch) == 1
+        best = keras.saving.load_model(file)
+        assert type(best) is type(model)
+        best.run_eagerly = True
+        found.append(best.fit(x, COLUMN, verbose=0))
+        rows = np.genfromtxt(log, delimiter=",", skip_header=1)
+        return [f.history for f in found], predict(best), rows
 
-    assert_equal_results(train)
+    assert_equal_results(train, optimizer=lambda: "adam")
+
+
+def facts(model):
+    """What the methods return that neither train nor predict."""
+    lines = []
+    model.summary(print_fn=lines.append, show_trainable=True)
+    x, found = inputs_of(model), model.layers
+    return {
+        "summary": lines[-1].partition("\n")[2],  # after the model's name
+        "get_layer": [
+            model.get_layer(layer.name) is model.get_layer(index=i) is layer
+            for i, layer in enumerate(found)
+        ],
+        "shapes": model.compute_output_shape([x.shape for x in model.inputs]),
+        "tensors": [(x.name, x.dtype) for x in model.inputs + model.outputs],
+        "weights": [(w.path, w.trainable) for w in model.variables],
+        "size": model.count_params(),
+        "compile config": {**model.get_compile_config(), "jit_compile": 0},
+        "metrics": model.test_on_batch(x, COLUMN, return_dict=True),
+        "reset": [model.reset_metrics(), model.metrics_names],
+        "loss": model.compute_loss(y=COLUMN, y_pred=model(x)),
+        "JSON": keras.models.model_from_json(model.to_json()).count_params(),
+        "state": model.get_state_tree(),
+        "stateless": model.stateless_call(
+            model.trainable_variables, model.non_trainable_variables, x
+        ),
+    }
+
+
+@pytest.mark.once
+def test_other_methods():
+    model = compiled(BY_NAME["DIN"].make(), optimizer=keras.optimizers.Adagrad)
+    twin = compiled(twin_of(model), optimizer=keras.optimizers.Adagrad)
+    got, expected = facts(model), facts(twin)
+    assert all(got["get_layer"])
+    for name, value in got.items():
+        flat = map(keras.tree.flatten, (value, expected[name]))
+        for one, other in zip(*flat, strict=True):
+            if hasattr(one, "shape"):
+                assert_close(to_numpy(one), to_numpy(other), name=name)
+            else:
+                assert name == "compile config" or one == other, name
 
 
 def cloned(model):
@@ -198,6 +357,47 @@ def test_submodels(models, example):
     _, expected = hidden(inputs_of(model))
     head = keras.Model(model.get_layer("dnn").output, model.output)
     assert_close(to_numpy(head(expected)), predict(model))
+
+
+def test_targets_of_one_axis():
+    """With a metric that takes two; the twin rejects them."""
+    skip_left_out("fit")
+    model = BY_NAME["DIN"].make()
+    found = []
+    for targets in (CLICKS, CLICKS[:, None]):
+        # TensorFlow would trace for any rank.
+        loss = "binary_crossentropy"
+        model.compile("sgd", loss, metrics=[loss, "auc"])
+        found.append(model.evaluate(inputs_of(model), targets, verbose=0))
+    assert found[0] == found[1]
+
+
+LIST = [*inputs_of(BY_NAME["DIN"].make()).values()]
+NAMES = get_feature_names(columns())
+SHORT = {**arrays(), "hist_item": arrays()["hist_item"][:, :-1]}
+WRONG = [
+    ([SHORT[n] for n in NAMES], r"^hist_item: expected shape \(None, 4\)"),
+    (SHORT, r"^hist_item: expected .*; received shape \(5, 3\)"),
+    ({"item": LIST[1]}, "^x: expected all of .*; received none of .*'hist_"),
+    (LIST[:-2], "^x: expected a list of .*'tags'"),
+]
+
+
+@pytest.mark.parametrize("method", ["predict", "fit", "evaluate"])
+def test_wrong_inputs_raise_and_keep_the_weights(method):
+    """Also after TensorFlow has traced a loop, and on JAX."""
+    model = BY_NAME["DIN"].make()
+    targets = {} if method == "predict" else {"y": CLICKS}
+    if targets:
+        skip_left_out("fit")
+        model.compile("sgd", "binary_crossentropy")
+    call = getattr(model, method)
+    call(LIST, **targets, verbose=0)
+    expected = predict(model)
+    for x, message in WRONG:
+        with pytest.raises(ValueError, match=message):
+            call(x, **targets, verbose=0)
+    assert_close(predict(model), expected)
 
 
 def test_all_features_are_inputs(models):

@@ -216,6 +216,12 @@ ROWS = [
         lambda weights, valid: select(valid, weights),
         {"normalize": False},
     ),
+    (
+        "step_weights-fractions",
+        WEIGHTS,
+        pooling.fractions,
+        {"normalize": "sum"},
+    ),
     ("k_max", SEQUENCE, k_max(1), {"k": 2}),
     ("k_max-axis2", SEQUENCE, k_max(2), {"k": 2, "axis": 2}),
     ("k_max-all-valid", X, k_max(1), {"k": 2}),

@@ -157,7 +157,7 @@ WRONG = {
         "attention_bias": [ones(3, 6), ones(1, 2, 3, 7)],
     },
     "sinusoid": {"steps": [-1, 1.0], "dim": [0]},
-    "step_weights": {"normalize": [None]},
+    "step_weights": {"normalize": [None, 1, "mean"]},
     "zero_padding": {"valid": [ones(dtype=bool)]},
 }
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from kseq.ops import k_max, masked_max, masked_mean, masked_sum
-from tests.ops.compute import BACKEND, compute, draw, each_half_dtype
+from kseq.ops import k_max, masked_max, masked_mean, masked_sum, step_weights
+from tests.ops.compute import BACKEND, compute, draw, each_half_dtype, gradient
 from tests.ops.examples import MASK
 from tests.reference import pooling as reference
 
@@ -19,6 +19,9 @@ def test_half_precision_is_summed_in_float32(dtype):
     # Their sum, 65536 * 4097, overflows float16; their mean does not.
     x[...] = 32768.0
     assert compute(masked_mean, dtype, x, valid).tolist() == [[32768.0]]
+    # Nor is their sum known in half precision.
+    thirds = compute(step_weights, dtype, x[..., 0], valid, normalize="sum")
+    np.testing.assert_allclose(thirds.astype("float64") * 4097, 1, rtol=4e-3)
     # In half precision 4097 places cannot be counted.
     top = compute(k_max, dtype, x / 32768, 4097, valid=valid)
     assert top.astype("float32").sum() == 4097
@@ -29,6 +32,19 @@ def test_the_maximum_of_valid_steps(value):
     x = np.array([[[-3.0], [value], [99.0]]])
     valid = np.array([[True, True, False]])
     assert compute(masked_max, "float32", x, valid).tolist() == [[value]]
+
+
+@pytest.mark.parametrize("weights", [[0.0, 0.0], [2.0, -2.0]])
+def test_fractions_of_weights_that_sum_to_0_are_0(weights):
+    valid = np.ones((1, 2), bool)
+
+    def fractions(weights):
+        return step_weights(weights, valid, normalize="sum")
+
+    weights = np.array([weights])
+    assert not compute(fractions, "float32", weights).any()
+    if BACKEND in ("tensorflow", "torch", "jax"):
+        assert not gradient(fractions, weights).any()
 
 
 @pytest.mark.xfail(

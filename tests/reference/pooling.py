@@ -23,9 +23,17 @@ def pool(x, valid, mode):
 def weighted(x, weights, valid, normalize):
     """(batch, steps, dim)."""
     weights = weights.reshape(valid.shape)
-    if normalize:
+    if normalize == "sum":
+        weights = fractions(weights, valid)
+    elif normalize:
         weights = softmax(weights, valid)
     return select(valid[..., None], x * weights[..., None])
+
+
+def fractions(weights, valid):
+    """Weights divided by the sum of the valid ones; 0 where it is 0."""
+    total = select(valid, weights).sum(axis=-1, keepdims=True)
+    return select(valid & (total != 0), weights / select(total != 0, total, 1))
 
 
 def k_max(x, k, axis, valid=None):

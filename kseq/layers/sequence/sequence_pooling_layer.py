@@ -21,7 +21,9 @@ class SequencePoolingLayer(SequenceLayer):
       \mathrm{mean}: \frac{\sum_t m_{bt} x_{bt}}{\sum_t m_{bt}} \qquad
       \mathrm{max}: \max_{t:\, m_{bt} = 1} x_{bt}$$
 
-    An empty history gives 0. Values in padded steps have no effect.
+    An empty history gives 0. Values in padded steps have no effect. "mean" does
+    not know the weights of a `WeightedSequenceLayer`, which has the weighted
+    mean.
 
     Args:
         mode: "sum", "mean" or "max".

@@ -3,10 +3,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from kseq.checks import check_bool
+from kseq.checks import check_one_of
 from kseq.layers.base import SequenceLayer
 from kseq.ops.masks import per_step, zero_padding
-from kseq.ops.pooling import step_weights
+from kseq.ops.pooling import NORMALIZATIONS, step_weights
 from kseq.ops.validation import takes
 from kseq.types import Tensor
 
@@ -17,14 +17,22 @@ class WeightedSequenceLayer(SequenceLayer):
 
     $$y_{bt} = a_{bt}\, x_{bt}, \qquad
       a_{bt} = \frac{m_{bt} e^{w_{bt}}}{\sum_u m_{bu} e^{w_{bu}}}
-      \;\text{ or }\; a_{bt} = m_{bt} w_{bt}$$
+      \;\text{ or }\; a_{bt} = m_{bt} w_{bt}
+      \;\text{ or }\; a_{bt} = \frac{m_{bt} w_{bt}}{\sum_u m_{bu} w_{bu}}$$
 
     with $m_{bt}$ = 1 where step $t$ of history $b$ is valid, else 0. An empty
     history gives 0. Values in padded steps have no effect.
 
+    `SequencePoolingLayer("mean")` after this layer divides by the number of
+    valid steps, not by the sum of the weights. For the weighted mean
+    $\sum_t w_t x_t / \sum_t w_t$ use `weight_normalization="sum"` and
+    `SequencePoolingLayer("sum")`.
+
     Args:
         weight_normalization: True: the weights are a softmax over the valid
-            steps; False: they are used unchanged.
+            steps; False: they are used unchanged; "sum": they are divided by
+            their sum over the valid steps. Where this is 0 the result is 0;
+            negative weights that nearly cancel give large numbers.
         supports_masking: for DeepCTR's list with lengths: False: masks are
             ignored; True: lengths and masks are combined.
 
@@ -48,6 +56,7 @@ class WeightedSequenceLayer(SequenceLayer):
     Differences from DeepCTR:
         With normalization an empty history gives 0; DeepCTR gives the mean of
         the padding. Weights `(batch, steps)` work; in DeepCTR they fail.
+        `weight_normalization` may be "sum".
 
     Example:
 
@@ -65,13 +74,13 @@ class WeightedSequenceLayer(SequenceLayer):
 
     def __init__(
         self,
-        weight_normalization: bool = True,
+        weight_normalization: bool | str = True,
         supports_masking: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(supports_masking, **kwargs)
-        self.weight_normalization = check_bool(
-            "weight_normalization", weight_normalization
+        self.weight_normalization = check_one_of(
+            "weight_normalization", weight_normalization, NORMALIZATIONS
         )
 
     @takes(x="any batch steps dim")

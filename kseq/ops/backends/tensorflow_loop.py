@@ -28,12 +28,16 @@ def loop(
     sequences: Tensors,
     states: Tensors,
     weights: Tensors,
-    recompute: bool = False,  # it always does
+    recompute: bool = False,  # graphs always do
     valid: Tensor | None = None,
     projection: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensors]:
     if projection is not None:
         step, weights = projecting(step), (*weights, *projection)
+    if recompute and tf.executing_eagerly():
+        # Otherwise the tape would keep the results of all steps: only in a
+        # graph does `tf.custom_gradient` hide them from it.
+        step = tf.recompute_grad(step)
     lengths = len(sequences), len(states)
 
     @tf.custom_gradient

@@ -1,18 +1,15 @@
-"""What users pass to a model: DeepCTR's lists, and features to score."""
+"""score_candidates: the scores of several candidates for one user."""
 
 import keras
 import numpy as np
 import pytest
 
-from kseq.feature_column import get_feature_names
 from kseq.models import DIN, score_candidates
-from tests.layers.checks import assert_close, skip_left_out
+from tests.layers.checks import assert_close
 from tests.models.examples import (
     BY_NAME,
     CANDIDATE,
-    CLICKS,
     arrays,
-    columns,
     inputs_of,
     make,
     predict,
@@ -20,71 +17,10 @@ from tests.models.examples import (
     tags,
 )
 
-# DIN does not read "seq_length", in the middle: it uses id 0.
-NAMES = get_feature_names(columns())
-LIST = [arrays()[name] for name in NAMES]
-SHORT = {**arrays(), "hist_item": arrays()["hist_item"][:, :-1]}
-
 
 @pytest.fixture
 def din():
     return BY_NAME["DIN"].make()
-
-
-def test_predict_takes_lists_and_dicts(din, tmp_path):
-    # Not an eager call: OpenVINO's `predict` may use a lower precision.
-    expected = din.predict(inputs_of(din), verbose=0)
-    din.save(tmp_path / "din.keras")
-    loaded = keras.saving.load_model(tmp_path / "din.keras")
-    for model, x in (
-        (din, LIST),
-        (din, tuple(LIST)),
-        (din, [*inputs_of(din).values()]),
-        (din, arrays() | {"label": CLICKS}),
-        (loaded, LIST),
-    ):
-        assert_close(model.predict(x, verbose=0), expected)
-
-
-def test_fit_and_evaluate_take_lists_and_targets_of_one_axis(din):
-    skip_left_out("fit")
-    metrics = ["binary_crossentropy", "auc"]
-    din.compile("adam", "binary_crossentropy", metrics=metrics)
-    data = LIST, CLICKS
-    fitted = din.fit(*data, validation_data=data, verbose=0).history
-    row = din.evaluate(*data, verbose=0, return_dict=True)
-    # TensorFlow would trace for any rank.
-    din.compile("adam", "binary_crossentropy", metrics=metrics)
-    column = din.evaluate(
-        arrays(), CLICKS[:, None], verbose=0, return_dict=True
-    )
-    assert row == column
-    assert row == pytest.approx({n: fitted[f"val_{n}"][0] for n in row})
-    assert row.keys() == {"loss", *metrics}
-
-
-WRONG = [
-    ([SHORT[n] for n in NAMES], r"^hist_item: expected shape \(None, 4\)"),
-    (SHORT, r"^hist_item: expected .*; received shape \(5, 3\)"),
-    ({"item": LIST[1]}, "^x: expected all of .*; received none of .*'hist_"),
-    (LIST[:-2], "^x: expected a list of .*'tags'"),
-]
-
-
-@pytest.mark.parametrize("method", ["predict", "fit", "evaluate"])
-def test_wrong_inputs_raise_and_keep_the_weights(din, method):
-    """Also after TensorFlow has traced a loop, and on JAX."""
-    targets = {} if method == "predict" else {"y": CLICKS}
-    if targets:
-        skip_left_out("fit")
-        din.compile("sgd", "binary_crossentropy")
-    call = getattr(din, method)
-    call(LIST, **targets, verbose=0)
-    expected = predict(din)
-    for x, message in WRONG:
-        with pytest.raises(ValueError, match=message):
-            call(x, **targets, verbose=0)
-    assert_close(predict(din), expected)
 
 
 COUNT = 3

@@ -1,0 +1,162 @@
+"""Reports of users of other libraries: see docs/reliability/reports.md."""
+
+import io
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kseq.agreement import seed_weights
+from kseq.agreement.measure import dtype_scope
+from kseq.feature_column import SparseFeat, VarLenSparseFeat
+from kseq.layers import AttentionSequencePoolingLayer, DynamicGRU
+from kseq.models import DIN
+from tests.arrays import to_numpy
+from tests.layers.checks import assert_close, skip_left_out
+from tests.models.examples import (
+    BY_NAME,
+    CLICKS,
+    LENGTHS,
+    arrays,
+    inputs_of,
+    predict,
+)
+
+NEGATIVES = BY_NAME["DIEN-AUGRU-negatives"]
+IDS = arrays()["hist_item"]
+WRONG = [
+    ({"hist_item": np.ones((5, 4, 3))}, r"hist_item: .*\(5, 4, 3\)"),
+    ({"item": np.ones((5, 2, 1))}, r"item: .*\(None, 1\).*\(5, 2, 1\)"),
+    ({"price": np.ones(5)}, r"price: expected shape \(None, 2\)"),
+    ({"user": np.int32(3)}, r"user: .*received shape \(\)"),
+    ({"item": np.ones(3)}, "x: expected one number of rows.*'item': 3"),
+]
+
+
+def compiled(model):
+    # Tracing would take most of the time.
+    model.compile("adam", "binary_crossentropy", run_eagerly=True)
+    return model
+
+
+@pytest.mark.parametrize("method", ["predict", "evaluate", "fit"])
+def test_wrong_axes_and_rows_raise_and_keep_the_weights(method):
+    """On JAX an error within `predict` would delete the weights."""
+    model = BY_NAME["DIN"].make()
+    targets = {}
+    if method != "predict":
+        skip_left_out("fit")
+        targets = {"y": CLICKS}
+        model.compile("sgd", "binary_crossentropy")
+    expected = predict(model)
+    for wrong, message in WRONG:
+        x = inputs_of(model) | wrong
+        with pytest.raises(ValueError, match=f"^{message}"):
+            getattr(model, method)(x, **targets, verbose=0)
+    np.testing.assert_array_equal(predict(model), expected)
+
+
+def histories():
+    return {n: x for n, x in arrays().items() if "hist_" in n}
+
+
+def test_histories_of_one_step_train_with_negatives():
+    skip_left_out("fit")
+    features = arrays() | {n: x[:, :1] for n, x in histories().items()}
+    features["seq_length"] = np.minimum(LENGTHS, 1)
+    model = compiled(NEGATIVES.make(steps=1))
+    model.fit(inputs_of(model, features), CLICKS, verbose=0)
+    for weight in model.weights:
+        assert np.isfinite(to_numpy(weight.value)).all(), weight.path
+
+
+def test_auxiliary_loss_excludes_padding_and_is_saved(tmp_path):
+    skip_left_out("fit")
+    model = NEGATIVES.make()
+    model.save(tmp_path / "model.keras")
+    expected = compiled(model).evaluate(inputs_of(model), CLICKS, verbose=0)
+    other = {n: np.where(x == 0, 3, x) for n, x in histories().items()}
+    loaded = compiled(keras.saving.load_model(tmp_path / "model.keras"))
+    for m, changed in ((model, other), (loaded, {})):
+        x = inputs_of(m, arrays() | changed)
+        got = m.evaluate(x, CLICKS, verbose=0)
+        assert got == pytest.approx(expected, rel=1e-6)
+
+
+def din(size=12, dtype="int32"):
+    item, hist = (
+        SparseFeat(name, size, 2, dtype=dtype, embedding_name="item")
+        for name in ("item", "hist_item")
+    )
+    options = {"dnn_hidden_units": (3,), "dnn_activation": "tanh"}
+    model = DIN([item, VarLenSparseFeat(hist, 4)], ["item"], **options)
+    seed_weights(model)
+    return model
+
+
+# JAX truncates them to 32 bits.
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype")
+def test_ids_of_every_dtype():
+    expected = predict(din())
+    for dtype in ("uint16", "int64", "float32"):
+        given = {n: x.astype(dtype) for n, x in arrays().items()}
+        assert_close(predict(din(dtype=dtype), given), expected, name=dtype)
+
+
+def test_large_ids_in_half_precision():
+    """Float16 does not hold all of them."""
+    ids = np.arange(4090, 4095)
+    with dtype_scope("mixed_float16"):
+        model = din(5000)
+    table = model.get_layer("sparse_seq_emb_hist_item")
+    table.embeddings.assign(np.arange(10_000).reshape(5000, 2) % 1000)
+    looked_up = keras.Model(model.inputs, [table.output, model.output])
+    x = {"item": ops.array(ids), "hist_item": ops.array(IDS)}
+    got = to_numpy(looked_up(x)[0])
+    assert got[:, 0, 0].tolist() == (2 * ids % 1000).tolist()
+
+
+def embed_twice(ids):
+    tables = [keras.layers.Embedding(12, 3, mask_zero=True) for _ in "ab"]
+    return keras.layers.Concatenate()([table(ids) for table in tables])
+
+
+def embed_in_a_model(ids):
+    x = keras.layers.Embedding(12, 3, mask_zero=True)(ids)
+    return keras.Model(ids, x)(ids)
+
+
+READERS = {
+    "attention": lambda x: AttentionSequencePoolingLayer()(x[:, :1], x),
+    "gru": lambda x: DynamicGRU(3, return_sequence=False)(x),
+}
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_masks_through_other_layers_and_models(read):
+    ids = keras.Input((None,), dtype="int32")
+    model = keras.Model(ids, READERS[read](embed_twice(ids)))
+    wider = np.pad(IDS, ((0, 0), (0, 3)))
+    assert_close(*(to_numpy(model(x)) for x in (wider, IDS)))
+    # Its output has no mask: Keras's layers would read the padding.
+    with pytest.raises(ValueError, match=r"one of lengths, .*mask"):
+        READERS[read](embed_in_a_model(ids))
+
+
+@pytest.mark.once
+def test_torch_save():
+    torch = pytest.importorskip("torch")
+    model, file = BY_NAME["DIN"].make(), io.BytesIO()
+    torch.save(model, file)
+    loaded = torch.load(io.BytesIO(file.getvalue()), weights_only=False)
+    np.testing.assert_array_equal(predict(loaded), predict(model))
+
+
+@pytest.mark.once
+def test_words_that_a_model_does_not_read():
+    model = compiled(BY_NAME["DIN"].make())
+    x = inputs_of(model) | {"title": np.array(["a"] * 5)}
+    expected = model.predict(inputs_of(model), verbose=0)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), expected)
+    model.fit(x, CLICKS, verbose=0)
