@@ -6,3 +6,5 @@ from kseq.models.candidates import score_candidates as score_candidates
 from kseq.models.dien import DIEN as DIEN
 from kseq.models.din import DIN as DIN
 from kseq.models.dsin import DSIN as DSIN
+from kseq.models.split import ranking_model as ranking_model
+from kseq.models.split import split_model as split_model

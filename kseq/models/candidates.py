@@ -90,9 +90,9 @@ def score_candidates(
             f"all of {list(inputs)}",
             Unquoted(f"none of {sorted(missing)}"),
         )
-    parts = _split(model)
+    parts = split(model)
     of_candidate = set() if parts is None else {*parts.candidate_inputs}
-    split = of_candidate == inputs.keys() & candidates.keys()
+    is_split = of_candidate == inputs.keys() & candidates.keys()
     candidate_arrays = {}
     user_arrays = {}
     for name, symbol in inputs.items():
@@ -113,7 +113,7 @@ def score_candidates(
         )
     (count,) = {*counts.values()}
     state, scorer = user_arrays, model
-    if parts is not None and split:
+    if parts is not None and is_split:
         state, scorer = parts.user.predict_on_batch(state), parts.candidates
     scores = []
     for start in range(0, max(count, 1), batch_size):  # one batch for count 0
@@ -121,14 +121,14 @@ def score_candidates(
         padded_size = _padded_size(model, size, batch_size)
         rows = np.arange(start, start + padded_size)
         batch = dict(state)
-        if not split:
+        if not is_split:
             batch = {n: x.repeat(padded_size, 0) for n, x in state.items()}
         for name, x in candidate_arrays.items():
             # "clip" repeats the last candidate as padding.
             batch[name] = x.take(rows, axis=0, mode="clip")
         for name in of_candidate:
             rest = inputs[name].shape[2:]
-            first = (1, padded_size) if split else (padded_size, 1)
+            first = (1, padded_size) if is_split else (padded_size, 1)
             batch[name] = batch[name].reshape(*first, *rest)
         (predicted,) = keras.tree.flatten(scorer.predict_on_batch(batch))
         scores.append(np.asarray(predicted).reshape(-1)[:size])
@@ -144,7 +144,7 @@ class _Parts(NamedTuple):
 _parts: WeakKeyDictionary[keras.Model, _Parts] = WeakKeyDictionary()
 
 
-def _split(model: keras.Model) -> _Parts | None:
+def split(model: keras.Model) -> _Parts | None:
     """The two parts of a model, which are kept, since they are compiled."""
     layer = find_user_state(model)
     if layer is not None and model not in _parts:

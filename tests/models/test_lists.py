@@ -1,0 +1,220 @@
+"""Models of several candidates equal models of one, of repeated rows."""
+
+import keras
+import numpy as np
+import pytest
+
+from kseq.feature_column import DenseFeat
+from kseq.losses import SoftmaxLoss
+from kseq.models import ranking_model, score_candidates, split_model
+from tests.arrays import to_numpy
+from tests.layers.checks import assert_close
+from tests.models.examples import (
+    BATCH,
+    BY_NAME,
+    EXAMPLES,
+    ITEM,
+    SIZES,
+    arrays,
+    inputs_of,
+    make,
+    predict,
+    sequences,
+    tags,
+)
+
+COUNT = 7
+# Candidates of each example; the others are padding.
+NUMBERS = np.array([7, 5, 3, 1, 6])
+VALID = np.arange(COUNT) < NUMBERS[:, None]
+ROWS, PLACES = np.nonzero(VALID)
+
+
+def lists():
+    """Features of several candidates, of which some are padding."""
+    draw = np.random.default_rng(1)
+    drawn = {
+        name: draw.integers(1, SIZES[name], (BATCH, COUNT)) * VALID
+        for name in ("item", "cate")
+    }
+    return arrays() | drawn
+
+
+def as_rows(features, names=("item", "cate")):
+    """A row for each candidate."""
+    return {
+        n: x[ROWS, PLACES] if n in names else x[ROWS]
+        for n, x in features.items()
+    }
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.name)
+def test_scores_equal_those_of_repeated_rows(example):
+    one = example.make()
+    many = example.make(num_candidates=None)
+    assert many.output_shape == (None, None)
+    many.set_weights(one.get_weights())
+    expected = predict(one, inputs_of(one, as_rows(lists())))[:, 0]
+    scores = predict(many, lists())
+    assert np.ptp(scores[0]) > 1e-6
+    assert_close(scores[ROWS, PLACES], expected)
+    again = predict(ranking_model(one), lists())
+    assert_close(again[ROWS, PLACES], expected)
+
+
+@pytest.mark.parametrize("name", ["DIN", "DIEN-AUGRU-negatives", "DSIN", "BST"])
+def test_a_model_as_two(name, tmp_path):
+    model = BY_NAME[name].make()
+    expected = predict(ranking_model(model), lists())
+    for whole in (model, ranking_model(model)):
+        user, candidates = split_model(whole)
+        assert not {"item", "cate"} & {x.name for x in user.inputs}
+        inputs = {x.name: lists()[x.name] for x in user.inputs}
+        state = {n: to_numpy(x) for n, x in user(inputs).items()}
+        given = lists() | state
+        assert_close(predict(candidates, given), expected)
+    candidates.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_close(predict(loaded, given), expected)
+
+
+def candidate_model(**options):
+    """DIN with other features of the candidate: numbers, and sets of ids."""
+    own = [
+        DenseFeat("price", transform_fn=lambda x: x / 2),
+        DenseFeat("text", 2),
+    ]
+    own.append(tags(weight_name="w", length_name="tags_length"))
+    return make(
+        BY_NAME["DIN"].build,
+        *[*own, *sequences("hist_")],
+        candidate_feature_list=[column.name for column in own],
+        dnn_hidden_units=(4,),
+        **options,
+    )
+
+
+def test_other_features_of_the_candidate():
+    draw = np.random.default_rng(2)
+    shapes = {"price": (), "text": (2,), "w": (3, 1)}
+    own = {n: draw.normal(size=(BATCH, COUNT, *s)) for n, s in shapes.items()}
+    own["tags"] = draw.integers(0, SIZES["tags"], (BATCH, COUNT, 3))
+    own["tags_length"] = draw.integers(0, 4, (BATCH, COUNT))
+    features = lists() | own
+    many, one = candidate_model(num_candidates=None), candidate_model()
+    names = ("item", "cate", *own)
+    scores = predict(many, features)
+    rows = {n: x[:, None] if n in names else x
+            for n, x in as_rows(features, names).items()}  # fmt: skip
+    assert_close(scores[ROWS, PLACES], predict(one, rows)[:, 0])
+    user = {n: x[0] for n, x in features.items() if n not in names}
+    mine = {n: features[n][0] for n in names}
+    for model in (many, one):
+        assert_close(score_candidates(model, user, mine), scores[0])
+
+
+def compiled(model):
+    metrics = ["accuracy", "AUC", keras.metrics.MeanSquaredError()]
+    model.compile(
+        keras.optimizers.SGD(0.1),
+        "binary_crossentropy",
+        metrics=metrics,
+        weighted_metrics=["binary_crossentropy"],
+    )
+    return model
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_training_equals_that_of_repeated_rows(weighted, tmp_path):
+    """With batch statistics, which leave out padding too."""
+    options = {"dnn_use_bn": True, "att_activation": "dice"}
+    one = compiled(BY_NAME["DIN"].make(**options))
+    many = compiled(BY_NAME["DIN"].make(num_candidates=None, **options))
+    draw = np.random.default_rng(3)
+    y = draw.integers(0, 2, VALID.shape).astype("float32")
+    w = draw.uniform(size=VALID.shape).astype("float32") if weighted else None
+    rows = inputs_of(one, as_rows(lists()))
+    for _ in range(2):
+        expected = one.train_on_batch(
+            rows,
+            y[ROWS, PLACES],
+            sample_weight=w[ROWS, PLACES] if weighted else None,
+            return_dict=True,
+        )
+        logs = many.train_on_batch(
+            inputs_of(many, lists()), y, sample_weight=w, return_dict=True
+        )
+    assert logs.keys() == expected.keys()
+    for name in logs:
+        assert_close(logs[name], expected[name], "fit", name=name)
+    for ours, theirs in zip(many.weights, one.weights, strict=True):
+        assert_close(to_numpy(ours), to_numpy(theirs), "fit", name=ours.path)
+    many.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    arguments = inputs_of(many, lists()), y
+    assert_close(
+        np.array(loaded.evaluate(*arguments, verbose=0)),
+        np.array(many.evaluate(*arguments, verbose=0)),
+    )
+
+
+@pytest.mark.once
+def test_wrong_targets_raise():
+    model = compiled(BY_NAME["DIN"].make(num_candidates=None))
+    x = inputs_of(model, lists())
+    with pytest.raises(ValueError, match="y: expected targets for each"):
+        model.fit(x, np.ones(BATCH), verbose=0)
+    with pytest.raises(ValueError, match=r"class_weight: .*sample_weight"):
+        model.fit(x, np.ones((BATCH, COUNT)), class_weight={0: 1, 1: 2})
+
+
+def test_softmax_loss():
+    draw = np.random.default_rng(4)
+    logits = draw.normal(size=VALID.shape).astype("float32")
+    labels = draw.integers(0, 2, VALID.shape).astype("float32")
+    labels[1] = 0
+    total = []
+    for row, y, valid in zip(logits, labels, VALID, strict=True):
+        p = np.exp(row[valid]) / np.exp(row[valid]).sum()
+        total.append(-(y[valid] * np.log(p)).sum() / max(y[valid].sum(), 1))
+    loss = SoftmaxLoss()(np.where(VALID, labels, -1), logits)
+    assert_close(to_numpy(loss), np.mean(total))
+    model = BY_NAME["DIN"].make(
+        num_candidates=None, task="regression", l2_reg_embedding=0
+    )
+    model.compile(loss=SoftmaxLoss())
+    x = inputs_of(model, lists())
+    expected = SoftmaxLoss()(
+        np.where(VALID, labels, -1), model.predict(x, verbose=0)
+    )
+    assert_close(model.evaluate(x, labels, verbose=0), float(expected))
+
+
+def test_losses_and_metrics_of_keras_rs():
+    keras_rs = pytest.importorskip("keras_rs")
+    model = BY_NAME["DIN"].make(
+        num_candidates=None, task="regression", l2_reg_embedding=0
+    )
+    loss = keras_rs.losses.PairwiseLogisticLoss()
+    metric = keras_rs.metrics.NDCG(k=3, name="ndcg", shuffle_ties=False)
+    model.compile("sgd", loss, metrics=[metric])
+    x = inputs_of(model, lists())
+    y = (np.arange(COUNT) == 0) * np.ones(VALID.shape, "float32")
+    labels = np.where(VALID, y, -1)
+    scores = model.predict(x, verbose=0)
+    logs = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert_close(logs["loss"], float(loss(labels, scores)))
+    metric.reset_state()
+    metric.update_state(labels, scores)
+    assert_close(logs["ndcg"], float(metric.result()))
+    model.fit(x, y, verbose=0)
+
+
+def test_ids_of_padding_have_no_effect_on_other_candidates():
+    model = BY_NAME["DIN"].make(num_candidates=None)
+    longer = lists()
+    for name in ("item", "cate"):
+        longer[name] = np.pad(longer[name], ((0, 0), (0, 2)))
+    expected = predict(model, lists())
+    assert_close(predict(model, longer)[:, :COUNT], expected)
+    assert ITEM.name in model.get_layer("user_state").candidate_inputs
