@@ -99,13 +99,14 @@ class Example:
         shape = [SIZES[a] if a in ("batch", "steps") else 1 for a in axes]
         return np.broadcast_to(~valid.reshape(shape), [SIZES[a] for a in axes])
 
-    def filled(self, value, dtype="float32"):
-        """Arguments with a value in all padded steps."""
+    def filled(self, fillings, dtype="float32"):
+        """Arguments with the values in turn in all padded steps."""
         arrays = self.arrays(dtype)
         for name, x in arrays.items():
             padded = self.padded(name)
             if padded is not None:
-                arrays[name] = np.where(padded, value, x)
+                values = np.resize(fillings, x.shape)
+                arrays[name] = np.where(padded, values, x)
         return arrays
 
     def expected(self, arrays):
