@@ -62,7 +62,6 @@ def restored_distribution():
     keras.distribution.set_distribution(None)
 
 
-@pytest.mark.usefixtures("restored_distribution")
 def blocks_of(backend):
     for name in BLOCKS:
         page = name.rpartition("-")[0]
@@ -70,6 +69,7 @@ def blocks_of(backend):
             yield name
 
 
+@pytest.mark.usefixtures("restored_distribution")
 @pytest.mark.parametrize("name", [*blocks_of(keras.backend.backend())])
 def test_block_runs(name, tmp_path, monkeypatch):
     backend = keras.backend.backend()

@@ -12,10 +12,6 @@ from kseq.convert.deepctr import set_layer_weights, weights_in_deepctr_order
 from tests.golden.load import RECORDS, cases
 from tests.layers.checks import skip_left_out
 
-# Recorded for a layer that kseq does not have yet.
-NOT_YET = ()
-LAYERS = sorted({p.stem for p in RECORDS.glob("*.npz")} - set(NOT_YET))
-
 # Of each layer one case, and all of them on PyTorch, which compiles nothing.
 # That the backends' numbers are equal is tested in tests/agreement.
 BACKEND = keras.backend.backend()
@@ -23,7 +19,7 @@ each_case = pytest.mark.parametrize(
     ("layer_name", "case"),
     [
         pytest.param(layer, case, id=f"{layer}-{case.name}")
-        for layer in LAYERS
+        for layer in sorted(p.stem for p in RECORDS.glob("*.npz"))
         for case in [*cases(layer)][: None if BACKEND == "torch" else 1]
     ],
 )
@@ -122,9 +118,3 @@ def test_gradients(layer_name, case):
         if gradient is not None:
             got = of_weight[weight.path]
             assert_close(got, gradient, scale, GRADIENT, weight.path)
-
-
-def test_every_record_is_used():
-    """A layer that has come must leave the list of those to come."""
-    assert not [name for name in NOT_YET if hasattr(kseq.layers, name)]
-    assert set(NOT_YET) | set(LAYERS) == {p.stem for p in RECORDS.glob("*.npz")}
