@@ -189,11 +189,12 @@ def test_trains_with_any_number_of_steps():
     batches = [inputs_of({n: t.cut(SHORT) for n, t in usual.items()})]
     if BACKEND != "jax":  # which compiles each shape anyway
         batches.append(inputs_of(usual))
-    for_xla = {"jit_compile": False} if BACKEND == "tensorflow" else {}
-    found = losses(everything(ANY_STEPS), batches, **for_xla)
+    xla = BACKEND == "tensorflow"  # which compiles each shape
+    jit_compile = False if xla else "auto"
+    found = losses(everything(ANY_STEPS), batches, jit_compile)
     assert all(np.all(np.isfinite([*loss.values()])) for loss in found)
-    if for_xla:  # Keras's default, which compiles each shape, for minutes
-        (compiled,) = losses(everything(ANY_STEPS), batches[:1])
+    if xla:
+        (compiled,) = losses(everything(ANY_STEPS), batches[:1], True)
         for name, value in compiled.items():
             assert_close(value, found[0][name], "fit", name=name)
 

@@ -30,9 +30,6 @@ from tests.models.examples import (
 INERT_PADDING = [e for e in EXAMPLES if e.name != "DSIN-bias"]
 # One of each kind, for tests that compile.
 KINDS = ("DIN", "DIEN-GRU", "DIEN-AUGRU-negatives", "DSIN", "BST")
-# Compiled by XLA on TensorFlow too, as Keras does by default.
-COMPILED = ("DIN", "DIEN-AUGRU")
-BACKEND = keras.backend.backend()
 ONE_OF_EACH = [BY_NAME[name] for name in KINDS]
 
 
@@ -50,10 +47,10 @@ def values(model):
     return {w.path: to_numpy(w.value).copy() for w in model.weights}
 
 
-def train(model, features, **options):
+def train(model, features):
     """Return the loss of a step of training."""
     if not model.compiled:
-        model.compile("adam", "binary_crossentropy", **options)
+        model.compile("adam", "binary_crossentropy")
     return model.fit(features, CLICKS, verbose=0).history["loss"][-1]
 
 
@@ -75,10 +72,7 @@ def test_fit_trains_every_weight_and_ignores_padding(example):
     model = example.unknown_steps(l2_reg_embedding=0)
     fill_padding(model, np.nan)
     before = values(model)
-    # The layers of the others are compiled in tests/layers/test_composition.py.
-    graph = BACKEND == "tensorflow" and not example.name.startswith(COMPILED)
-    options = {"jit_compile": False} if graph else {}
-    assert np.isfinite(train(model, arrays(), **options))
+    assert np.isfinite(train(model, arrays()))
     after = values(model)
     for weight in model.trainable_weights:
         # A softmax is not changed by a bias that is added to all scores.
