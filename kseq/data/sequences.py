@@ -1,4 +1,5 @@
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import keras
@@ -9,6 +10,7 @@ from kseq.checks import (
     check_bool,
     check_instance,
     check_items,
+    check_nonnegative,
     check_optional_int,
     check_positive_int,
     raise_invalid,
@@ -64,8 +66,8 @@ def sequence_samples(
             are unknown beforehand, such as a rating.
         vocabularies: by column, to encode strings or other ids. Columns of
             integers without one must be ids from 1, because 0 is padding.
-        session_gap: a longer pause, as a number or a `timedelta64`, starts a
-            new session; None for no sessions.
+        session_gap: a longer pause, a number or for datetimes a timedelta,
+            starts a new session; None for no sessions.
         session_count: the largest number of sessions: the last ones.
         session_steps: the largest number of steps of a session: the last ones;
             None for `steps`.
@@ -152,7 +154,11 @@ def sequence_samples(
     limits = dict.fromkeys(sequences, steps)
     if session_gap is not None:
         sessions, inputs["sess_length"] = _split_sessions(
-            rows, users[rows.events], times[rows.events], session_gap, count
+            rows,
+            users[rows.events],
+            times[rows.events],
+            _check_gap(session_gap, times),
+            count,
         )
         for i, (starts, ends) in enumerate(sessions):
             for name, x in steps_of.items():
@@ -247,6 +253,14 @@ def _last_true(mask: Array) -> Array:
     return np.maximum.accumulate(np.where(mask, np.arange(len(mask)), 0))
 
 
+def _check_gap(gap: Any, times: Array) -> Any:
+    if times.dtype.kind in "iuf":
+        return check_nonnegative("session_gap", gap)
+    if not isinstance(gap, (timedelta, np.timedelta64)):
+        raise_invalid("session_gap", "a timedelta, as for the times", gap)
+    return np.timedelta64(gap)
+
+
 def _split_sessions(
     rows: _Rows, users: Array, times: Array, gap: Any, count: int
 ) -> tuple[list[tuple[Array, Array]], Array]:
@@ -254,14 +268,7 @@ def _split_sessions(
 
     `users` and `times` are those of `rows.events`.
     """
-    try:
-        new = np.diff(times) > gap
-        if not gap >= 0 * gap:
-            raise TypeError
-    except TypeError:
-        expected = f"a pause that can be compared with {times.dtype}"
-        raise_invalid("session_gap", expected, gap)
-    new |= users[1:] != users[:-1]
+    new = (np.diff(times) > gap) | (users[1:] != users[:-1])
     bounds = np.concatenate([[0], np.flatnonzero(new) + 1, [len(times)]])
     # The numbers of the sessions with a history's first and last events.
     first = np.searchsorted(bounds, rows.starts, side="right") - 1
