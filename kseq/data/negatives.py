@@ -58,17 +58,21 @@ class NegativeSampling:
         if self.seed is not None:
             check_int_below("seed", self.seed, 1 << 31)
 
-    def draw(
-        self, catalogue: Catalogue, positives: Array, users: Array
-    ) -> Array:
-        """Return the number of another item for each number in `positives`."""
-        return catalogue.draw(
-            positives,
-            users,
-            self.popularity,
-            self.exclude_seen,
-            np.random.default_rng(self.seed),
-        )
+
+def draw_negatives(
+    sampling: NegativeSampling,
+    catalogue: Catalogue,
+    positives: Array,
+    users: Array,
+) -> Array:
+    """Return the number of another item for each number in `positives`."""
+    return catalogue.draw(
+        positives,
+        users,
+        sampling.popularity,
+        sampling.exclude_seen,
+        np.random.default_rng(sampling.seed),
+    )
 
 
 def add_negatives(
@@ -126,8 +130,11 @@ def add_negatives(
     catalogue = samples.catalogue
     positives = catalogue.item_numbers(samples.inputs[catalogue.item])
     users = catalogue.user_numbers(samples.user)
-    drawn = sampling.draw(
-        catalogue, np.repeat(positives, count), np.repeat(users, count)
+    drawn = draw_negatives(
+        sampling,
+        catalogue,
+        np.repeat(positives, count),
+        np.repeat(users, count),
     ).reshape(-1, count)
 
     def append(positive: Any, negatives: Array) -> Array:

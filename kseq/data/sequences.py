@@ -17,7 +17,7 @@ from kseq.checks import (
 )
 from kseq.data.catalogue import Catalogue
 from kseq.data.columns import Array, factorize, read_column, to_numbers
-from kseq.data.negatives import NegativeSampling
+from kseq.data.negatives import NegativeSampling, draw_negatives
 from kseq.data.ragged import Ragged
 from kseq.data.samples import Samples
 from kseq.data.vocabulary import OOV_ID, Vocabulary
@@ -134,8 +134,9 @@ def sequence_samples(
         targets, users, user_numbers, labels > 0, item in log.vocabularies
     )
 
+    steps_of = {name: x[rows.events] for name, x in steps_of.items()}
     sequences = {
-        f"hist_{name}": Ragged(x[rows.events], rows.starts, rows.ends)
+        f"hist_{name}": Ragged(x, rows.starts, rows.ends)
         for name, x in steps_of.items()
     }
     inputs: dict[str, Any] = targets | {n: log.ids(n, 0) for n in context}
@@ -144,8 +145,11 @@ def sequence_samples(
         # Drawn in the order of the log.
         positive = np.flatnonzero(labels > 0)
         drawn = np.zeros(len(labels), "int64")
-        drawn[positive] = negatives.draw(
-            catalogue, catalogue.event_items[positive], users[positive]
+        drawn[positive] = draw_negatives(
+            negatives,
+            catalogue,
+            catalogue.event_items[positive],
+            users[positive],
         )
         for name, values in catalogue.columns.items():
             sequences[f"neg_hist_{name}"] = Ragged(
@@ -155,14 +159,13 @@ def sequence_samples(
     if session_gap is not None:
         sessions, inputs["sess_length"] = _split_sessions(
             rows,
-            users[rows.events],
             times[rows.events],
             _check_gap(session_gap, times),
             count,
         )
         for i, (starts, ends) in enumerate(sessions):
             for name, x in steps_of.items():
-                name, x = f"sess_{i}_{name}", x[rows.events]
+                name = f"sess_{i}_{name}"
                 sequences[name] = Ragged(
                     x, np.maximum(starts, ends - width), ends
                 )
@@ -262,14 +265,15 @@ def _check_gap(gap: Any, times: Array) -> Any:
 
 
 def _split_sessions(
-    rows: _Rows, users: Array, times: Array, gap: Any, count: int
+    rows: _Rows, times: Array, gap: Any, count: int
 ) -> tuple[list[tuple[Array, Array]], Array]:
     """Return starts and ends of each row's last sessions, and their number.
 
-    `users` and `times` are those of `rows.events`.
+    `times` are those of `rows.events`.
     """
-    new = (np.diff(times) > gap) | (users[1:] != users[:-1])
-    bounds = np.concatenate([[0], np.flatnonzero(new) + 1, [len(times)]])
+    # Where two users meet, no bound is needed: rows limit their sessions.
+    pauses = np.flatnonzero(np.diff(times) > gap)
+    bounds = np.concatenate([[0], pauses + 1, [len(times)]])
     # The numbers of the sessions with a history's first and last events.
     first = np.searchsorted(bounds, rows.starts, side="right") - 1
     last = np.searchsorted(bounds, rows.ends, side="left") - 1

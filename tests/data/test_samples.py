@@ -22,9 +22,18 @@ from kseq.data import (
 pytestmark = pytest.mark.once
 
 STEPS, GAP, SESSIONS, SESSION_STEPS = 4, 3, 2, 3
-# Few users and times, so that many events are simultaneous.
-EVENT = st.sampled_from(["ann", "bob", "eve"]), *2 * [st.integers(1, 15)]
-EVENTS = st.lists(st.tuples(*EVENT, st.booleans()))
+
+
+def random_events(count, seed):
+    """Return few users and times, so that many events are simultaneous."""
+    draw = np.random.default_rng(seed)
+    columns = [draw.choice(["ann", "bob", "eve"], count)]
+    columns += [draw.integers(1, high, count) for high in (10, 30)]
+    columns.append(draw.random(count) < 0.7)
+    return [*zip(*(c.tolist() for c in columns), strict=True)]
+
+
+EVENTS = st.builds(random_events, st.integers(0, 60), st.integers(0, 1 << 20))
 
 
 def make_samples(events, **options):
@@ -79,7 +88,7 @@ def test_future_events_and_the_order_of_the_log_change_no_history(events, rng):
     events = [*{(e[0], e[2]): e for e in events}.values()]
     shuffled = rng.sample(events, len(events))
     order = [shuffled.index(e) for e in events]
-    now = rng.randint(0, 15)
+    now = rng.randint(0, 30)
     samples, other = make_samples(events), make_samples(shuffled)
     past = make_samples([e for e in events if e[2] <= now])
     for name, array in samples.inputs.items():
@@ -87,7 +96,7 @@ def test_future_events_and_the_order_of_the_log_change_no_history(events, rng):
         assert (array[samples.time <= now] == past.inputs[name]).all()
 
 
-def test_empty_log_and_ragged_samples():
+def test_empty_log_and_ragged_samples(monkeypatch):
     empty = make_samples([], negatives=NegativeSampling())
     assert empty.inputs["hist_item"].shape == (0, STEPS)
     assert [*map(len, split_last(empty))] == [0, 0, 0]
@@ -95,6 +104,7 @@ def test_empty_log_and_ragged_samples():
     sampling = NegativeSampling(seed=1)
     padded = make_samples(events, negatives=sampling, verbose=True)
     ragged = make_samples(events, negatives=sampling, padded=False)
+    monkeypatch.setattr("kseq.data.ragged.CHUNK", 8)
     for name, array in ragged.inputs.items():
         expected = padded.inputs[name]
         if isinstance(array, Ragged):
@@ -115,6 +125,7 @@ ITEMS = Vocabulary.fit(LOG["item"], min_count=2)
 
 def in_utc(log):
     time = pandas.to_datetime(pandas.Series(log["time"]), utc=True)
+    time = time.dt.tz_convert("Asia/Tokyo")
     return pandas.DataFrame(log | {"time": time}).convert_dtypes()
 
 
@@ -140,6 +151,7 @@ def test_any_kind_of_log(convert):
     assert samples.inputs["hist_stars"].tolist() == [[0, 0], [5.5, 0], [0, 0]]
     assert not {"stars", "hist_hour"} & {*samples.inputs}
     assert samples.user.tolist() == LOG["user"]
+    assert (samples.time == LOG["time"]).all()
 
 
 @pytest.mark.parametrize(
@@ -186,6 +198,7 @@ SAMPLES = sequence_samples(
     steps=2,
     vocabularies={"item": Vocabulary.fit(CLICKS["item"], min_count=2)},
 )
+ROWS = add_negatives(SAMPLES, 1)
 LISTS = add_negatives(SAMPLES, 9, lists=True)
 UNSEEN = NegativeSampling(exclude_seen=True)
 ONE = np.array([1])
@@ -208,7 +221,7 @@ def test_vocabulary_is_cut_and_saved(tmp_path):
         (lambda: SMALL.encode(["7"]), "values: expected values like 9"),
         (lambda: SMALL.decode([4]), "ids: expected integers from 0 to 3"),
         (lambda: add_negatives(SAMPLES, 1, UNSEEN), "user 1 with all items"),
-        (lambda: add_negatives(LISTS, 1), "samples: expected labels of 1"),
+        (lambda: add_negatives(ROWS, 1), "samples: expected labels of 1"),
         (lambda: NegativeSampling(-1), "popularity: expected a finite"),
         (lambda: SAMPLES[0], "rows: expected a slice"),
         (lambda: split_time(SAMPLES, 0.0), "fractions: .* in each part"),
