@@ -90,15 +90,18 @@ def test_batches_train_and_predict():
     skip_left_out("fit")
     item = SparseFeat("item", 20, 4)
     clicks = SparseFeat("hist_item", 20, 4, embedding_name="item")
-    model = DIN([item, VarLenSparseFeat(clicks, None)], ["item"], seed=1)
+    columns = [item, VarLenSparseFeat(clicks, None)]
+    small = {"att_hidden_size": (4,), "dnn_hidden_units": (4,)}
+    model = DIN(columns, ["item"], **small, seed=1)
     model.compile("adam", "binary_crossentropy")
     label = (LOG["item"] > 9).astype("float32")
+    options = {"buckets": [8, 20], "sample_weight": label + 1, "seed": 1}
     batches = BucketedBatches(
-        SAMPLES.inputs, label, batch_size=16, sample_weight=label + 1, seed=1
+        SAMPLES.inputs, label, batch_size=16, drop_remainder=True, **options
     )
-    losses = model.fit(batches, epochs=4, verbose=0).history["loss"]
+    losses = model.fit(batches, epochs=3, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
-    asked = BucketedBatches(SAMPLES.inputs, batch_size=16, shuffle=False)
+    asked = BucketedBatches(SAMPLES.inputs, buckets=[8, 20], shuffle=False)
     scores = np.zeros((90, 1), "float32")
     scores[asked.order] = model.predict(asked, verbose=0)
     expected = model.predict(SAMPLES.inputs, verbose=0)
