@@ -20,18 +20,22 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
+from movielens import BACKENDS
+
+# kseq.data imports Keras. The workers set their own backend.
+os.environ.setdefault("KERAS_BACKEND", next(filter(find_spec, BACKENDS)))
+
 from movielens.data import (
     Catalogue,
-    Samples,
     build_samples,
     keep_users,
     pairs_to_plot,
     read,
     recbole_folder,
-    split_by_time,
 )
 from movielens.report import check_replaceable, write_report
 from movielens.results import (
@@ -56,7 +60,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-BACKENDS = ("tensorflow", "torch", "jax")
+from kseq.data import Samples, split_time
+
 PLOTTED_USERS = 4
 # Defaults of the workers' environment.
 ON_A_SHARED_CPU = {
@@ -186,7 +191,7 @@ def prepare(
         seed=arguments.seed,
     )
     samples = build_samples(ratings, catalogue, settings.steps, settings.seed)
-    train, valid = split_by_time(samples)
+    train, valid = split_time(samples, 0.8)
     plotted = pairs_to_plot(valid, PLOTTED_USERS, arguments.seed)
     workspace.write(
         settings,

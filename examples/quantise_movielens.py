@@ -22,12 +22,13 @@ from movielens.data import (
     keep_users,
     read,
     recbole_folder,
-    split_by_time,
 )
 from movielens.features import features
 from movielens.metrics import auc, largest_difference
 from movielens.model import build_model
 from same_start import set_starting_weights
+
+from kseq.data import split_time
 
 MODELS = ("din", "dien", "dsin", "bst")
 MODES = ("int8", "int4", "float8")
@@ -50,7 +51,7 @@ def main() -> None:
     if arguments.users:
         ratings = keep_users(ratings, arguments.users, SEED)
     catalogue = Catalogue.from_movies(movies)
-    train, valid = split_by_time(build_samples(ratings, catalogue, STEPS))
+    train, valid = split_time(build_samples(ratings, catalogue, STEPS), 0.8)
 
     print(
         "| model | mode | file, kB | weights, kB | of which not Keras's | "
@@ -63,19 +64,19 @@ def main() -> None:
         set_starting_weights(model, SEED)
         model.compile("adam", "binary_crossentropy")
         model.fit(
-            features(name, train, catalogue.genre_set),
-            train.liked,
+            features(model, train.inputs),
+            train.label,
             batch_size=BATCH,
             epochs=arguments.epochs,
             verbose=0,
         )
-        inputs = features(name, valid, catalogue.genre_set)
+        inputs = features(model, valid.inputs)
         for mode, predicted, *shown in quantised(model, inputs):
             if mode == "float32":
                 expected = predicted
             print(
                 f"| {name.upper()} | {mode} | {' | '.join(shown)} | "
-                f"{auc(valid.liked, predicted):.4f} | "
+                f"{auc(valid.label, predicted):.4f} | "
                 f"{largest_difference(predicted, expected):.1e} |",
                 flush=True,
             )

@@ -22,12 +22,10 @@ import numpy as np
 from movielens.data import (
     CITATION,
     Catalogue,
-    Samples,
     build_samples,
     keep_users,
     read,
     recbole_folder,
-    split_by_time,
 )
 from movielens.features import features
 from movielens.metrics import auc
@@ -46,6 +44,8 @@ from serving.export import export
 from serving.onnx_scorer import onnx_scorer
 from serving.ranker import Items, Ranker, Scorer
 
+from kseq.data import Samples, split_time
+
 STEPS = 30
 CANDIDATES = (10, 100, 500)
 SHOWN = 5
@@ -61,7 +61,7 @@ def main() -> None:
     if arguments.users:
         ratings = keep_users(ratings, arguments.users, arguments.seed)
     catalogue = Catalogue.from_movies(movies)
-    train, valid = split_by_time(build_samples(ratings, catalogue, STEPS))
+    train, valid = split_time(build_samples(ratings, catalogue, STEPS), 0.8)
     model = train_din(train, valid, catalogue, arguments)
     items = make_items(catalogue)
     bodies = {
@@ -108,18 +108,18 @@ def train_din(
     model = build_model("din", catalogue.genre_set, STEPS)
     model.compile("adam", "binary_crossentropy")
     model.fit(
-        features("din", train, catalogue.genre_set),
-        train.liked,
+        features(model, train.inputs),
+        train.label,
         batch_size=256,
         epochs=arguments.epochs,
         verbose=0,
     )
     predicted = model.predict(
-        features("din", valid, catalogue.genre_set), batch_size=256, verbose=0
+        features(model, valid.inputs), batch_size=256, verbose=0
     )
     console.print(
         f"DIN, {arguments.epochs} epochs of {len(train)} samples: "
-        f"AUC {auc(valid.liked, predicted[:, 0]):.4f}"
+        f"AUC {auc(valid.label, predicted[:, 0]):.4f}"
     )
     return model
 
@@ -142,8 +142,9 @@ def make_requests(
     """Return requests with users' histories and `count` random candidates."""
     draw = np.random.default_rng([arguments.seed, count])
     requests = []
-    for i in draw.choice(np.flatnonzero(samples.length), arguments.requests):
-        places = samples.history[i, : samples.length[i]]
+    lengths = samples.inputs["seq_length"]
+    for i in draw.choice(np.flatnonzero(lengths), arguments.requests):
+        places = samples.inputs["hist_movie"][i, : lengths[i]]
         candidates = 1 + draw.choice(len(items.ids) - 1, count, replace=False)
         requests.append(
             {

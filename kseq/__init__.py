@@ -5,6 +5,7 @@ PyTorch or JAX, or, for inference, NumPy or OpenVINO.
 """
 
 try:
+    from kseq import data as data
     from kseq import feature_column as feature_column
     from kseq import layers as layers
     from kseq import models as models

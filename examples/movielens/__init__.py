@@ -1,1 +1,3 @@
 """The modules of `movielens_models.py`."""
+
+BACKENDS = ("tensorflow", "torch", "jax")

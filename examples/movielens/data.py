@@ -2,13 +2,20 @@
 
 import importlib.util
 import itertools
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from kseq.data import NegativeSampling, Samples, sequence_samples
+from movielens.features import (
+    CANDIDATE,
+    SESSION_GAP,
+    SESSION_STEPS,
+    SESSIONS,
+)
 
 CITATION = (
     "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: "
@@ -58,34 +65,6 @@ class Catalogue:
             genre_sets=[("(padding)",), *sets],
             genre_set=np.array([0, *movie_sets], "int32"),
         )
-
-
-@dataclass(frozen=True)
-class Samples:
-    """One row for each rating, in order of time."""
-
-    user: np.ndarray  # (samples,)
-    movie: np.ndarray  # (samples,), the candidate
-    history: np.ndarray  # (samples, steps), oldest first, then zeros
-    history_time: np.ndarray  # (samples, steps), in seconds
-    negatives: np.ndarray  # (samples, steps), another movie for each like
-    length: np.ndarray  # (samples,), valid steps of the history
-    liked: np.ndarray  # (samples,), the label
-    time: np.ndarray  # (samples,), in seconds
-
-    def __len__(self) -> int:
-        return len(self.time)
-
-    def __getitem__(self, rows: np.ndarray | slice) -> "Samples":
-        return Samples(*(getattr(self, f.name)[rows] for f in fields(self)))
-
-    def save(self, path: Path) -> None:
-        np.savez(path, **{f.name: getattr(self, f.name) for f in fields(self)})
-
-    @classmethod
-    def load(cls, path: Path) -> "Samples":
-        with np.load(path) as arrays:
-            return cls(**arrays)
 
 
 def recbole_folder() -> Path:
@@ -174,67 +153,39 @@ def keep_users(ratings: list[Rating], users: int, seed: int) -> list[Rating]:
 def build_samples(
     ratings: Iterable[Rating], catalogue: Catalogue, steps: int, seed: int = 0
 ) -> Samples:
-    """Return a sample for each rating, with the user's last likes before it.
+    """Return a sample for each rating, in order of time.
 
-    Each like gets a random negative for DIEN: another movie.
+    Its history has the user's last likes before it. Each like gets a random
+    negative for DIEN: another movie.
     """
     ratings = sorted(ratings, key=lambda rating: rating.time)
-    users = {
-        name: i for i, name in enumerate(sorted({r.user for r in ratings}), 1)
-    }
-    # Movie, time and negative of each step.
-    histories = np.zeros((len(ratings), steps, 3), "int32")
-    length = np.zeros(len(ratings), "int32")
-    likes: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-    movies = len(catalogue.titles) - 1
-    rng = np.random.default_rng(seed)
-    row = 0
-    for _, second in itertools.groupby(ratings, lambda rating: rating.time):
-        simultaneous = list(second)
-        # Likes of the same second are not in each other's history.
-        for rating in simultaneous:
-            known = likes[rating.user][-steps:]
-            if known:
-                histories[row, : len(known)] = known
-            length[row] = len(known)
-            row += 1
-        for rating in simultaneous:
-            if rating.stars >= LIKED_FROM:
-                movie = catalogue.index[rating.movie]
-                # Uniform over the other movies.
-                negative = (movie + rng.integers(1, movies) - 1) % movies + 1
-                likes[rating.user].append((movie, rating.time, negative))
-    return Samples(
-        user=np.array([users[r.user] for r in ratings], "int32"),
-        movie=np.array([catalogue.index[r.movie] for r in ratings], "int32"),
-        history=histories[..., 0],
-        history_time=histories[..., 1],
-        negatives=histories[..., 2],
-        length=length,
-        liked=np.array([r.stars >= LIKED_FROM for r in ratings], "float32"),
-        time=np.array([r.time for r in ratings], "int64"),
+    movies = [catalogue.index[rating.movie] for rating in ratings]
+    return sequence_samples(
+        {
+            "user": [rating.user for rating in ratings],
+            "movie": movies,
+            "genres": catalogue.genre_set[movies],
+            "liked": [rating.stars >= LIKED_FROM for rating in ratings],
+            "time": [rating.time for rating in ratings],
+        },
+        item="movie",
+        features=["genres"],
+        label="liked",
+        steps=steps,
+        session_gap=SESSION_GAP,
+        session_count=SESSIONS,
+        session_steps=SESSION_STEPS,
+        negatives=NegativeSampling(seed=seed),
     )
-
-
-def split_by_time(
-    samples: Samples, earlier: float = 0.8
-) -> tuple[Samples, Samples]:
-    """Split at a moment, so that no second is in both parts."""
-    moment = samples.time[int(earlier * len(samples))]
-    train, valid = samples.time < moment, samples.time >= moment
-    if not train.any():
-        raise ValueError(
-            "data: all ratings have the same time; cannot split them"
-        )
-    return samples[train], samples[valid]
 
 
 def popularity(train: Samples, movies: int) -> dict[str, np.ndarray]:
     """Return scores of each movie computed from `train`, without a model."""
-    seen = np.bincount(train.movie, minlength=movies)
-    likes = np.bincount(train.movie, weights=train.liked, minlength=movies)
+    rated, liked = train.inputs["movie"], train.label
+    seen = np.bincount(rated, minlength=movies)
+    likes = np.bincount(rated, weights=liked, minlength=movies)
     # Smoothed with ten average ratings.
-    rate = (likes + 10 * train.liked.mean()) / (seen + 10)
+    rate = (likes + 10 * liked.mean()) / (seen + 10)
     return {"number of likes": likes, "share of likes": rate}
 
 
@@ -246,15 +197,16 @@ def pairs_to_plot(samples: Samples, users: int, seed: int) -> Samples:
     """
     by_user = np.argsort(samples.user, kind="stable")
     earlier, later = by_user[:-1], by_user[1:]
+    length = samples.inputs["seq_length"]
     usable = (
         (samples.user[earlier] == samples.user[later])
-        & (samples.liked[earlier] != samples.liked[later])
-        & (samples.length[earlier] > 0)
-        & (samples.length[earlier] <= MAX_PLOTTED_STEPS)
+        & (samples.label[earlier] != samples.label[later])
+        & (length[earlier] > 0)
+        & (length[earlier] <= MAX_PLOTTED_STEPS)
     )
     earlier, later = earlier[usable], later[usable]
     # The longest history of each user that still fits a plot.
-    longest = np.argsort(-samples.length[earlier], kind="stable")
+    longest = np.argsort(-length[earlier], kind="stable")
     _, first_of_user = np.unique(
         samples.user[earlier[longest]], return_index=True
     )
@@ -262,9 +214,6 @@ def pairs_to_plot(samples: Samples, users: int, seed: int) -> Samples:
         :users
     ]
     rows = np.stack([earlier[chosen], later[chosen]], axis=1).ravel()
-    source = np.repeat(earlier[chosen], 2)
-    histories = {
-        name: getattr(samples, name)[source]
-        for name in ("history", "history_time", "negatives", "length")
-    }
-    return replace(samples[rows], **histories)
+    pairs, source = samples[rows], samples[np.repeat(earlier[chosen], 2)]
+    candidates = {name: pairs.inputs[name] for name in CANDIDATE}
+    return replace(pairs, inputs=source.inputs | candidates)

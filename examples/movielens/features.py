@@ -1,12 +1,12 @@
 """The inputs of each model, as feature columns and as arrays."""
 
 from dataclasses import replace
+from typing import Any
 
+import keras
 import numpy as np
 
 from kseq.feature_column import FeatureColumn, SparseFeat, VarLenSparseFeat
-from movielens.data import Samples
-from movielens.sessions import split_sessions
 
 MOVIE_DIM = 16
 GENRES_DIM = 8
@@ -36,7 +36,7 @@ def sequences(model: str, steps: int) -> dict[str, int]:
 
 def lengths(model: str) -> str | None:
     """Return the name of the lengths' input; DIN and DSIN mask id 0 instead."""
-    return None if model in ("din", "dsin") else "hist_length"
+    return None if model in ("din", "dsin") else "seq_length"
 
 
 def columns(
@@ -58,30 +58,6 @@ def columns(
     ]
 
 
-def features(
-    model: str, samples: Samples, genre_set: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Return an array for each input of the model, by name."""
-    movies = {"": samples.movie[:, None]}
-    if model == "dsin":
-        sessions, count = split_sessions(
-            samples.history,
-            samples.history_time,
-            samples.length,
-            gap=SESSION_GAP,
-            sessions=SESSIONS,
-            steps=SESSION_STEPS,
-        )
-        movies |= {f"sess_{i}_": sessions[:, i] for i in range(SESSIONS)}
-        inputs = {"sess_length": count[:, None]}
-    else:
-        movies["hist_"] = samples.history
-        inputs = {}
-    if name := lengths(model):
-        inputs[name] = samples.length[:, None]
-    if model == "dien":
-        movies["neg_hist_"] = samples.negatives
-    for prefix, ids in movies.items():
-        inputs[f"{prefix}movie"] = ids
-        inputs[f"{prefix}genres"] = genre_set[ids]
-    return inputs
+def features(model: keras.Model, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs that a model has, of those of all models."""
+    return {tensor.name: inputs[tensor.name] for tensor in model.inputs}

@@ -68,7 +68,7 @@ def mean_pooling(feature_columns: list[FeatureColumn]) -> keras.Model:
         )
         history = table(inputs[f"hist_{column.name}"])
         mean = SequencePoolingLayer("mean")(
-            history, lengths=inputs["hist_length"]
+            history, lengths=inputs["seq_length"]
         )
         vectors += [table(inputs[column.name]), mean]
     x = keras.layers.Flatten()(keras.layers.Concatenate()(vectors))

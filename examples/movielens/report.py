@@ -13,8 +13,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kseq.data import Samples
 from kseq.files import replacing_path
-from movielens.data import Catalogue, Samples
+from movielens.data import Catalogue
 from movielens.results import METRICS, Results, comparison, show
 from movielens.workspace import BASELINE, MODELS, Workspace
 
@@ -199,12 +200,13 @@ def plot_attention(
     pair: Samples, weights: np.ndarray, catalogue: Catalogue
 ) -> Figure:
     """Plot the weights of one history for two candidates, oldest first."""
-    steps = int(pair.length[0])
-    titles = [shorten(catalogue.titles[m]) for m in pair.history[0, :steps]]
+    steps = int(pair.inputs["seq_length"][0])
+    history = pair.inputs["hist_movie"][0, :steps]
+    titles = [shorten(catalogue.titles[movie]) for movie in history]
     figure = Figure(figsize=(10, 1.4 + 0.22 * steps), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True, sharex=True)
     for axes, row, movie, liked in zip(
-        panels, weights, pair.movie, pair.liked, strict=True
+        panels, weights, pair.inputs["movie"], pair.label, strict=True
     ):
         bars = row[:steps]
         colours = np.where(bars >= 0, "#1565c0", "#e07b00")

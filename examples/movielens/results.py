@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from kseq.data import Samples
 from movielens.data import (
     CITATION,
     LIKED_FROM,
     Catalogue,
-    Samples,
     popularity,
 )
 from movielens.metrics import auc, largest_difference
@@ -71,13 +71,13 @@ def describe(
         "validation samples": len(valid),
         "last training time": int(train.time[-1]),
         "first validation time": int(valid.time[0]),
-        "share of likes in training": float(train.liked.mean()),
-        "share of likes in validation": float(valid.liked.mean()),
+        "share of likes in training": float(train.label.mean()),
+        "share of likes in validation": float(valid.label.mean()),
         "validation samples of users seen in training": float(
             np.isin(valid.user, train.user).mean()
         ),
         "validation samples with no like before them": float(
-            (valid.length == 0).mean()
+            (valid.inputs["seq_length"] == 0).mean()
         ),
     }
 
@@ -86,7 +86,7 @@ def popularity_auc(
     train: Samples, valid: Samples, movies: int
 ) -> dict[str, float]:
     return {
-        name: auc(valid.liked, scores[valid.movie])
+        name: auc(valid.label, scores[valid.inputs["movie"]])
         for name, scores in popularity(train, movies).items()
     }
 

@@ -56,46 +56,51 @@ def train(workspace: Workspace) -> None:
 def train_epochs(
     name: str, model: keras.Model, workspace: Workspace
 ) -> list[np.ndarray]:
-    settings, genre_set = workspace.settings(), workspace.genre_set()
-    samples, valid = workspace.samples("train"), workspace.samples("valid")
+    settings = workspace.settings()
+    inputs, liked = workspace.samples("train")
+    inputs = features(model, inputs)
+    _, valid_liked = workspace.samples("valid")
     model.compile(
         keras.optimizers.Adam(settings.learning_rate),
         "binary_crossentropy",
         # The loss without penalties and DIEN's auxiliary loss.
         metrics=["binary_crossentropy"],
     )
-    predictions = [predict(name, model, workspace)]
+    predictions = [predict(model, workspace)]
     for epoch in range(1, settings.epochs + 1):
         rng = np.random.default_rng([settings.seed, epoch])
-        shuffled = samples[rng.permutation(len(samples))]
-        inputs = features(name, shuffled, genre_set)
+        order = rng.permutation(len(liked))
+        shuffled = {name: array[order] for name, array in inputs.items()}
         start = time.perf_counter()
         history = model.fit(
-            inputs,
-            shuffled.liked[:, None],
+            shuffled,
+            liked[order, None],
             batch_size=settings.batch_size,
             shuffle=False,  # NumPy shuffled, the same on every backend
             verbose=0,
             callbacks=[ReportBatches()],
         )
         seconds = time.perf_counter() - start
-        predictions.append(predict(name, model, workspace))
+        predictions.append(predict(model, workspace))
         emit(
             "epoch",
             model=name,
             epoch=epoch,
             train_loss=history.history["binary_crossentropy"][0],
-            valid_loss=log_loss(valid.liked, predictions[-1]),
-            auc=auc(valid.liked, predictions[-1]),
+            valid_loss=log_loss(valid_liked, predictions[-1]),
+            auc=auc(valid_liked, predictions[-1]),
             seconds=seconds,
         )
     return predictions
 
 
-def predict(name: str, model: keras.Model, workspace: Workspace) -> np.ndarray:
-    inputs = features(name, workspace.samples("valid"), workspace.genre_set())
+def predict(model: keras.Model, workspace: Workspace) -> np.ndarray:
+    inputs, _ = workspace.samples("valid")
     batch_size = workspace.settings().batch_size
-    return model.predict(inputs, batch_size=batch_size, verbose=0)[:, 0]
+    predicted = model.predict(
+        features(model, inputs), batch_size=batch_size, verbose=0
+    )
+    return predicted[:, 0]
 
 
 def load(workspace: Workspace, writer: str) -> None:
@@ -103,17 +108,15 @@ def load(workspace: Workspace, writer: str) -> None:
     backend = keras.backend.backend()
     for name in workspace.settings().models:
         model = keras.saving.load_model(workspace.saved_model(writer, name))
-        predictions = predict(name, model, workspace)
+        predictions = predict(model, workspace)
         np.save(workspace.loaded_predictions(backend, name), predictions)
 
 
 def attention(workspace: Workspace, writer: str) -> None:
     """Save the attention weights of a saved DIN for the plotted samples."""
     model = keras.saving.load_model(workspace.saved_model(writer, "din"))
-    plotted = features(
-        "din", workspace.samples("plotted"), workspace.genre_set()
-    )
-    (weights,) = attention_weights(model, plotted).values()
+    plotted, _ = workspace.samples("plotted")
+    (weights,) = attention_weights(model, features(model, plotted)).values()
     np.save(workspace.attention(), weights[:, 0])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from movielens.data import Samples
+from kseq.data import Samples
 
 BASELINE = "mean"
 MODELS = {
@@ -43,7 +43,7 @@ class Workspace:
         self._settings.write_text(json.dumps(asdict(settings)))
         np.save(self._genre_set, genre_set)
         for name, part in samples.items():
-            part.save(self._samples(name))
+            np.savez(self._samples(name), label=part.label, **part.inputs)
 
     def settings(self) -> Settings:
         return Settings(**json.loads(self._settings.read_text()))
@@ -51,8 +51,12 @@ class Workspace:
     def genre_set(self) -> np.ndarray:
         return np.load(self._genre_set)
 
-    def samples(self, name: str) -> Samples:
-        return Samples.load(self._samples(name))
+    def samples(self, name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Return the inputs and the labels."""
+        with np.load(self._samples(name)) as arrays:
+            inputs = dict(arrays)
+        label = inputs.pop("label")
+        return inputs, label
 
     def predictions(self, backend: str, model: str) -> Path:
         """An array (epochs + 1, samples); the first row is before training."""

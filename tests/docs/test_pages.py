@@ -71,7 +71,6 @@ def restored_distribution():
     keras.distribution.set_distribution(None)
 
 
-@pytest.mark.usefixtures("restored_distribution")
 def blocks_of(backend):
     for name in BLOCKS:
         page = name.rpartition("-")[0]
@@ -79,6 +78,7 @@ def blocks_of(backend):
             yield name
 
 
+@pytest.mark.usefixtures("restored_distribution")
 @pytest.mark.parametrize("name", [*blocks_of(keras.backend.backend())])
 def test_block_runs(name, tmp_path, monkeypatch, capsys):
     backend = keras.backend.backend()

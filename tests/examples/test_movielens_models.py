@@ -15,7 +15,6 @@ sys.path.insert(0, str(EXAMPLES))
 
 from movielens import data, metrics  # noqa: E402
 from movielens.data import Catalogue, Movie, Rating  # noqa: E402
-from movielens.sessions import split_sessions  # noqa: E402
 
 from tests.layers.checks import skip_left_out  # noqa: E402
 
@@ -68,61 +67,15 @@ def test_both_formats_are_read(tmp_path, write):
     assert data.read(tmp_path) == (RATINGS, MOVIES)
 
 
-def test_history_has_exactly_the_earlier_likes():
-    samples = data.build_samples(RATINGS, CATALOGUE, steps=200)
-    users = sorted({r.user for r in RATINGS})
-    for i, length in enumerate(samples.length):
-        earlier = sorted(
-            CATALOGUE.index[r.movie]
-            for r in RATINGS
-            if r.stars >= data.LIKED_FROM
-            and r.user == users[samples.user[i] - 1]
-            and r.time < samples.time[i]
-        )
-        assert sorted(samples.history[i, :length]) == earlier
-        assert not samples.history[i, length:].any()
-    likes = samples.history > 0
-    assert (samples.negatives != samples.history)[likes].all()
-    assert not samples.negatives[~likes].any()
-    # Of a long history the last steps are kept.
-    cut = data.build_samples(RATINGS, CATALOGUE, steps=3)
-    row = samples.length.argmax()
-    end = samples.length[row]
-    assert (cut.history[row] == samples.history[row, end - 3 : end]).all()
-
-
-def test_split_is_by_time():
+def test_pairs_to_plot_differ_in_the_candidate_only():
     samples = data.build_samples(RATINGS, CATALOGUE, steps=5)
-    train, valid = data.split_by_time(samples)
-    assert len(train) + len(valid) == len(samples)
-    assert train.time.max() < valid.time.min()
     pairs = data.pairs_to_plot(samples, users=3, seed=0)
     first, second = pairs[0::2], pairs[1::2]
+    assert len(first) == 3
     np.testing.assert_array_equal(first.user, second.user)
-    assert (first.liked != second.liked).all()
-
-
-@pytest.mark.parametrize(
-    ("times", "sessions", "count"),
-    [
-        ([], [[0, 0, 0], [0, 0, 0]], 0),
-        # A pause of exactly the gap does not start a session.
-        ([0, 10], [[1, 2, 0], [0, 0, 0]], 1),
-        ([0, 11, 12], [[1, 0, 0], [2, 3, 0]], 2),
-        # The last sessions, and the last steps of each.
-        ([0, 20, 40, 41, 42, 43], [[2, 0, 0], [4, 5, 6]], 2),
-        ([0, 1, 2, 3, 30], [[2, 3, 4], [5, 0, 0]], 2),
-    ],
-)
-def test_split_sessions(times, sessions, count):
-    length, padding = len(times), (8 - len(times)) * [0]
-    # A second row must not change the first.
-    items = np.array([[*range(1, length + 1), *padding], [7] * 8])
-    times = np.array([[*times, *padding], [0] * 8])
-    options = {"gap": 10, "sessions": 2, "steps": 3}
-    found = split_sessions(items, times, np.array([length, 8]), **options)
-    assert found[0].tolist() == [sessions, [[7, 7, 7], [0, 0, 0]]]
-    assert found[1].tolist() == [count, 1]
+    assert (first.label != second.label).all()
+    for name in {*first.inputs} - {"movie", "genres"}:
+        np.testing.assert_array_equal(first.inputs[name], second.inputs[name])
 
 
 def test_metrics():
@@ -176,10 +129,13 @@ def test_failing_worker_keeps_the_earlier_report(tmp_path):
     out = tmp_path / "demo"
     out.mkdir()
     (out / "report.json").write_text("{}")
-    (tmp_path / "keras.py").write_text("raise ImportError('on purpose')")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'movielens.worker' in sys.orig_argv: sys.exit('on purpose')\n"
+    )
     done = run_example(
         *("--backends", "torch", "--data", tmp_path, "--out", out),
-        PYTHONPATH=str(tmp_path),
+        PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]),
     )
     assert done.returncode == 1
     assert "on purpose" in done.stderr

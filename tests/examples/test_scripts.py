@@ -18,13 +18,7 @@ sys.path.insert(0, str(EXAMPLES))
 from clicks import worker  # noqa: E402
 from clicks.data import ITEMS, batches, make_clicks  # noqa: E402
 from clicks.model import start_model  # noqa: E402
-from large_data import (  # noqa: E402
-    BUCKETS,
-    LONGEST,
-    ClickLog,
-    make_model,
-    write_shards,
-)
+from large_data import make_model, open_log, write_log  # noqa: E402
 
 from kseq.agreement.tables import left_out  # noqa: E402
 
@@ -136,36 +130,11 @@ def test_large_tables_train():
     run_distributed([], "large_tables.py")
 
 
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shards")
-    write_shards(folder, shards=2, rows=200)
-    return folder
-
-
-@pytest.mark.once
-def test_buckets_contain_every_row_in_the_shortest_length(shards):
-    rows, seen = [], set()
-    for x, clicks in map(ClickLog(shards, 1).__getitem__, range(400)):
-        history = x["hist_item"]
-        length, steps = (history > 0).sum(), history.shape[1]
-        seen.add(steps)
-        shorter = [0, *BUCKETS][BUCKETS.index(steps)]
-        assert shorter < length <= steps or shorter == 0
-        padded = np.pad(history[0], (0, LONGEST))[:LONGEST]
-        rows.append((*x["item"][0], *padded, *clicks[0]))
-    assert seen == set(BUCKETS)
-    log = ClickLog(shards, 1, (LONGEST,))
-    assert len(log) == len(ClickLog(shards, 1)) == 400
-    assert sorted(rows) == sorted(
-        (*x["item"][0], *x["hist_item"][0], *clicks[0])
-        for x, clicks in map(log.__getitem__, range(400))
-    )
-
-
 @pytest.mark.once
 @trains
-def test_click_log_trains(shards):
-    history = make_model().fit(ClickLog(shards, 40), epochs=2, verbose=0)
+def test_log_on_disk_trains(tmp_path):
+    write_log(tmp_path, rows=400)
+    log = open_log(tmp_path, batch=40)
+    history = make_model().fit(log, epochs=2, verbose=0)
     first, last = history.history["loss"]
     assert last < first

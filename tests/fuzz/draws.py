@@ -25,11 +25,10 @@ SEQUENCES = ("steps", "queries", "other")
 TINY = {"float64": 1e-310, "float32": 1e-42, "bfloat16": 1e-39, "float16": 1e-6}
 EXPONENTS = {"float64": 1074, "float32": 149, "bfloat16": 133, "float16": 24}
 # Of ops: outputs are at most of the order of the features to this power.
-DEGREES = {"moments": 2, "din_hidden": 2, "attention_pool": 2} | dict.fromkeys(
+DEGREES = {"din_hidden": 2, "attention_pool": 2} | dict.fromkeys(
     ("masked_softmax", "step_weights", "tanh", "l2_normalize",
-     "layer_normalize", "sinusoid_like", "first_rows"), 0
+     "layer_normalize"), 0
 )  # fmt: skip
-OF_THE_BATCH = ("moments", "sinusoid_like", "first_rows")
 
 
 class Draws:

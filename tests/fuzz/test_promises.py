@@ -20,7 +20,7 @@ from kseq.agreement.numbers import seed_weights
 from kseq.agreement.record import to_numpy
 from kseq.agreement.tables import DTYPES, left_out, tolerance
 from kseq.ops.dtypes import LOWEST
-from tests.fuzz.draws import EMPTY, OF_THE_BATCH, TINY, Draws
+from tests.fuzz.draws import EMPTY, TINY, Draws
 from tests.fuzz.examples import each, examples
 from tests.layers.catalog import LAYERS
 from tests.ops.examples import EXAMPLES as OPS
@@ -31,7 +31,7 @@ EXAMPLES = [e for e in OPS if "attention_mask" not in e.axes]
 BOTH = (*LAYERS, *EXAMPLES)
 WITH_GRADIENTS = (*LAYERS, *(e for e in EXAMPLES if e.has_gradients))
 PADDED_LAYERS = [x for x in LAYERS if x.name != "PredictionLayer"]
-OF_ROWS = [x for x in BOTH if x.name not in ("AuxiliaryLoss", *OF_THE_BATCH)]
+OF_ROWS = [x for x in BOTH if x.name != "AuxiliaryLoss"]
 PADDED = (*PADDED_LAYERS, *(e for e in EXAMPLES if e.has_mask))
 
 

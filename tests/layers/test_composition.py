@@ -310,25 +310,20 @@ def test_any_number_of_steps(any_steps):
 
 
 def test_trains_with_any_number_of_steps():
+    """On TensorFlow in one graph, and in another of XLA with equal losses."""
     skip_left_out("fit")
     usual = trials(ANY_STEPS)
     batches = [inputs_of({n: t.cut(SHORT) for n, t in usual.items()})]
     if BACKEND != "jax":  # which compiles each shape anyway
-        batches.insert(0, inputs_of(usual))
-    for loss in losses(everything(ANY_STEPS), batches):
-        assert np.all(np.isfinite([*loss.values()]))
-
-
-@pytest.mark.skipif(
-    BACKEND != "tensorflow",
-    reason="jit_compile=True is XLA's; JAX has no other",
-)
-def test_trains_under_xla():
-    batches = [inputs_of(trials(ANY_STEPS))]
-    compiled = losses(everything(ANY_STEPS), batches, jit_compile=True)
-    usual = losses(everything(ANY_STEPS), batches, jit_compile=False)
-    for name, value in compiled[0].items():
-        assert_close(value, usual[0][name], "fit", name=name)
+        batches.append(inputs_of(usual))
+    xla = BACKEND == "tensorflow"  # which compiles each shape
+    jit_compile = False if xla else "auto"
+    found = losses(everything(ANY_STEPS), batches, jit_compile)
+    assert all(np.all(np.isfinite([*loss.values()])) for loss in found)
+    if xla:
+        (compiled,) = losses(everything(ANY_STEPS), batches[:1], True)
+        for name, value in compiled.items():
+            assert_close(value, found[0][name], "fit", name=name)
 
 
 def test_clone(any_steps):

@@ -125,14 +125,18 @@ class Trial:
         return replace(self, valid=valid)
 
     def filled(self, filling: Any, names=None) -> "Trial":
-        """With other values in padded steps of all or of some features."""
+        """With other values in padded steps of all or of some features.
+
+        Several values are taken in turn.
+        """
 
         def fill(name: str, x: Any) -> Any:
             if name not in (self.sequences if names is None else names):
                 return x
             valid = self.valid[self.sequences[name]]
             keep = valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim))
-            return np.where(keep, x, fitting(filling, x)).astype(x.dtype)
+            values = np.resize(fitting(filling, x), x.shape)
+            return np.where(keep, x, values).astype(x.dtype)
 
         features = {n: fill(n, x) for n, x in self.features.items()}
         return replace(self, features=features)

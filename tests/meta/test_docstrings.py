@@ -13,6 +13,7 @@ import pytest
 import kseq
 import kseq.agreement
 import kseq.convert.deepctr
+import kseq.data
 import kseq.export
 import kseq.feature_column
 import kseq.hashing
@@ -32,6 +33,7 @@ BACKENDS = {"kseq.export.compare.export": ("tensorflow", "torch")}
 BASIC = {"Args", "Returns", "Example"}
 SECTIONS = {
     kseq.ops: BASIC,
+    kseq.data: BASIC | {"Raises"},
     kseq.feature_column: BASIC | {"Raises"},
     kseq.layers: BASIC
     | {"Call arguments", "Raises", "Differences from DeepCTR"},
@@ -39,6 +41,7 @@ SECTIONS = {
 }
 SECTIONS_NOT_NEEDED = {
     "kseq.ops.plain_forms": {"Args"},
+    "kseq.data.split_last": {"Raises"},
     "kseq.feature_column.FeatureColumn": {"Args", "Returns", "Raises"},
     "kseq.layers.BatchNormalization": {"Differences from DeepCTR"},
     "kseq.layers.positional_encoding": {"Call arguments"},

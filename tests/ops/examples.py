@@ -14,24 +14,15 @@ import pytest
 from kseq.agreement.numbers import rounded
 from kseq.agreement.reference import complex_step_gradients
 from kseq.ops.validation import FUNCTIONS
-from tests import cases
+from tests.layers import catalog
 from tests.reference import attention, pooling, recurrence, transformer
 from tests.reference.masks import mask_of, select, softmax
 from tests.reference.transformer import attend
 
 SIZES = {"batch": 4, "steps": 6, "queries": 3, "candidates": 2, "heads": 2}
 SIZES |= {"dim": 3, "units": 2, "rows": 9}
-# Full, short, one step, empty; and a mask with holes.
-LENGTHS = np.array([6, 3, 1, 0], "int32")
-MASK = np.array(
-    [
-        [1, 0, 1, 1, 0, 1],
-        [1, 1, 1, 0, 0, 0],
-        [0, 0, 1, 0, 0, 0],
-        [0, 0, 0, 0, 0, 0],
-    ],
-    bool,
-)
+LENGTHS = catalog.LENGTHS["steps"]
+MASK = catalog.MASK
 MASKS = dict.fromkeys(("valid", "mask"), MASK)
 MASKS["query_valid"] = np.roll(MASK, 1, axis=0)
 NO_FLOATS = {*MASKS, "lengths", "attention_mask"}
@@ -76,10 +67,10 @@ class Example:
             if name == "lengths":
                 return LENGTHS[: shape[0]]
             if name == "attention_mask":
-                return cases.draw(name, *shape) > -0.5
+                return catalog.draw(name, *shape) > -0.5
             if name in MASKS:
                 return MASKS[name][: shape[0], : shape[1]].reshape(shape)
-            x = cases.draw(name, *shape)
+            x = catalog.draw(name, *shape)
             return x if dtype == "float64" else rounded(x, "bfloat16")
 
         # Sorted, as keras.tree flattens it.
@@ -99,13 +90,14 @@ class Example:
         shape = [SIZES[a] if a in ("batch", "steps") else 1 for a in axes]
         return np.broadcast_to(~valid.reshape(shape), [SIZES[a] for a in axes])
 
-    def filled(self, value, dtype="float32"):
-        """Arguments with a value in all padded steps."""
+    def filled(self, fillings, dtype="float32"):
+        """Arguments with the values in turn in all padded steps."""
         arrays = self.arrays(dtype)
         for name, x in arrays.items():
             padded = self.padded(name)
             if padded is not None:
-                arrays[name] = np.where(padded, value, x)
+                values = np.resize(fillings, x.shape)
+                arrays[name] = np.where(padded, values, x)
         return arrays
 
     def expected(self, arrays):
@@ -139,7 +131,7 @@ class Example:
 
 def cotangents(outputs):
     return [
-        cases.draw(f"gradient {i}", *y.shape) for i, y in enumerate(outputs)
+        catalog.draw(f"gradient {i}", *y.shape) for i, y in enumerate(outputs)
     ]
 
 

@@ -44,22 +44,27 @@ def gradients(
         i for i, x in enumerate(flat) if keras.backend.is_float_dtype(x.dtype)
     ]
 
-    def loss(features: list[Any], trainable: list[Any]) -> Any:
+    def outputs_of(features: list[Any], trainable: list[Any]) -> list[Any]:
         filled = list(flat)
         for i, feature in zip(positions, features, strict=True):
             filled[i] = feature
         packed = keras.tree.pack_sequence_as(inputs, filled)
         outputs, _ = call(trainable, others, packed)
-        return sum(
-            (o * c).sum()
-            for o, c in zip(flatten(outputs), cotangents, strict=True)
-        )
+        return flatten(outputs)
 
-    gradient = jax.grad(loss, argnums=(0, 1))
+    def gradient(
+        features: list[Any], trainable: list[Any], cotangents: list[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        _, pull_back = jax.vjp(outputs_of, features, trainable)
+        # One compilation; those of its operations, each alone, take longer.
+        return jax.jit(lambda pull_back, c: pull_back(c))(pull_back, cotangents)
+
     if compiled:
         gradient = jax.jit(gradient)
     features = [flat[i] for i in positions]
-    input_gradients, weight_gradients = gradient(features, trainable)
+    input_gradients, weight_gradients = gradient(
+        features, trainable, cotangents
+    )
     return list(input_gradients), list(weight_gradients)
 
 
