@@ -127,7 +127,7 @@ def test_step_weights_of_any_shape_and_ids_as_floats():
     for shape in ((3,), (1, 3), (3, 1), (1, 3, 1)):
         user["w"] = user["w"].reshape(shape)
         scores = score_candidates(model, user, floats, batch_size=COUNT)
-        np.testing.assert_array_equal(scores, expected)
+        assert_close(scores, expected)
 
 
 INVALID = [

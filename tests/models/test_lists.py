@@ -12,7 +12,6 @@ from tests.layers.checks import assert_close
 from tests.models.examples import (
     BATCH,
     BY_NAME,
-    EXAMPLES,
     ITEM,
     SIZES,
     arrays,
@@ -48,34 +47,47 @@ def as_rows(features, names=("item", "cate")):
     }
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.name)
-def test_scores_equal_those_of_repeated_rows(example):
-    one = example.make()
-    many = example.make(num_candidates=None)
+@pytest.mark.parametrize(
+    "name", ["DIN", "DIEN-AIGRU", "DIEN-AUGRU-negatives", "DSIN", "BST"]
+)
+def test_scores_equal_those_of_repeated_rows(name):
+    """Of a model, of one made of it, and of its two parts."""
+    one = BY_NAME[name].make()
+    many = BY_NAME[name].make(num_candidates=None)
     assert many.output_shape == (None, None)
     many.set_weights(one.get_weights())
     expected = predict(one, inputs_of(one, as_rows(lists())))[:, 0]
-    scores = predict(many, lists())
-    assert np.ptp(scores[0]) > 1e-6
+    assert np.ptp(expected) > 1e-6
+    assert_close(predict(many, lists())[ROWS, PLACES], expected)
+    again = ranking_model(one)
+    assert_close(predict(again, lists())[ROWS, PLACES], expected)
+    user, candidates = split_model(one)
+    assert not {"item", "cate"} & {x.name for x in user.inputs}
+    inputs = {x.name: lists()[x.name] for x in user.inputs}
+    state = {n: to_numpy(x) for n, x in user(inputs).items()}
+    scores = predict(candidates, lists() | state)
     assert_close(scores[ROWS, PLACES], expected)
-    again = predict(ranking_model(one), lists())
-    assert_close(again[ROWS, PLACES], expected)
 
 
-@pytest.mark.parametrize("name", ["DIN", "DIEN-AUGRU-negatives", "DSIN", "BST"])
-def test_a_model_as_two(name, tmp_path):
-    model = BY_NAME[name].make()
-    expected = predict(ranking_model(model), lists())
-    for whole in (model, ranking_model(model)):
-        user, candidates = split_model(whole)
-        assert not {"item", "cate"} & {x.name for x in user.inputs}
-        inputs = {x.name: lists()[x.name] for x in user.inputs}
-        state = {n: to_numpy(x) for n, x in user(inputs).items()}
-        given = lists() | state
-        assert_close(predict(candidates, given), expected)
-    candidates.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert_close(predict(loaded, given), expected)
+@pytest.mark.once
+def test_models_made_of_others_are_split_and_saved(tmp_path):
+    model = ranking_model(BY_NAME["DIN"].make())
+    assert ranking_model(model) is model
+    expected = predict(model, lists())
+    user, candidates = split_model(model)
+    for part in (user, candidates):
+        part.save(tmp_path / f"{part.name}.keras")
+    user, candidates = (
+        keras.saving.load_model(tmp_path / f"{part.name}.keras")
+        for part in (user, candidates)
+    )
+    state = user.predict(inputs_of(user, lists()), verbose=0)
+    assert_close(predict(candidates, lists() | state), expected)
+    for function in (ranking_model, split_model):
+        with pytest.raises(ValueError, match=r"model: expected a model of"):
+            function(
+                keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+            )
 
 
 def candidate_model(**options):
