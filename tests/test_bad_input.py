@@ -20,7 +20,9 @@ from kseq.models import (
     DIN,
     DSIN,
     attention_weights,
+    ranking_model,
     score_candidates,
+    split_model,
 )
 
 pytestmark = pytest.mark.once
@@ -73,6 +75,7 @@ VALID = {
     **{DIN: HISTORY, DIEN: HISTORY, BST: HISTORY, DSIN: SESSIONS},
     score_candidates: SCORE,
     attention_weights: {"model": predictor(), "features": {}},
+    **{ranking_model: {}, split_model: {}},
     hashing.hash_ids: {"ids": [1], "num_buckets": 10},
     deepctr.load_h5: {"model": predictor(), "filepath": "no.h5"},
     deepctr.set_layer_weights: {"layer": dice(), "weights": [np.ones(2)] * 3},
@@ -106,7 +109,14 @@ INVALID = {
         *("a positive integer", 0, 1.5, None),
     ),
     **each("embedding_dim", "a positive integer", 0, 1.5, None, "wide"),
-    **each("maxlen max_steps batch_size steps", "a positive integer", 0, 1.5),
+    **each(
+        "maxlen max_steps batch_size steps num_candidates",
+        *("a positive integer", 0, 1.5),
+    ),
+    **each(
+        "candidate_feature_list",
+        *("a list of columns' names", None, "item", [3], ["user"]),
+    ),
     **each("l2_reg_dnn l2_reg_embedding alpha", "of at least 0", -1, None),
     **each("dnn_dropout lstm_dropout tolerance", r"in \[0, 1\)", 1.0, "0"),
     **each("seed", "an integer", -1, 1.5),
@@ -129,7 +139,7 @@ INVALID = {
         *("a list of SparseFeats' names", None, "item", [], [3], ["user"]),
     ),
     **each("prefix", "a string", None, 3),
-    **each("model layer", "[Kk]eras|built", None, 3, keras.Model),
+    **each("model layer", "[Kk]eras|built|kseq", None, 3, keras.Model),
     **each(
         "user candidates features",
         *("a dict of features by name", None, "user"),

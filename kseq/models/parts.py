@@ -60,13 +60,15 @@ class JoinFeatures(keras.layers.Layer):
     """
 
     def call(self, inputs: list[Tensor]) -> Tensor:
-        most = max(inputs, key=lambda x: x.shape[1] != 1)
-        if most.shape[1] != 1:
-            shape = ops.shape(most)[:2]
+        def is_single(x: Tensor) -> bool:
+            # Not a symbolic size of torch.export.
+            return isinstance(x.shape[1], int) and x.shape[1] == 1
+
+        lists = [x for x in inputs if not is_single(x)]
+        if lists:
+            shape = ops.shape(lists[0])[:2]
             inputs = [
-                ops.broadcast_to(x, (*shape, x.shape[2]))
-                if x.shape[1] == 1
-                else x
+                ops.broadcast_to(x, (*shape, x.shape[2])) if is_single(x) else x
                 for x in inputs
             ]
         return ops.concatenate(inputs, axis=-1)

@@ -72,9 +72,10 @@ def split_model(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     >>> clicks = SparseFeat("hist_item", 100, 8, embedding_name="item")
     >>> model = DIN([item, VarLenSparseFeat(clicks, maxlen=4)], ["item"])
     >>> user_model, candidate_model = split_model(model)
-    >>> state = user_model({"hist_item": np.array([[7, 9, 0, 0]])})
-    >>> scores = candidate_model({**state, "item": np.array([[3, 4, 5]])})
-    >>> tuple(scores.shape)
+    >>> history = np.array([[7, 9, 0, 0]])
+    >>> state = user_model.predict({"hist_item": history}, verbose=0)
+    >>> features = {**state, "item": np.array([[3, 4, 5]])}
+    >>> candidate_model.predict(features, verbose=0).shape
     (1, 3)
     """
     copied = _copy(model)

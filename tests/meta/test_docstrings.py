@@ -18,6 +18,7 @@ import kseq.export
 import kseq.feature_column
 import kseq.hashing
 import kseq.layers
+import kseq.losses
 import kseq.models
 import kseq.ops
 
@@ -46,13 +47,15 @@ SECTIONS_NOT_NEEDED = {
     "kseq.layers.BatchNormalization": {"Differences from DeepCTR"},
     "kseq.layers.positional_encoding": {"Call arguments"},
     "kseq.models.attention_weights": {"Differences from DeepCTR", "Reference"},
-    "kseq.models.score_candidates": {"Differences from DeepCTR", "Reference"},
+    "kseq.models.ranking_model": {"Differences from DeepCTR", "Reference"},
+    "kseq.models.split_model": {"Differences from DeepCTR", "Reference"},
 }
 PACKAGES = (
     *SECTIONS,
     kseq.agreement,
     kseq.convert.deepctr,
     kseq.export,
+    kseq.losses,
     kseq.hashing,
 )
 API_PAGES = sorted((Path(__file__).parents[2] / "docs" / "api").glob("*.md"))
