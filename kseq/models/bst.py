@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -11,6 +11,7 @@ from kseq.checks import (
 )
 from kseq.feature_column import FeatureColumn
 from kseq.layers.base import nth_seed
+from kseq.layers.core import Embedding
 from kseq.layers.sequence import AttentionSequencePoolingLayer, Transformer
 from kseq.models.features import Features, build_click_model
 
@@ -30,6 +31,7 @@ def BST(
     task: str = "binary",
     *,
     max_steps: int | None = None,
+    embedding_layer: Callable[..., keras.Layer] = Embedding,
 ) -> keras.Model:
     r"""Behaviour Sequence Transformer: self-attention within a history.
 
@@ -49,13 +51,16 @@ def BST(
         dnn_hidden_units: the widths of the DNN's layers.
         dnn_activation: their activation; see `DNN`.
         l2_reg_dnn: the strength of the L2 penalty on the DNN's kernels.
-        l2_reg_embedding: the strength of the L2 penalty on the embedding
-            tables.
+        l2_reg_embedding: the strength of the L2 penalty on the rows of the
+            embedding tables that a batch looks up; see `embedding_layer`.
         dnn_dropout: the dropout rate of the DNN and of the blocks.
         seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
         max_steps: the number of positions; None for `maxlen`. With it, `maxlen`
             may be None, for histories of up to `max_steps` steps.
+        embedding_layer: creates a table's layer, with the arguments of
+            `kseq.layers.Embedding`. With `keras.layers.Embedding` the penalty
+            is on all rows, as in DeepCTR.
 
     Returns:
         A `keras.Model` that takes and returns what `DIN`'s does.
@@ -93,7 +98,11 @@ def BST(
     check_positive_int("att_head_num", att_head_num)
     dnn_dropout = check_rate("dnn_dropout", dnn_dropout)
     features = Features(
-        dnn_feature_columns, history_feature_list, l2_reg_embedding, seed
+        dnn_feature_columns,
+        history_feature_list,
+        l2_reg_embedding,
+        seed,
+        embedding_layer=embedding_layer,
     )
     history = features.history_columns()
     lengths = features.history_lengths(history)

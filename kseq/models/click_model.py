@@ -4,6 +4,9 @@ import keras
 from keras import ops
 
 from kseq.checks import Unquoted, describe_inputs, raise_invalid
+from kseq.layers.core.embedding import Embedding, one_penalty_per_table
+from kseq.ops.backends import train_step
+from kseq.optimizers import SparseUpdates
 from kseq.types import Shape, Tensor
 
 
@@ -24,6 +27,36 @@ class ClickModel(keras.Model):
             if {*names} <= inputs.keys():
                 inputs = [inputs[name] for name in names]
         return super().__call__(inputs, *args, **kwargs)
+
+    def call(
+        self,
+        inputs: Any,
+        training: bool | None = None,
+        mask: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        if not training:
+            return super().call(inputs, training, mask, **kwargs)
+        with one_penalty_per_table():
+            return super().call(inputs, training, mask, **kwargs)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        super().compile(*args, **kwargs)
+        is_sparse = isinstance(self.optimizer, SparseUpdates)
+        inner = getattr(self.optimizer, "inner_optimizer", None)
+        if isinstance(inner, SparseUpdates):
+            raise_invalid(
+                "optimizer",
+                "one without a scale of the loss that changes, since its check "
+                "reads all rows: compile(..., auto_scale_loss=False)",
+                Unquoted(type(self.optimizer).__name__),
+            )
+        for layer in self._flatten_layers():
+            if isinstance(layer, Embedding):
+                layer.sparse = is_sparse
+
+    def train_step(self, *args: Any) -> Any:
+        return train_step(self, super().train_step, *args)
 
     # Shapes are checked before Keras's loops start: on TensorFlow these accept
     # histories of any length once they are traced, and on JAX an error inside

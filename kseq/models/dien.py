@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ from kseq.checks import (
 )
 from kseq.feature_column import FeatureColumn
 from kseq.layers.base import nth_seed
-from kseq.layers.core import AuxiliaryLoss
+from kseq.layers.core import AuxiliaryLoss, Embedding
 from kseq.layers.sequence import AttentionSequencePoolingLayer, DynamicGRU
 from kseq.models.features import Features, build_click_model
 from kseq.ops.recurrence import GRU_TYPES
@@ -37,6 +37,7 @@ def DIEN(
     task: str = "binary",
     *,
     augru_form: str = "deepctr",
+    embedding_layer: Callable[..., keras.Layer] = Embedding,
 ) -> keras.Model:
     r"""Deep Interest Evolution Network: models how interests change.
 
@@ -66,13 +67,16 @@ def DIEN(
         att_activation: their activation; see `DNN`.
         att_weight_normalization: whether a softmax normalises the scores.
         l2_reg_dnn: the strength of the L2 penalty on the DNN's kernels.
-        l2_reg_embedding: the strength of the L2 penalty on the embedding
-            tables.
+        l2_reg_embedding: the strength of the L2 penalty on the rows of the
+            embedding tables that a batch looks up; see `embedding_layer`.
         dnn_dropout: the DNN's dropout rate.
         seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
         augru_form: 'deepctr' for DeepCTR's AUGRU, 'paper' for the paper's; see
             `DynamicGRU`.
+        embedding_layer: creates a table's layer, with the arguments of
+            `kseq.layers.Embedding`. With `keras.layers.Embedding` the penalty
+            is on all rows, as in DeepCTR.
 
     Returns:
         A `keras.Model` that takes and returns what `DIN`'s does.
@@ -110,7 +114,11 @@ def DIEN(
     gru_type = check_one_of("gru_type", gru_type, GRU_TYPES)
     alpha = check_nonnegative("alpha", alpha)
     features = Features(
-        dnn_feature_columns, history_feature_list, l2_reg_embedding, seed
+        dnn_feature_columns,
+        history_feature_list,
+        l2_reg_embedding,
+        seed,
+        embedding_layer=embedding_layer,
     )
     history = features.history_columns()
     lengths = features.history_lengths(history)

@@ -1,10 +1,11 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
 
 from kseq.checks import check_bool, check_positive_ints
 from kseq.feature_column import FeatureColumn
+from kseq.layers.core import Embedding
 from kseq.layers.sequence import AttentionSequencePoolingLayer
 from kseq.models.features import Features, build_click_model
 
@@ -23,6 +24,8 @@ def DIN(
     dnn_dropout: float = 0,
     seed: int | None = None,
     task: str = "binary",
+    *,
+    embedding_layer: Callable[..., keras.Layer] = Embedding,
 ) -> keras.Model:
     r"""Deep Interest Network: pools a history by attention to a candidate.
 
@@ -45,11 +48,14 @@ def DIN(
         att_activation: their activation; see `DNN`.
         att_weight_normalization: whether a softmax normalises the scores.
         l2_reg_dnn: the strength of the L2 penalty on the DNN's kernels.
-        l2_reg_embedding: the strength of the L2 penalty on the embedding
-            tables.
+        l2_reg_embedding: the strength of the L2 penalty on the rows of the
+            embedding tables that a batch looks up; see `embedding_layer`.
         dnn_dropout: the DNN's dropout rate.
         seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
+        embedding_layer: creates a table's layer, with the arguments of
+            `kseq.layers.Embedding`. With `keras.layers.Embedding` the penalty
+            is on all rows, as in DeepCTR.
 
     Returns:
         A `keras.Model` that returns `(batch, 1)`. It takes a dict of arrays by
@@ -83,7 +89,11 @@ def DIN(
     (2, 1)
     """
     features = Features(
-        dnn_feature_columns, history_feature_list, l2_reg_embedding, seed
+        dnn_feature_columns,
+        history_feature_list,
+        l2_reg_embedding,
+        seed,
+        embedding_layer=embedding_layer,
     )
     history = features.history_columns()
     interest = AttentionSequencePoolingLayer(

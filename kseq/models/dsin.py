@@ -1,5 +1,5 @@
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ from kseq.checks import (
 )
 from kseq.feature_column import FeatureColumn
 from kseq.layers.base import nth_seed
+from kseq.layers.core import Embedding
 from kseq.layers.sequence import (
     AttentionSequencePoolingLayer,
     BiasEncoding,
@@ -41,6 +42,7 @@ def DSIN(
     mask_padding: bool = False,
     pool_others: bool = False,
     max_steps: int | None = None,
+    embedding_layer: Callable[..., keras.Layer] = Embedding,
 ) -> keras.Model:
     r"""Deep Session Interest Network: reads a history split into sessions.
 
@@ -67,8 +69,8 @@ def DSIN(
         dnn_dropout: the DNN's dropout rate.
         dnn_use_bn: whether the DNN has batch normalisation.
         l2_reg_dnn: the strength of the L2 penalty on the DNN's kernels.
-        l2_reg_embedding: the strength of the L2 penalty on the embedding
-            tables.
+        l2_reg_embedding: the strength of the L2 penalty on the rows of the
+            embedding tables that a batch looks up; see `embedding_layer`.
         seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
         lstm_dropout: the dropout rate of the LSTM's inputs.
@@ -79,6 +81,9 @@ def DSIN(
             sequences. False, as in DeepCTR, to ignore these.
         max_steps: the number of positions; None for `maxlen`. With it, `maxlen`
             may be None, for sessions of up to `max_steps` steps.
+        embedding_layer: creates a table's layer, with the arguments of
+            `kseq.layers.Embedding`. With `keras.layers.Embedding` the penalty
+            is on all rows, as in DeepCTR.
 
     Returns:
         A `keras.Model` that takes and returns what `DIN`'s does, with another
@@ -139,6 +144,7 @@ def DSIN(
         seed,
         "sess_feature_list",
         numbered=True,
+        embedding_layer=embedding_layer,
     )
     query = features.embed(features.candidate)
     dim = query.shape[-1]

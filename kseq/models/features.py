@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -32,7 +32,7 @@ from kseq.layers.base import (
     nth_seed,
     serialize,
 )
-from kseq.layers.core import DNN, PredictionLayer
+from kseq.layers.core import DNN, Embedding, PredictionLayer
 from kseq.layers.core.activation import check_activation
 from kseq.layers.sequence import SequencePoolingLayer, WeightedSequenceLayer
 from kseq.models.click_model import ClickModel
@@ -60,6 +60,7 @@ class Features:
         argument: the model's argument for `candidate_names`.
         numbered: True for the table names of DeepCTR's DSIN, which contain the
             number of the column, and where sequence columns come first.
+        embedding_layer: returns a table's layer; see `DIN`.
 
     Attributes:
         sparse, varlen, dense: the columns by kind.
@@ -74,6 +75,7 @@ class Features:
         seed: int | None,
         argument: str = "history_feature_list",
         numbered: bool = False,
+        embedding_layer: Callable[..., keras.Layer] = Embedding,
     ) -> None:
         columns = check_items(
             "dnn_feature_columns", columns, FeatureColumn, LIST_OF_COLUMNS
@@ -108,7 +110,13 @@ class Features:
             ] + sequence_tables
         # The last column of each embedding_name names and configures the table.
         self._table_columns = {c.embedding_name: (n, c) for n, c in tables}
-        self._tables: dict[str | None, keras.layers.Embedding] = {}
+        self._tables: dict[str | None, keras.Layer] = {}
+        self._embedding_layer = check_instance(
+            "embedding_layer",
+            embedding_layer,
+            Callable,
+            "a function that returns a layer, such as keras.layers.Embedding",
+        )
 
     def __getitem__(self, name: str) -> Tensor:
         """Return the input of a name, which counts as read."""
@@ -279,7 +287,7 @@ class Features:
                 )
         return y
 
-    def _table(self, column: Any) -> keras.layers.Embedding:
+    def _table(self, column: Any) -> keras.Layer:
         key = column.embedding_name
         name, owner = self._table_columns[key]
         for field in TABLE_FIELDS:
@@ -297,7 +305,7 @@ class Features:
                     stddev=initializer.stddev,
                     seed=nth_seed(self.seed, len(self._tables)),
                 )
-            self._tables[key] = keras.layers.Embedding(
+            self._tables[key] = self._embedding_layer(
                 owner.vocabulary_size,
                 owner.embedding_dim,
                 embeddings_initializer=copy_initializer(initializer),

@@ -1,0 +1,147 @@
+"""Optimizers of Keras that update the rows of a table that a step looks up.
+
+A step then costs the same however large the tables are.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kseq.checks import raise_invalid
+from kseq.ops.backends import read_rows, sparse_rows, write_rows
+from kseq.types import Tensor
+
+# They would change all rows in each step.
+UNSUPPORTED = (
+    "weight_decay",
+    "use_ema",
+    "gradient_accumulation_steps",
+    "momentum",
+    "amsgrad",
+)
+
+
+class SparseUpdates(keras.optimizers.Optimizer):
+    """What the optimizers of this module add to those of Keras.
+
+    Keras scales and clips the rows as it would the gradient of the whole
+    table, whose other rows are 0.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for option in UNSUPPORTED:
+            if value := getattr(self, option, None):
+                raise_invalid(
+                    option,
+                    "the default, since it would change all rows in each step "
+                    f"(keras.optimizers.{type(self).__bases__[1].__name__} "
+                    "has it)",
+                    value,
+                )
+        # A step's ids by the number of their table. Not a dict, which Keras
+        # would track.
+        self._step_ids = _StepIds()
+
+    def apply(
+        self,
+        grads: Sequence[Any],
+        trainable_variables: Sequence[Any] | None = None,
+    ) -> None:
+        variables = trainable_variables
+        if variables is None:
+            variables = self._trainable_variables
+        elif not self.built:
+            self.build(list(variables))
+        ids: dict[int, Tensor] = {}
+        grads = [*grads]
+        for i, variable in enumerate(variables):
+            found = sparse_rows(grads[i])
+            if found is not None:
+                ids[self._get_variable_index(variable)], grads[i] = found
+        self._step_ids.by_table = ids
+        super().apply(grads, trainable_variables)
+
+    def update_step(
+        self, gradient: Tensor, variable: Any, learning_rate: Tensor
+    ) -> None:
+        index = self._get_variable_index(variable)
+        if index not in self._step_ids.by_table:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        ids = self._step_ids.by_table[index]
+        slots = self.slots(index)
+        change, *updated = self.update_rows(
+            ops.cast(gradient, variable.dtype),
+            ops.cast(learning_rate, variable.dtype),
+            *(read_rows(slot, ids) for slot in slots),
+        )
+        for slot, rows in zip(slots, updated, strict=True):
+            write_rows(slot, ids, rows)
+        write_rows(variable, ids, read_rows(variable, ids) - change)
+
+    def slots(self, index: int) -> list[keras.Variable]:
+        """The optimizer's variables of a table."""
+        raise NotImplementedError
+
+    def update_rows(
+        self, gradient: Tensor, learning_rate: Tensor, *slots: Tensor
+    ) -> tuple[Tensor, ...]:
+        """What to subtract from the rows, and the new rows of the slots."""
+        raise NotImplementedError
+
+
+class _StepIds:
+    def __init__(self) -> None:
+        self.by_table: dict[int, Tensor] = {}
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class SparseSGD(SparseUpdates, keras.optimizers.SGD):
+    """`keras.optimizers.SGD` without momentum, by rows.
+
+    The result is that of Keras's.
+    """
+
+    def slots(self, index: int) -> list[keras.Variable]:
+        return []
+
+    def update_rows(
+        self, gradient: Tensor, learning_rate: Tensor, *slots: Tensor
+    ) -> tuple[Tensor, ...]:
+        return (gradient * learning_rate,)
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class SparseAdagrad(SparseUpdates, keras.optimizers.Adagrad):
+    """`keras.optimizers.Adagrad` by rows. The result is that of Keras's."""
+
+    def slots(self, index: int) -> list[keras.Variable]:
+        return [self._accumulators[index]]
+
+    def update_rows(
+        self, gradient: Tensor, learning_rate: Tensor, *slots: Tensor
+    ) -> tuple[Tensor, ...]:
+        total = slots[0] + ops.square(gradient)
+        return gradient * learning_rate / ops.sqrt(total + self.epsilon), total
+
+
+@keras.saving.register_keras_serializable(package="kseq")
+class SparseAdam(SparseUpdates, keras.optimizers.Adam):
+    """`keras.optimizers.Adam` by rows, known as lazy Adam."""
+
+    def slots(self, index: int) -> list[keras.Variable]:
+        return [self._momentums[index], self._velocities[index]]
+
+    def update_rows(
+        self, gradient: Tensor, learning_rate: Tensor, *slots: Tensor
+    ) -> tuple[Tensor, ...]:
+        m, v = slots
+        m = m + (gradient - m) * (1 - self.beta_1)
+        v = v + (ops.square(gradient) - v) * (1 - self.beta_2)
+        step = ops.cast(self.iterations + 1, gradient.dtype)
+        rate = learning_rate * ops.sqrt(1 - self.beta_2**step)
+        rate = rate / (1 - self.beta_1**step)
+        return m * rate / (ops.sqrt(v) + self.epsilon), m, v
