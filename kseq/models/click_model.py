@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from kseq.checks import Unquoted, describe_inputs, raise_invalid
-from kseq.layers.core.embedding import Embedding, one_penalty_per_table
+from kseq.layers.core.embedding import training_step
 from kseq.ops.backends import train_step
 from kseq.optimizers import SparseUpdates
 from kseq.types import Shape, Tensor
@@ -37,23 +37,22 @@ class ClickModel(keras.Model):
     ) -> Any:
         if not training:
             return super().call(inputs, training, mask, **kwargs)
-        with one_penalty_per_table():
+        with training_step(isinstance(self._optimizer, SparseUpdates)):
             return super().call(inputs, training, mask, **kwargs)
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        super().compile(*args, **kwargs)
-        is_sparse = isinstance(self.optimizer, SparseUpdates)
-        inner = getattr(self.optimizer, "inner_optimizer", None)
-        if isinstance(inner, SparseUpdates):
-            raise_invalid(
-                "optimizer",
-                "one without a scale of the loss that changes, since its check "
-                "reads all rows: compile(..., auto_scale_loss=False)",
-                Unquoted(type(self.optimizer).__name__),
-            )
-        for layer in self._flatten_layers():
-            if isinstance(layer, Embedding):
-                layer.sparse = is_sparse
+    @property
+    def _optimizer(self) -> Any:
+        optimizer = getattr(self, "optimizer", None)
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer = optimizer.inner_optimizer
+            if isinstance(optimizer, SparseUpdates):
+                raise_invalid(
+                    "auto_scale_loss",
+                    "False, since the scale depends on the gradients of all "
+                    "rows (loss_scale_factor sets a constant one)",
+                    True,
+                )
+        return optimizer
 
     def train_step(self, *args: Any) -> Any:
         return train_step(self, super().train_step, *args)

@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -34,7 +35,7 @@ class Embedding(keras.layers.Embedding):
             penalty.
         sparse: True: in training the gradient has only the rows that were
             looked up, for the optimizers of `kseq.optimizers`. The models of
-            `kseq.models` choose it in `compile`.
+            `kseq.models` have it when compiled with one of these.
         kwargs: further arguments of `keras.layers.Embedding`.
 
     Call arguments:
@@ -92,13 +93,15 @@ class Embedding(keras.layers.Embedding):
             return super().call(inputs)
         if inputs.dtype not in ("int32", "int64"):
             inputs = ops.cast(inputs, "int32")
-        rows = lookup(self._embeddings, inputs, self.sparse, training)
+        # Not looked up outside of training: Dynamo cannot trace it.
+        step = _step.get() if training else None
+        sparse = self.sparse or (step is not None and step.sparse)
+        rows = lookup(self._embeddings, inputs, sparse, training)
         if training and self.embeddings_regularizer is not None:
-            found = _lookups.get()
-            if found is None:
+            if step is None:
                 self.add_loss(self._penalty([(inputs, rows)]))
             else:
-                found.setdefault(self, []).append((inputs, rows))
+                step.lookups.setdefault(self, []).append((inputs, rows))
         return ops.cast(rows, self.compute_dtype)
 
     def compute_output_spec(
@@ -119,22 +122,33 @@ class Embedding(keras.layers.Embedding):
         return {**super().get_config(), "sparse": self.sparse}
 
 
-_Lookups = dict[Embedding, list[tuple[Tensor, Tensor]]]
-_lookups: contextvars.ContextVar[_Lookups | None] = contextvars.ContextVar(
-    "_lookups", default=None
+@dataclass
+class _Step:
+    sparse: bool
+    lookups: dict[Embedding, list[tuple[Tensor, Tensor]]] = field(
+        default_factory=dict
+    )
+
+
+_step: contextvars.ContextVar[_Step | None] = contextvars.ContextVar(
+    "_step", default=None
 )
 
 
 @contextlib.contextmanager
-def one_penalty_per_table() -> Iterator[None]:
-    """A context in which a row that several calls look up is penalised once."""
-    found: _Lookups = {}
-    token = _lookups.set(found)
+def training_step(sparse: bool) -> Iterator[None]:
+    """A context in which a row that several calls look up is penalised once.
+
+    Args:
+        sparse: whether all tables have gradients of rows.
+    """
+    step = _Step(sparse)
+    token = _step.set(step)
     try:
         yield
     finally:
-        _lookups.reset(token)
-    for table, lookups in found.items():
+        _step.reset(token)
+    for table, lookups in step.lookups.items():
         table.add_loss(table._penalty(lookups))
 
 
