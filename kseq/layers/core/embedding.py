@@ -83,10 +83,10 @@ class Embedding(keras.layers.Embedding):
         )
         self.sparse = check_bool("sparse", sparse)
 
-    def build(self, input_shape: Any = None) -> None:
-        super().build(input_shape)
-        for weight in self.weights:
-            weight.regularizer = None
+    def add_weight(self, *args: Any, **options: Any) -> Any:
+        # A step must not penalise or cast the whole table.
+        options |= {"regularizer": None, "autocast": False}
+        return super().add_weight(*args, **options)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if self.lora_enabled:
