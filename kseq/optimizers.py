@@ -24,10 +24,15 @@ UNSUPPORTED = (
 
 
 class SparseUpdates(keras.optimizers.Optimizer):
-    """What the optimizers of this module add to those of Keras.
+    """Base class of the optimizers that update rows.
 
-    Keras scales and clips the rows as it would the gradient of the whole
-    table, whose other rows are 0.
+    A subclass has an optimizer of Keras as its second base class, and defines
+    `slots` and `update_rows` for the rows of a table. Keras scales and clips
+    these as it would the gradient of the whole table, whose other rows are 0.
+    Weights with any other gradient are updated by Keras's optimizer.
+
+    Args:
+        args, kwargs: the arguments of Keras's optimizer.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -100,9 +105,26 @@ class _StepIds:
 
 @keras.saving.register_keras_serializable(package="kseq")
 class SparseSGD(SparseUpdates, keras.optimizers.SGD):
-    """`keras.optimizers.SGD` without momentum, by rows.
+    r"""`keras.optimizers.SGD` for the rows that a step looks up.
 
-    The result is that of Keras's.
+    The result is that of Keras's. There is no momentum.
+
+    Args:
+        args, kwargs: the arguments of `keras.optimizers.SGD`.
+
+    Raises:
+        ValueError: a momentum, a weight decay, a moving average of the weights
+            or gradient accumulation is set.
+
+    Example:
+
+    >>> from kseq.feature_column import SparseFeat, VarLenSparseFeat
+    >>> from kseq.models import DIN
+    >>> from kseq.optimizers import SparseSGD
+    >>> item = SparseFeat("item", 100, embedding_dim=8)
+    >>> clicks = SparseFeat("hist_item", 100, 8, embedding_name="item")
+    >>> model = DIN([item, VarLenSparseFeat(clicks, maxlen=4)], ["item"])
+    >>> model.compile(SparseSGD(0.1), "binary_crossentropy")
     """
 
     def slots(self, index: int) -> list[keras.Variable]:
@@ -116,7 +138,27 @@ class SparseSGD(SparseUpdates, keras.optimizers.SGD):
 
 @keras.saving.register_keras_serializable(package="kseq")
 class SparseAdagrad(SparseUpdates, keras.optimizers.Adagrad):
-    """`keras.optimizers.Adagrad` by rows. The result is that of Keras's."""
+    r"""`keras.optimizers.Adagrad` for the rows that a step looks up.
+
+    The result is that of Keras's.
+
+    Args:
+        args, kwargs: the arguments of `keras.optimizers.Adagrad`.
+
+    Raises:
+        ValueError: a weight decay, a moving average of the weights or gradient
+            accumulation is set.
+
+    Example:
+
+    >>> from kseq.feature_column import SparseFeat, VarLenSparseFeat
+    >>> from kseq.models import DIN
+    >>> from kseq.optimizers import SparseAdagrad
+    >>> item = SparseFeat("item", 100, embedding_dim=8)
+    >>> clicks = SparseFeat("hist_item", 100, 8, embedding_name="item")
+    >>> model = DIN([item, VarLenSparseFeat(clicks, maxlen=4)], ["item"])
+    >>> model.compile(SparseAdagrad(0.1), "binary_crossentropy")
+    """
 
     def slots(self, index: int) -> list[keras.Variable]:
         return [self._accumulators[index]]
@@ -130,7 +172,36 @@ class SparseAdagrad(SparseUpdates, keras.optimizers.Adagrad):
 
 @keras.saving.register_keras_serializable(package="kseq")
 class SparseAdam(SparseUpdates, keras.optimizers.Adam):
-    """`keras.optimizers.Adam` by rows, known as lazy Adam."""
+    r"""`keras.optimizers.Adam` for the rows that a step looks up.
+
+    Known as lazy Adam. With the gradient $g$ of row $W_j$ in step $t$:
+
+    $$m_j \leftarrow \beta_1 m_j + (1 - \beta_1) g, \quad
+      v_j \leftarrow \beta_2 v_j + (1 - \beta_2) g^2, \quad
+      W_j \leftarrow W_j - \alpha \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t}
+      \frac{m_j}{\sqrt{v_j} + \epsilon}$$
+
+    The other rows, and their moments, do not change. Keras's Adam also moves
+    rows that were looked up in earlier steps, by their momentum.
+
+    Args:
+        args, kwargs: the arguments of `keras.optimizers.Adam`.
+
+    Raises:
+        ValueError: a weight decay, a moving average of the weights or gradient
+            accumulation is set,
+            or `amsgrad=True`.
+
+    Example:
+
+    >>> from kseq.feature_column import SparseFeat, VarLenSparseFeat
+    >>> from kseq.models import DIN
+    >>> from kseq.optimizers import SparseAdam
+    >>> item = SparseFeat("item", 100, embedding_dim=8)
+    >>> clicks = SparseFeat("hist_item", 100, 8, embedding_name="item")
+    >>> model = DIN([item, VarLenSparseFeat(clicks, maxlen=4)], ["item"])
+    >>> model.compile(SparseAdam(1e-3), "binary_crossentropy")
+    """
 
     def slots(self, index: int) -> list[keras.Variable]:
         return [self._momentums[index], self._velocities[index]]
