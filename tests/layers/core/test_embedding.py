@@ -42,13 +42,12 @@ def test_rows_and_weights_are_those_of_keras(sparse, training):
 @pytest.mark.parametrize("regularizer", ["l1", "l2"])
 @pytest.mark.parametrize("dtype", ["float64", "mixed_float16"])
 def test_penalty_is_on_distinct_rows_in_training_only(regularizer, dtype):
-    layer = Embedding(
-        6, 2, "normal", keras.regularizers.get(regularizer), dtype=dtype
-    )
-    layer(VALID)
-    assert layer.losses == []
-    layer(VALID, training=True)
-    (loss,) = layer.losses
+    with dtype_scope(dtype):
+        layer = Embedding(6, 2, "normal", keras.regularizers.get(regularizer))
+        layer(VALID)
+        assert layer.losses == []
+        layer(VALID, training=True)
+        (loss,) = layer.losses
     (table,) = layer.get_weights()
     rows = table[[0, 1, 3, 5]]
     rows = np.abs(rows) if regularizer == "l1" else np.square(rows)
@@ -95,7 +94,8 @@ class Twin(keras.layers.Embedding):
 
     def call(self, inputs, training=None):
         if training:
-            counts = ops.sum(ops.one_hot(inputs, self.input_dim), axis=(0, 1))
+            ids = ops.cast(inputs, "int32")
+            counts = ops.sum(ops.one_hot(ids, self.input_dim), axis=(0, 1))
             looked_up = ops.expand_dims(counts > 0, 1)
             rows = ops.where(
                 looked_up, ops.convert_to_tensor(self.embeddings), 0
