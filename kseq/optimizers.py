@@ -13,6 +13,9 @@ from kseq.checks import raise_invalid
 from kseq.ops.backends import read_rows, sparse_rows, write_rows
 from kseq.types import Tensor
 
+# The bases are classes of instances: on PyTorch Keras creates subclasses, which
+# update all weights at once.
+
 # They would change all rows in each step.
 UNSUPPORTED = (
     "weight_decay",
@@ -69,23 +72,36 @@ class SparseUpdates(keras.optimizers.Optimizer):
         self._step_ids.by_table = ids
         super().apply(grads, trainable_variables)
 
-    def update_step(
-        self, gradient: Tensor, variable: Any, learning_rate: Tensor
+    # Not `update_step`: on PyTorch Keras updates all weights at once.
+    def _backend_update_step(
+        self,
+        grads: Sequence[Tensor],
+        trainable_variables: Sequence[Any],
+        learning_rate: Tensor,
     ) -> None:
-        index = self._get_variable_index(variable)
-        if index not in self._step_ids.by_table:
-            super().update_step(gradient, variable, learning_rate)
-            return
-        ids = self._step_ids.by_table[index]
-        slots = self.slots(index)
+        others = []
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            index = self._get_variable_index(variable)
+            if index in self._step_ids.by_table:
+                self._update_table(gradient, variable, index, learning_rate)
+            else:
+                others.append((gradient, variable))
+        if others:
+            gradients, weights = zip(*others, strict=True)
+            super()._backend_update_step(gradients, weights, learning_rate)
+
+    def _update_table(
+        self, gradient: Tensor, table: Any, index: int, learning_rate: Tensor
+    ) -> None:
+        ids, slots = self._step_ids.by_table[index], self.slots(index)
         change, *updated = self.update_rows(
-            ops.cast(gradient, variable.dtype),
-            ops.cast(learning_rate, variable.dtype),
+            ops.cast(gradient, table.dtype),
+            ops.cast(learning_rate, table.dtype),
             *(read_rows(slot, ids) for slot in slots),
         )
         for slot, rows in zip(slots, updated, strict=True):
             write_rows(slot, ids, rows)
-        write_rows(variable, ids, read_rows(variable, ids) - change)
+        write_rows(table, ids, read_rows(table, ids) - change)
 
     def slots(self, index: int) -> list[keras.Variable]:
         """The optimizer's variables of a table."""
@@ -104,7 +120,7 @@ class _StepIds:
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class SparseSGD(SparseUpdates, keras.optimizers.SGD):
+class SparseSGD(SparseUpdates, type(keras.optimizers.SGD())):  # type: ignore[misc]
     r"""`keras.optimizers.SGD` for the rows that a step looks up.
 
     The result is that of Keras's. There is no momentum.
@@ -137,7 +153,7 @@ class SparseSGD(SparseUpdates, keras.optimizers.SGD):
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class SparseAdagrad(SparseUpdates, keras.optimizers.Adagrad):
+class SparseAdagrad(SparseUpdates, type(keras.optimizers.Adagrad())):  # type: ignore[misc]
     r"""`keras.optimizers.Adagrad` for the rows that a step looks up.
 
     The result is that of Keras's.
@@ -171,7 +187,7 @@ class SparseAdagrad(SparseUpdates, keras.optimizers.Adagrad):
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class SparseAdam(SparseUpdates, keras.optimizers.Adam):
+class SparseAdam(SparseUpdates, type(keras.optimizers.Adam())):  # type: ignore[misc]
     r"""`keras.optimizers.Adam` for the rows that a step looks up.
 
     Known as lazy Adam. With the gradient $g$ of row $W_j$ in step $t$:

@@ -46,16 +46,9 @@ def sparse_rows(gradient: Any) -> tuple[Tensor, Tensor] | None:
     return ids, tf.math.unsorted_segment_sum(gradient.values, places, count)
 
 
-def read_rows(variable: Any, ids: Tensor) -> Tensor:
-    return tf.gather(_resource(variable), ids)
+def read_rows(variable: keras.Variable, ids: Tensor) -> Tensor:
+    return tf.gather(variable.value, ids)
 
 
-def write_rows(variable: Any, ids: Tensor, rows: Tensor) -> None:
-    resource = _resource(variable)
-    resource.scatter_update(tf.IndexedSlices(rows, ids))
-
-
-def _resource(variable: Any) -> Any:
-    if isinstance(variable, keras.Variable):
-        return variable.value
-    return variable
+def write_rows(variable: keras.Variable, ids: Tensor, rows: Tensor) -> None:
+    variable.value.scatter_update(tf.IndexedSlices(rows, ids))
