@@ -13,9 +13,6 @@ from kseq.checks import raise_invalid
 from kseq.ops.backends import read_rows, sparse_rows, write_rows
 from kseq.types import Tensor
 
-# The bases are classes of instances: on PyTorch Keras creates subclasses, which
-# update all weights at once.
-
 # They would change all rows in each step.
 UNSUPPORTED = (
     "weight_decay",
@@ -117,6 +114,10 @@ class SparseUpdates(keras.optimizers.Optimizer):
 class _StepIds:
     def __init__(self) -> None:
         self.by_table: dict[int, Tensor] = {}
+
+
+# The bases are the classes of instances: on PyTorch these are subclasses, which
+# update all weights at once.
 
 
 @keras.saving.register_keras_serializable(package="kseq")
