@@ -116,12 +116,23 @@ class _StepIds:
         self.by_table: dict[int, Tensor] = {}
 
 
-# The bases are the classes of instances: on PyTorch these are subclasses, which
-# update all weights at once.
+# The classes of instances: on PyTorch these are subclasses, which update all
+# weights at once. (An instance that is initialized would start the backend.)
+_SGD: Any
+_Adagrad: Any
+_Adam: Any
+_SGD, _Adagrad, _Adam = (
+    type(cls.__new__(cls))
+    for cls in (
+        keras.optimizers.SGD,
+        keras.optimizers.Adagrad,
+        keras.optimizers.Adam,
+    )
+)
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class SparseSGD(SparseUpdates, type(keras.optimizers.SGD())):  # type: ignore[misc]
+class SparseSGD(SparseUpdates, _SGD):
     r"""`keras.optimizers.SGD` for the rows that a step looks up.
 
     The result is that of Keras's. There is no momentum.
@@ -154,7 +165,7 @@ class SparseSGD(SparseUpdates, type(keras.optimizers.SGD())):  # type: ignore[mi
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class SparseAdagrad(SparseUpdates, type(keras.optimizers.Adagrad())):  # type: ignore[misc]
+class SparseAdagrad(SparseUpdates, _Adagrad):
     r"""`keras.optimizers.Adagrad` for the rows that a step looks up.
 
     The result is that of Keras's.
@@ -188,7 +199,7 @@ class SparseAdagrad(SparseUpdates, type(keras.optimizers.Adagrad())):  # type: i
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class SparseAdam(SparseUpdates, type(keras.optimizers.Adam())):  # type: ignore[misc]
+class SparseAdam(SparseUpdates, _Adam):
     r"""`keras.optimizers.Adam` for the rows that a step looks up.
 
     Known as lazy Adam. With the gradient $g$ of row $W_j$ in step $t$:
