@@ -128,6 +128,14 @@ def test_optimizer_chooses_the_gradient(updates):
     updates.clear()
     model.compile("adam", "mse")
     train(model)
+    # In another model, `sparse=True` asks for rows; on JAX the train step does.
+    layer = next(x for x in model.layers if isinstance(x, Embedding))
+    layer.sparse = True
+    own = keras.Model(model.inputs, model.output)
+    own.compile(kseq.optimizers.SparseSGD(0.1), "mse")
+    own.train_on_batch([np.ones((2, 1)), np.ones((2, 3))], np.ones((2, 1)))
+    assert bool(updates) == (keras.backend.backend() != "jax")
+    updates.clear()
     train(make(kseq.optimizers.SparseSGD(), keras.layers.Embedding))
     assert not updates
 

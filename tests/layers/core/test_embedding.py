@@ -1,4 +1,4 @@
-"""Tables: the penalty, the gradient, and the files of the layer."""
+"""Tables: the penalty and the gradient of the layer, and of models."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ from kseq.agreement.measure import dtype_scope
 from kseq.layers import Embedding
 from tests.arrays import to_numpy
 from tests.layers.checks import skip_left_out
-from tests.models.examples import BY_NAME, CLICKS, arrays, inputs_of
+from tests.models.examples import BY_NAME, inputs_of
 
 IDS = np.array([[3, 1, 3], [0, 0, 0], [5, 3, -1]])
 VALID = np.abs(IDS)
@@ -125,14 +125,3 @@ def test_dense_training_is_that_of_keras(optimizer):
             found.append(model.layers[0].get_weights()[0])
     np.testing.assert_allclose(*found, rtol=1e-9)
     assert np.all(found[0][[2, 4]] == 1)
-
-
-def test_saves_and_loads(tmp_path):
-    skip_left_out("fit")
-    model = BY_NAME["DIN"].make()
-    model.compile("adam", "binary_crossentropy")
-    model.fit(arrays(), CLICKS, verbose=0)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    losses = [m.train_on_batch(inputs_of(m), CLICKS) for m in (model, loaded)]
-    assert losses[0] == losses[1]
