@@ -10,6 +10,7 @@ try:
     from kseq import layers as layers
     from kseq import models as models
     from kseq import ops as ops
+    from kseq import optimizers as optimizers
 except ModuleNotFoundError as error:
     from kseq.installed import BACKENDS, is_installed
 

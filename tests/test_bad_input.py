@@ -132,7 +132,9 @@ INVALID = {
     **each("embeddings_initializer", "Keras", "no", 3, np.float32(1)),
     **each("vocabulary_path", "a path or None", 3),
     **each("sparsefeat", "a SparseFeat", None, "item", CLICKS),
-    **each("transform_fn build reference", "a function", 3, "f"),
+    **each(
+        "transform_fn build reference embedding_layer", "a function", 3, "f"
+    ),
     **each("feature_columns dnn_feature_columns", "list", None, "item", [3]),
     **each(
         "history_feature_list sess_feature_list",

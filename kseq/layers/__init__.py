@@ -4,6 +4,7 @@ from kseq.layers.core import DNN as DNN
 from kseq.layers.core import AuxiliaryLoss as AuxiliaryLoss
 from kseq.layers.core import BatchNormalization as BatchNormalization
 from kseq.layers.core import Dice as Dice
+from kseq.layers.core import Embedding as Embedding
 from kseq.layers.core import LayerNormalization as LayerNormalization
 from kseq.layers.core import LocalActivationUnit as LocalActivationUnit
 from kseq.layers.core import PredictionLayer as PredictionLayer

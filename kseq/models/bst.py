@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -11,6 +11,7 @@ from kseq.checks import (
 )
 from kseq.feature_column import FeatureColumn
 from kseq.layers.base import nth_seed
+from kseq.layers.core import Embedding
 from kseq.layers.sequence import AttentionSequencePoolingLayer, Transformer
 from kseq.models.features import Features, build_click_model
 from kseq.types import Tensor
@@ -33,6 +34,7 @@ def BST(
     max_steps: int | None = None,
     candidate_feature_list: Sequence[str] = (),
     num_candidates: int | None = 1,
+    embedding_layer: Callable[..., keras.Layer] = Embedding,
 ) -> keras.Model:
     r"""Behaviour Sequence Transformer: self-attention within a history.
 
@@ -52,8 +54,8 @@ def BST(
         dnn_hidden_units: the widths of the DNN's layers.
         dnn_activation: their activation; see `DNN`.
         l2_reg_dnn: the strength of the L2 penalty on the DNN's kernels.
-        l2_reg_embedding: the strength of the L2 penalty on the embedding
-            tables.
+        l2_reg_embedding: the strength of the L2 penalty on the rows of the
+            embedding tables that a batch looks up; see `embedding_layer`.
         dnn_dropout: the dropout rate of the DNN and of the blocks.
         seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
@@ -63,6 +65,9 @@ def BST(
             such as its price, for models of several candidates.
         num_candidates: the number of candidates of an example; None for any
             number; see "Several candidates" in docs/models.md.
+        embedding_layer: creates a table's layer, with the arguments of
+            `kseq.layers.Embedding`. With `keras.layers.Embedding` the penalty
+            is on all rows, as in DeepCTR.
 
     Returns:
         A `keras.Model` that takes and returns what `DIN`'s does.
@@ -106,6 +111,7 @@ def BST(
         seed,
         candidate_feature_list=candidate_feature_list,
         num_candidates=num_candidates,
+        embedding_layer=embedding_layer,
     )
     query = features.embed(features.candidate)
     history = features.history_columns()

@@ -4,8 +4,11 @@ import keras
 from keras import ops
 
 from kseq.checks import Unquoted, describe_inputs, raise_invalid
+from kseq.layers.core.embedding import training_step
 from kseq.models.lists import candidate_loss, candidate_metric, pack
 from kseq.models.parts import CandidateScores, valid_ids
+from kseq.ops.backends import train_step
+from kseq.optimizers import SparseUpdates
 from kseq.types import Shape, Tensor
 
 
@@ -27,6 +30,35 @@ class ClickModel(keras.Model):
             if {*names} <= inputs.keys():
                 inputs = [inputs[name] for name in names]
         return super().__call__(inputs, *args, **kwargs)
+
+    def call(
+        self,
+        inputs: Any,
+        training: bool | None = None,
+        mask: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        if not training:
+            return super().call(inputs, training, mask, **kwargs)
+        with training_step(isinstance(self._optimizer, SparseUpdates)):
+            return super().call(inputs, training, mask, **kwargs)
+
+    @property
+    def _optimizer(self) -> Any:
+        optimizer = getattr(self, "optimizer", None)
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer = optimizer.inner_optimizer
+            if isinstance(optimizer, SparseUpdates):
+                raise_invalid(
+                    "auto_scale_loss",
+                    "False, since the scale depends on the gradients of all "
+                    "rows (loss_scale_factor sets a constant one)",
+                    True,
+                )
+        return optimizer
+
+    def train_step(self, *args: Any) -> Any:
+        return train_step(self, super().train_step, *args)
 
     # Shapes are checked before Keras's loops start: on TensorFlow these accept
     # histories of any length once they are traced, and on JAX an error inside

@@ -1,10 +1,11 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
 
 from kseq.checks import check_bool, check_positive_ints
 from kseq.feature_column import FeatureColumn
+from kseq.layers.core import Embedding
 from kseq.layers.sequence import AttentionSequencePoolingLayer
 from kseq.models.features import Features, build_click_model
 from kseq.types import Tensor
@@ -27,6 +28,7 @@ def DIN(
     *,
     candidate_feature_list: Sequence[str] = (),
     num_candidates: int | None = 1,
+    embedding_layer: Callable[..., keras.Layer] = Embedding,
 ) -> keras.Model:
     r"""Deep Interest Network: pools a history by attention to a candidate.
 
@@ -49,8 +51,8 @@ def DIN(
         att_activation: their activation; see `DNN`.
         att_weight_normalization: whether a softmax normalises the scores.
         l2_reg_dnn: the strength of the L2 penalty on the DNN's kernels.
-        l2_reg_embedding: the strength of the L2 penalty on the embedding
-            tables.
+        l2_reg_embedding: the strength of the L2 penalty on the rows of the
+            embedding tables that a batch looks up; see `embedding_layer`.
         dnn_dropout: the DNN's dropout rate.
         seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
@@ -58,6 +60,9 @@ def DIN(
             such as its price, for models of several candidates.
         num_candidates: the number of candidates of an example; None for any
             number; see "Several candidates" in docs/models.md.
+        embedding_layer: creates a table's layer, with the arguments of
+            `kseq.layers.Embedding`. With `keras.layers.Embedding` the penalty
+            is on all rows, as in DeepCTR.
 
     Returns:
         A `keras.Model` that returns `(batch, 1)`. It takes a dict of arrays by
@@ -97,6 +102,7 @@ def DIN(
         seed,
         candidate_feature_list=candidate_feature_list,
         num_candidates=num_candidates,
+        embedding_layer=embedding_layer,
     )
     query = features.embed(features.candidate)
     history = features.history_columns()

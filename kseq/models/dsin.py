@@ -1,5 +1,5 @@
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ from kseq.checks import (
 )
 from kseq.feature_column import FeatureColumn
 from kseq.layers.base import nth_seed
+from kseq.layers.core import Embedding
 from kseq.layers.sequence import (
     AttentionSequencePoolingLayer,
     BiasEncoding,
@@ -44,6 +45,7 @@ def DSIN(
     max_steps: int | None = None,
     candidate_feature_list: Sequence[str] = (),
     num_candidates: int | None = 1,
+    embedding_layer: Callable[..., keras.Layer] = Embedding,
 ) -> keras.Model:
     r"""Deep Session Interest Network: reads a history split into sessions.
 
@@ -70,8 +72,8 @@ def DSIN(
         dnn_dropout: the DNN's dropout rate.
         dnn_use_bn: whether the DNN has batch normalisation.
         l2_reg_dnn: the strength of the L2 penalty on the DNN's kernels.
-        l2_reg_embedding: the strength of the L2 penalty on the embedding
-            tables.
+        l2_reg_embedding: the strength of the L2 penalty on the rows of the
+            embedding tables that a batch looks up; see `embedding_layer`.
         seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
         lstm_dropout: the dropout rate of the LSTM's inputs.
@@ -86,6 +88,9 @@ def DSIN(
             such as its price, for models of several candidates.
         num_candidates: the number of candidates of an example; None for any
             number; see "Several candidates" in docs/models.md.
+        embedding_layer: creates a table's layer, with the arguments of
+            `kseq.layers.Embedding`. With `keras.layers.Embedding` the penalty
+            is on all rows, as in DeepCTR.
 
     Returns:
         A `keras.Model` that takes and returns what `DIN`'s does, with another
@@ -148,6 +153,7 @@ def DSIN(
         numbered=True,
         candidate_feature_list=candidate_feature_list,
         num_candidates=num_candidates,
+        embedding_layer=embedding_layer,
     )
     query = features.embed(features.candidate)
     dim = query.shape[-1]

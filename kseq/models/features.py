@@ -34,7 +34,7 @@ from kseq.layers.base import (
     nth_seed,
     serialize,
 )
-from kseq.layers.core import DNN, PredictionLayer
+from kseq.layers.core import DNN, Embedding, PredictionLayer
 from kseq.layers.core.activation import check_activation
 from kseq.layers.sequence import SequencePoolingLayer, WeightedSequenceLayer
 from kseq.models.click_model import ClickModel
@@ -71,6 +71,7 @@ class Features:
             number of the column, and where sequence columns come first.
         candidate_feature_list: the names of other columns of the candidate.
         num_candidates: the candidates of an example; None: any number.
+        embedding_layer: returns a table's layer; see `DIN`.
 
     Attributes:
         sparse, varlen, dense: the columns by kind.
@@ -88,6 +89,7 @@ class Features:
         numbered: bool = False,
         candidate_feature_list: Sequence[str] = (),
         num_candidates: int | None = 1,
+        embedding_layer: Callable[..., keras.Layer] = Embedding,
     ) -> None:
         columns = check_items(
             "dnn_feature_columns", columns, FeatureColumn, LIST_OF_COLUMNS
@@ -128,7 +130,13 @@ class Features:
             ] + sequence_tables
         # The last column of each embedding_name names and configures the table.
         self._table_columns = {c.embedding_name: (n, c) for n, c in tables}
-        self._tables: dict[str | None, keras.layers.Embedding] = {}
+        self._tables: dict[str | None, keras.Layer] = {}
+        self._embedding_layer = check_instance(
+            "embedding_layer",
+            embedding_layer,
+            Callable,
+            "a function that returns a layer, such as keras.layers.Embedding",
+        )
 
     def _candidate_inputs(
         self,
@@ -362,7 +370,7 @@ class Features:
                     layer.name,
                 )
 
-    def _table(self, column: Any) -> keras.layers.Embedding:
+    def _table(self, column: Any) -> keras.Layer:
         key = column.embedding_name
         name, owner = self._table_columns[key]
         for field in TABLE_FIELDS:
@@ -380,7 +388,7 @@ class Features:
                     stddev=initializer.stddev,
                     seed=nth_seed(self.seed, len(self._tables)),
                 )
-            self._tables[key] = keras.layers.Embedding(
+            self._tables[key] = self._embedding_layer(
                 owner.vocabulary_size,
                 owner.embedding_dim,
                 embeddings_initializer=copy_initializer(initializer),

@@ -19,8 +19,10 @@ DEEPCTR_SEQUENCE = {
     *("PositionEncoding", "positional_encoding", "Transformer"),
 }
 DEEPCTR_CORE = {"DNN", "LocalActivationUnit", "PredictionLayer", "Dice"}
-# Two that keep float64, which Keras's do not, and a function inside DIEN.
+# Two that keep float64, which Keras's do not, a function inside DIEN, and a
+# table, which tests/layers/core/test_embedding.py compares with Keras's.
 ADDED = {"BatchNormalization", "LayerNormalization", "AuxiliaryLoss"}
+ADDED |= {"Embedding"}
 
 
 def public(module):
@@ -39,7 +41,9 @@ def test_public_names():
 
 
 def test_catalog_has_every_layer_and_argument():
-    assert {*BY_CLASS, "positional_encoding"} == public(kseq.layers)
+    assert {*BY_CLASS, "positional_encoding", "Embedding"} == public(
+        kseq.layers
+    )
     assert {e.layer.name for e in EXAMPLES} == {*BY_CLASS}
     for layer in LAYERS:
         assert layer.given.keys() == layer.defaults.keys()

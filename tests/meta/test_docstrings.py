@@ -21,6 +21,7 @@ import kseq.layers
 import kseq.losses
 import kseq.models
 import kseq.ops
+import kseq.optimizers
 
 # Modules that only run on one backend, and a module that runs on import.
 NOT_IMPORTED = (
@@ -38,15 +39,18 @@ SECTIONS = {
     kseq.feature_column: BASIC | {"Raises"},
     kseq.layers: BASIC
     | {"Call arguments", "Raises", "Differences from DeepCTR"},
+    kseq.optimizers: {"Args", "Raises", "Example"},
     kseq.models: BASIC | {"Raises", "Differences from DeepCTR", "Reference"},
 }
 SECTIONS_NOT_NEEDED = {
     "kseq.ops.plain_forms": {"Args"},
     "kseq.data.split_last": {"Raises"},
     "kseq.feature_column.FeatureColumn": {"Args", "Returns", "Raises"},
+    "kseq.optimizers.SparseUpdates": {"Raises", "Example"},
     "kseq.layers.BatchNormalization": {"Differences from DeepCTR"},
     "kseq.layers.positional_encoding": {"Call arguments"},
     "kseq.models.attention_weights": {"Differences from DeepCTR", "Reference"},
+    "kseq.models.score_candidates": {"Differences from DeepCTR", "Reference"},
     "kseq.models.ranking_model": {"Differences from DeepCTR", "Reference"},
     "kseq.models.split_model": {"Differences from DeepCTR", "Reference"},
 }

@@ -146,7 +146,8 @@ def test_seed_determines_initial_weights(example):
 def test_dnn_options_and_penalties(example):
     batch_norm = "dnn_use_bn" if example.name in ("DIN", "DSIN") else "use_bn"
     options = {"dnn_dropout": 0.5, "dnn_activation": "selu", batch_norm: True}
-    model = example.make(l2_reg_embedding=0.25, l2_reg_dnn=0.5, **options)
+    options |= {"l2_reg_dnn": 0.5, "embedding_layer": keras.layers.Embedding}
+    model = example.make(l2_reg_embedding=0.25, **options)
     dnn = model.get_layer("dnn")
     assert dnn.dropout_rate == 0.5
     assert len(dnn.bn_layers) == 2

@@ -6,6 +6,7 @@ from kseq.layers.core.batch_normalization import (
 )
 from kseq.layers.core.dice import Dice as Dice
 from kseq.layers.core.dnn import DNN as DNN
+from kseq.layers.core.embedding import Embedding as Embedding
 from kseq.layers.core.layer_normalization import (
     LayerNormalization as LayerNormalization,
 )

@@ -58,6 +58,19 @@ docs/performance.md. `plain.py` defines them all, on `keras.ops`.
 - `fused_lstm(x, valid, kernel, recurrent_kernel, bias, reverse)`: an LSTM of
   the backend as in `lstm`, or None likewise.
 
+- `lookup(table, ids, sparse, training)`: the rows of a variable. In training,
+  with `sparse`, its gradient is one that `sparse_rows` understands; without it,
+  a tensor of the table's shape, which every optimizer of Keras understands.
+
+- `sparse_rows(gradient)`: distinct ids and the sums of their rows' gradients;
+  None for a tensor of the table's shape.
+
+- `read_rows(variable, ids)`, `write_rows(variable, ids, rows)`: for the ids of
+  `sparse_rows`, at a cost that does not depend on the variable's size.
+
+- `train_step(model, step, *arguments)`: `step(*arguments)`, Keras's train step
+  of a model, or the backend's own where tables have a gradient of rows.
+
 - `plain_forms()`: a context in which only the plain forms are used.
 """
 
@@ -67,26 +80,50 @@ from kseq.ops.backends.plain import (
     fill_steps,
     fused_attention,
     fused_lstm,
+    lookup,
     map_buckets,
     may_be_any_true,
     plain_forms,
+    read_rows,
     sigmoid,
+    sparse_rows,
     split,
     tanh,
+    train_step,
+    write_rows,
 )
 
 match keras.backend.backend():
     case "tensorflow":
         from kseq.ops.backends.tensorflow_buckets import map_buckets
         from kseq.ops.backends.tensorflow_loop import loop
+        from kseq.ops.backends.tensorflow_rows import (
+            lookup,
+            read_rows,
+            sparse_rows,
+            write_rows,
+        )
         from kseq.ops.backends.tensorflow_select import fill_steps
     case "jax":
         from kseq.ops.backends.jax_loop import loop
+        from kseq.ops.backends.jax_rows import (
+            lookup,
+            read_rows,
+            sparse_rows,
+            train_step,
+            write_rows,
+        )
     case "torch":
         from kseq.ops.backends.torch_attention import fused_attention
         from kseq.ops.backends.torch_buckets import map_buckets
         from kseq.ops.backends.torch_loop import loop
         from kseq.ops.backends.torch_lstm import fused_lstm
+        from kseq.ops.backends.torch_rows import (
+            lookup,
+            read_rows,
+            sparse_rows,
+            write_rows,
+        )
         from kseq.ops.backends.torch_select import fill_steps, may_be_any_true
         from kseq.ops.backends.torch_steps import sigmoid, split, tanh
     case _:
@@ -96,11 +133,16 @@ __all__ = [
     "fill_steps",
     "fused_attention",
     "fused_lstm",
+    "lookup",
     "loop",
     "map_buckets",
     "may_be_any_true",
     "plain_forms",
+    "read_rows",
     "sigmoid",
+    "sparse_rows",
     "split",
     "tanh",
+    "train_step",
+    "write_rows",
 ]

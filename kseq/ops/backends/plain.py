@@ -84,8 +84,23 @@ def may_be_any_true(condition: Tensor) -> bool:
     return True
 
 
+def lookup(
+    table: Tensor, ids: Tensor, sparse: bool, training: bool | None
+) -> Tensor:
+    return ops.take(table, ids, axis=0)
+
+
+def sparse_rows(gradient: Any) -> tuple[Tensor, Tensor] | None:
+    return None
+
+
+def train_step(model: Any, step: Callable[..., Any], *arguments: Any) -> Any:
+    return step(*arguments)
+
+
 def not_available(*arguments: Any) -> None:
     """Return None: not implemented by this backend."""
 
 
 fused_attention = fused_lstm = not_available
+read_rows = write_rows = not_available
