@@ -1,14 +1,19 @@
-"""Measure how long scoring the candidates of one user takes.
+"""Measure several candidates in one row against a row for each candidate.
 
-Prints the CPU milliseconds of a prediction, on one core of a backend: of whole
-models, which process the history again for each candidate, and of the parts
-that could process it once.
+Prints a Markdown table of CPU milliseconds, on one core of a backend: scoring
+the K candidates of one user, and a training step of 32 users with 50 candidates
+each. The two forms alternate, and the median is printed.
 
     for b in tensorflow torch jax; do
         KERAS_BACKEND=$b python benchmarks/candidates.py; done
+
+With `--memory lists` or `--memory rows`, prints by how much scoring 10,000
+candidates raises the process's peak memory.
 """
 
+import argparse
 import os
+import resource
 import statistics
 import time
 
@@ -19,87 +24,130 @@ import keras
 import numpy as np
 
 from kseq.feature_column import SparseFeat, VarLenSparseFeat
-from kseq.layers import AttentionSequencePoolingLayer, DynamicGRU
-from kseq.models import DIEN, DIN, score_candidates
+from kseq.models import BST, DIEN, DIN, DSIN, score_candidates
 
-CANDIDATES, STEPS, SIZE, DIM = 100, 100, 1000, 16
+NAMES = ["item", "cate"]
+SIZE, DIM, SESSIONS, BATCH = 1000, 16, 5, 512
 DRAW = np.random.default_rng(0)
-
-
-def columns():
-    names = ["item", "cate"]
-    result = [SparseFeat(name, SIZE, DIM) for name in names]
-    for name in names:
-        ids = SparseFeat(f"hist_{name}", SIZE, DIM, embedding_name=name)
-        result.append(VarLenSparseFeat(ids, STEPS, length_name="seq_length"))
-    return result, names
 
 
 def ids(*shape):
     return DRAW.integers(1, SIZE, shape)
 
 
-USER = {"hist_item": ids(STEPS), "hist_cate": ids(STEPS), "seq_length": STEPS}
+def make(name, steps, **options):
+    columns = [SparseFeat(name, SIZE, DIM) for name in NAMES]
+    prefixes = ["hist_"]
+    if name == "DSIN":
+        prefixes = [f"sess_{i}_" for i in range(SESSIONS)]
+        steps //= SESSIONS
+        options |= {"mask_padding": True, "att_embedding_size": 4}
+    if name == "DIEN":
+        options["gru_type"] = "AUGRU"
+    for prefix in prefixes:
+        for item in NAMES:
+            column = SparseFeat(prefix + item, SIZE, DIM, embedding_name=item)
+            length = None if name == "DSIN" else "seq_length"
+            columns.append(VarLenSparseFeat(column, steps, length_name=length))
+    build = {"DIN": DIN, "DIEN": DIEN, "DSIN": DSIN, "BST": BST}[name]
+    return build(columns, NAMES, **options)
 
 
-def scoring(model, count):
-    """Return a function that scores `count` candidates for one user."""
-    candidates = {"item": ids(count), "cate": ids(count)}
-    return lambda: score_candidates(model, USER, candidates)
+def user_features(model, rows):
+    """Full histories of users."""
+    return {
+        x.name: np.full((rows, 1), 5 if x.name == "sess_length" else 10**4)
+        if x.shape[1] == 1
+        else ids(rows, x.shape[1])
+        for x in model.inputs
+        if x.name not in NAMES
+    }
 
 
-def attention(rows, candidates):
-    """Return a function that runs DIN's attention on `rows` histories."""
-    width = 2 * DIM
-    query = keras.Input((candidates, width))
-    keys = keras.Input((STEPS, width))
-    lengths = keras.Input((), dtype="int32")
-    layer = AttentionSequencePoolingLayer((80, 40), "dice")
-    return prediction([query, keys, lengths], layer, rows)
+def scoring(name, steps, count):
+    """Two functions that score the same candidates."""
+    model = make(name, steps)
+    user = user_features(model, 1)
+    candidates = {name: ids(count) for name in NAMES}
+
+    def lists():
+        return score_candidates(model, user, candidates, batch_size=BATCH)
+
+    def rows():
+        scores = []
+        for start in range(0, count, BATCH):
+            part = {n: x[start : start + BATCH] for n, x in candidates.items()}
+            number = len(part["item"])
+            part |= {n: x.repeat(number, 0) for n, x in user.items()}
+            scores.append(np.asarray(model.predict_on_batch(part))[:, 0])
+        return np.concatenate(scores)
+
+    return lists, rows
 
 
-def first_gru(rows):
-    """Return a function that runs DIEN's first GRU on `rows` histories."""
-    inputs = [keras.Input((STEPS, 2 * DIM)), keras.Input((), dtype="int32")]
-    return prediction(inputs, DynamicGRU(2 * DIM), rows)
+def training(name, steps, users=32, count=50):
+    """Two functions that train on the same candidates."""
+    lists = make(name, steps, num_candidates=None)
+    rows = make(name, steps)
+    for model in (lists, rows):
+        model.compile("sgd", "binary_crossentropy")
+    x = user_features(rows, users)
+    candidates = {name: ids(users, count) for name in NAMES}
+    y = DRAW.integers(0, 2, (users, count)).astype("float32")
+    repeated = {n: v.repeat(count, 0) for n, v in x.items()}
+    repeated |= {n: v.reshape(-1, 1) for n, v in candidates.items()}
+    return (
+        lambda: lists.train_on_batch(x | candidates, y),
+        lambda: rows.train_on_batch(repeated, y.reshape(-1, 1)),
+    )
 
 
-def prediction(inputs, layer, rows):
-    model = keras.Model(inputs, layer(inputs))
-    batch = [
-        np.full(rows, STEPS)
-        if len(x.shape) == 1
-        else DRAW.normal(size=(rows, *x.shape[1:])).astype("float32")
-        for x in inputs
-    ]
-    return lambda: model.predict_on_batch(batch)
+def milliseconds(calls, repeats):
+    """The median CPU time of each function."""
+    times = [[] for _ in calls]
+    for i in range(repeats + 2):  # the first calls compile
+        for call, found in zip(calls, times, strict=True):
+            start = time.process_time()
+            call()
+            if i > 1:
+                found.append(1000 * (time.process_time() - start))
+    return [statistics.median(found) for found in times]
 
 
-def milliseconds(call, calls=30):
-    def once():
-        start = time.process_time()
-        call()
-        return 1000 * (time.process_time() - start)
+def print_row(name, steps, what, calls, repeats):
+    lists, rows = milliseconds(calls, repeats)
+    print(
+        f"| {keras.backend.backend()} | {name} | {steps} | {what} | "
+        f"{lists:.1f} | {rows:.1f} | {rows / lists:.1f} |",
+        flush=True,
+    )
 
-    for _ in range(3):  # the first call compiles
-        once()
-    return statistics.median(once() for _ in range(calls))
+
+def print_memory(name, form):
+    call = scoring(name, 200, 10_000)[form == "rows"]
+    scoring(name, 200, 2)[form == "rows"]()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    call()
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"| {keras.backend.backend()} | {name} | {form} | "
+          f"{(after - before) // 1024} |")  # fmt: skip
 
 
 def main():
-    din = DIN(*columns())
-    dien = DIEN(*columns(), gru_type="AUGRU")
-    rows = {
-        "DIN, one candidate": scoring(din, 1),
-        "DIN, all candidates": scoring(din, CANDIDATES),
-        "  attention alone": attention(CANDIDATES, 1),
-        "  attention alone, one history": attention(1, CANDIDATES),
-        "DIEN (AUGRU), all candidates": scoring(dien, CANDIDATES),
-        "  its first GRU alone": first_gru(CANDIDATES),
-        "  its first GRU alone, one history": first_gru(1),
-    }
-    for name, call in rows.items():
-        print(f"{keras.backend.backend()}: {name}: {milliseconds(call):.1f}")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--memory", choices=("lists", "rows"))
+    parser.add_argument("--models", default="DIN,DIEN,DSIN,BST")
+    arguments = parser.parse_args()
+    for name in arguments.models.split(","):
+        if arguments.memory:
+            print_memory(name, arguments.memory)
+            continue
+        for steps in (50, 200):
+            for count in (1, 10, 100, 1000, 10_000):
+                repeats = 7 if count < 1000 else 3 if count < 10_000 else 1
+                calls = scoring(name, steps, count)
+                print_row(name, steps, f"K = {count:,}", calls, repeats)
+            print_row(name, steps, "training", training(name, steps), 5)
 
 
 if __name__ == "__main__":

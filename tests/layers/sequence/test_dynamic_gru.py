@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pytest
 
 from kseq.layers.sequence import DynamicGRU
 from tests.arrays import to_numpy
@@ -42,3 +43,19 @@ def test_the_mask_of_an_embedding_and_an_initial_state():
     got, last = map(to_numpy, model([ids, state]))
     assert np.all(got[:, 2:] == 0)
     np.testing.assert_array_equal(last, got[:, 1])
+
+
+@pytest.mark.parametrize("gru_type", ["AIGRU", "AGRU", "AUGRU"])
+@pytest.mark.parametrize("return_sequence", [True, False])
+def test_several_candidates_equal_each_alone(gru_type, return_sequence):
+    scores, start = draw32("scores", 4, 5, 6), draw32("h", 4, 2)
+    layer = DynamicGRU(2, gru_type, return_sequence, augru_form="paper")
+    options = {"lengths": LENGTHS, "initial_state": start}
+    together = to_numpy(layer(X, scores, **options))
+    axis = 2 if return_sequence else 1
+    for k in range(5):
+        alone = to_numpy(layer(X, scores[:, k : k + 1], **options))
+        one = np.take(together, [k], axis)
+        if return_sequence:
+            one = one[:, :, 0]
+        np.testing.assert_allclose(one, alone, atol=1e-6)
