@@ -100,7 +100,7 @@ INVALID = {
     **each(
         "use_hash trainable weight_norm mask_zero dnn_use_bn use_bn "
         "att_weight_normalization use_negsampling bias_encoding mask_padding "
-        "pool_others",
+        "pool_others share_attention",
         *("True or False", 1, None),
     ),
     **each(
@@ -141,6 +141,11 @@ INVALID = {
         *("a list of SparseFeats' names", None, "item", [], [3], ["user"]),
     ),
     **each("prefix", "a string", None, 3),
+    **each(
+        "history_prefixes",
+        *("a list of prefixes, each once", None, "hist_", [], [3], [""]),
+        ["hist_", "hist_"],
+    ),
     **each("model layer", "[Kk]eras|built|kseq", None, 3, keras.Model),
     **each(
         "user candidates features",

@@ -5,9 +5,10 @@ import keras
 
 from kseq.checks import check_bool, check_positive_ints
 from kseq.feature_column import FeatureColumn
+from kseq.layers.base import nth_seed
 from kseq.layers.core import Embedding
 from kseq.layers.sequence import AttentionSequencePoolingLayer
-from kseq.models.features import Features, build_click_model
+from kseq.models.features import Features, build_click_model, check_prefixes
 from kseq.types import Tensor
 
 
@@ -26,6 +27,8 @@ def DIN(
     seed: int | None = None,
     task: str = "binary",
     *,
+    history_prefixes: Sequence[str] = ("hist_",),
+    share_attention: bool = False,
     candidate_feature_list: Sequence[str] = (),
     num_candidates: int | None = 1,
     embedding_layer: Callable[..., keras.Layer] = Embedding,
@@ -40,9 +43,9 @@ def DIN(
 
     Args:
         dnn_feature_columns: the columns of all features. For each name of
-            `history_feature_list`, a `SparseFeat` of that name and a
-            `VarLenSparseFeat` with the prefix "hist_"; any others. `maxlen` may
-            be None.
+            `history_feature_list`, a `SparseFeat` of that name and, for each of
+            `history_prefixes`, a `VarLenSparseFeat` of the prefixed name; any
+            others. `maxlen` may be None.
         history_feature_list: the names of the candidate's features.
         dnn_use_bn: whether the DNN has batch normalisation.
         dnn_hidden_units: the widths of the DNN's layers.
@@ -56,6 +59,11 @@ def DIN(
         dnn_dropout: the DNN's dropout rate.
         seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
+        history_prefixes: the prefixes of the histories, such as ("hist_",
+            "cart_"), each with its own columns, lengths and layers; the DNN
+            reads an interest of each. See "Several histories" in
+            docs/models.md.
+        share_attention: whether one attention layer scores all histories.
         candidate_feature_list: the names of other columns of the candidate,
             such as its price, for models of several candidates.
         num_candidates: the number of candidates of an example; None for any
@@ -73,8 +81,8 @@ def DIN(
 
     Raises:
         ValueError: an argument is out of range; a column is missing or
-            duplicated; histories differ in `maxlen`; columns of one table
-            differ in its options; or ids are strings or need hashing.
+            duplicated; features of a history differ in `maxlen`; columns of one
+            table differ in its options; or ids are strings or need hashing.
 
     Differences from DeepCTR:
         `maxlen` may be None.
@@ -105,31 +113,45 @@ def DIN(
         embedding_layer=embedding_layer,
     )
     query = features.embed(features.candidate)
-    history = features.history_columns()
-    attention = AttentionSequencePoolingLayer(
-        check_positive_ints("att_hidden_size", att_hidden_size),
-        att_activation,
-        check_bool("att_weight_normalization", att_weight_normalization),
-        seed=seed,
-        name="attention_sequence_pooling_layer",
-    )
+    history_prefixes = check_prefixes(history_prefixes)
+    histories = features.histories(history_prefixes)
+    att_hidden_size = check_positive_ints("att_hidden_size", att_hidden_size)
+    attentions = {
+        suffix: AttentionSequencePoolingLayer(
+            att_hidden_size,
+            att_activation,
+            check_bool("att_weight_normalization", att_weight_normalization),
+            seed=nth_seed(seed, i),
+            name=f"attention_sequence_pooling_layer{suffix}",
+        )
+        for i, suffix in enumerate(histories)
+    }
+    if check_bool("share_attention", share_attention):
+        attentions = dict.fromkeys(histories, attentions[""])
+    state = {}
+    for suffix, columns in histories.items():
+        state[f"keys{suffix}"] = features.embed(columns)
+        state[f"valid{suffix}"] = features.valid_steps(
+            [c.name for c in columns]
+        )
     valid_candidates = features.valid_candidates()
 
-    def interests(keys: Tensor, valid: Tensor) -> list[Tensor]:
+    def interests(**state: Tensor) -> list[Tensor]:
         return [
             attention(
-                query, keys, keys_mask=valid, candidates_mask=valid_candidates
+                query,
+                state[f"keys{suffix}"],
+                keys_mask=state[f"valid{suffix}"],
+                candidates_mask=valid_candidates,
             )
+            for suffix, attention in attentions.items()
         ]
 
     return build_click_model(
         "DIN",
         features,
-        [c for c in features.varlen if c not in history],
-        {
-            "keys": features.embed(history),
-            "valid": features.valid_steps([c.name for c in history]),
-        },
+        features.others(*history_prefixes),
+        state,
         interests,
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,

@@ -112,7 +112,7 @@ class Features:
         self.candidate_inputs = self._candidate_inputs(
             columns, names, candidate_feature_list
         )
-        self._maxlens: dict[str, int] = {}
+        self._maxlens: dict[int, dict[str, int]] = {}
         for column in self.sparse + self.varlen:
             zero_is_padding = column in self.varlen + self.candidate
             _check_integer_ids(column, zero_is_padding)
@@ -194,18 +194,22 @@ class Features:
             self._inputs[name] = keras.Input((1,), dtype="int32", name=name)
         return self[name]
 
-    def sequence_columns(self, prefix: str) -> list[VarLenSparseFeat]:
+    def sequence_columns(
+        self, prefix: str, group: int = 0
+    ) -> list[VarLenSparseFeat]:
         """Return the sequence columns named as the candidate's plus a prefix.
 
-        Warns of columns that do not share the candidate's tables.
+        Warns of columns that do not share the candidate's tables. Sequences of
+        one group must agree on `maxlen`.
         """
         tables = {prefix + c.name: c.embedding_name for c in self.candidate}
         found = [c for c in self.varlen if c.name in tables]
         _check_one_each(found, "VarLenSparseFeat", list(tables))
-        self._maxlens |= {c.name: c.maxlen for c in found if c.maxlen}
-        if len({*self._maxlens.values()}) > 1:
+        maxlens = self._maxlens.setdefault(group, {})
+        maxlens |= {c.name: c.maxlen for c in found if c.maxlen}
+        if len({*maxlens.values()}) > 1:
             raise_invalid(
-                "maxlen", "one for all histories or sessions", self._maxlens
+                "maxlen", "one for all features of a history", maxlens
             )
         unshared = [c.name for c in found if c.embedding_name != tables[c.name]]
         if unshared:
@@ -229,18 +233,41 @@ class Features:
                 {c.name: c.embedding_dim for side in sides for c in side},
             )
 
-    def history_columns(self, prefix: str = "hist_") -> list[VarLenSparseFeat]:
-        """Return the columns of a history; warn if their order differs."""
-        found = self.sequence_columns(prefix)
-        names = [c.name for c in sorted_by_group(found)]
+    def histories(
+        self, prefixes: Sequence[str]
+    ) -> dict[str, list[VarLenSparseFeat]]:
+        """Return the columns of each history; warn if their order differs.
+
+        The keys are suffixes for the names of the histories' layers: "", "_1",
+        "_2".
+        """
+        expected = "a list of prefixes, each once"
+        prefixes = check_items("history_prefixes", prefixes, str, expected)
+        if (
+            not prefixes
+            or not all(prefixes)
+            or len({*prefixes}) < len(prefixes)
+        ):
+            raise_invalid("history_prefixes", expected, prefixes)
         candidate = [c.name for c in sorted_by_group(self.candidate)]
-        if names != [prefix + name for name in candidate]:
-            warnings.warn(
-                f"{names} are in another order than {candidate}: as in "
-                "DeepCTR, attention compares embeddings of different features",
-                stacklevel=3,
-            )
+        found = {}
+        for i, prefix in enumerate(prefixes):
+            columns = self.sequence_columns(prefix, i)
+            names = [c.name for c in sorted_by_group(columns)]
+            if names != [prefix + name for name in candidate]:
+                warnings.warn(
+                    f"{names} are in another order than {candidate}: as in "
+                    "DeepCTR, attention compares embeddings of different "
+                    "features",
+                    stacklevel=3,
+                )
+            found[f"_{i}" if i else ""] = columns
         return found
+
+    def others(self, *prefixes: str) -> list[VarLenSparseFeat]:
+        """Return the sequence columns of none of the prefixes."""
+        used = {p + c.name for p in prefixes for c in self.candidate}
+        return [c for c in self.varlen if c.name not in used]
 
     def history_lengths(self, history: list[VarLenSparseFeat]) -> Tensor:
         """Return the input that holds the lengths of the histories."""
@@ -399,6 +426,15 @@ class Features:
                 name=name,
             )
         return self._tables[key]
+
+
+def check_prefixes(prefixes: Any) -> tuple[str, ...]:
+    """Return the prefixes of histories, at least one."""
+    expected = "a list of prefixes, each once"
+    found = check_items("history_prefixes", prefixes, str, expected)
+    if not found or not all(found) or len({*found}) < len(found):
+        raise_invalid("history_prefixes", expected, prefixes)
+    return found
 
 
 def _equal(field: str, x: Any, y: Any) -> bool:
