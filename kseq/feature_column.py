@@ -73,7 +73,9 @@ class SparseFeat(FeatureColumn):
         dtype: the dtype of the input, which must hold every id. Models raise
             ValueError for "string", as for `use_hash`.
         embeddings_initializer: a Keras initializer or its name; None for a
-            normal distribution with a standard deviation of 0.0001.
+            normal distribution with a standard deviation of 0.0001. For
+            `keras.initializers.Constant(array)` models assign the array, and
+            their configs do not contain it.
         embedding_name: the name of the table; columns of one `embedding_name`
             share a table. None for `name`.
         group_name: a name of a group of features. Models concatenate embeddings

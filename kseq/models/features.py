@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from kseq.checks import (
     Unquoted,
@@ -410,12 +412,16 @@ class Features:
                 )
         if key not in self._tables:
             initializer: Any = owner.embeddings_initializer
-            if initializer is DEFAULT_INITIALIZER:
+            array = _constant_array(initializer)
+            if array is not None:
+                # Keras would write the array as text into the layer's config.
+                initializer = "zeros"
+            elif initializer is DEFAULT_INITIALIZER:
                 initializer = keras.initializers.RandomNormal(
                     stddev=initializer.stddev,
                     seed=nth_seed(self.seed, len(self._tables)),
                 )
-            self._tables[key] = self._embedding_layer(
+            table = self._tables[key] = self._embedding_layer(
                 owner.vocabulary_size,
                 owner.embedding_dim,
                 embeddings_initializer=copy_initializer(initializer),
@@ -425,6 +431,9 @@ class Features:
                 trainable=owner.trainable,
                 name=name,
             )
+            if array is not None:
+                table.build((None, 1))
+                _assign(table, array)
         return self._tables[key]
 
 
@@ -437,9 +446,30 @@ def check_prefixes(prefixes: Any) -> tuple[str, ...]:
     return found
 
 
+def _constant_array(initializer: Any) -> NDArray[Any] | None:
+    """Return the value of `Constant(array)`, None for other initializers."""
+    if not isinstance(initializer, keras.initializers.Constant):
+        return None
+    value = ops.convert_to_numpy(initializer.value)
+    return value if value.ndim else None
+
+
+def _assign(table: keras.Layer, array: NDArray[Any]) -> None:
+    shape = tuple(table.weights[0].shape)
+    try:
+        table.set_weights([np.broadcast_to(array, shape)])
+    except ValueError:
+        expected = f"an array of the table's shape {shape}"
+        received = Unquoted(f"shape {array.shape}")
+        raise_invalid("embeddings_initializer", expected, received)
+
+
 def _equal(field: str, x: Any, y: Any) -> bool:
     """Whether two columns have the same option."""
     if field == "embeddings_initializer" and x is not y:
+        arrays = _constant_array(x), _constant_array(y)
+        if arrays[0] is not None and arrays[1] is not None:
+            return np.array_equal(*arrays)
         x, y = (serialize(keras.initializers.get(i)) for i in (x, y))
     return bool(x == y)
 
