@@ -100,7 +100,7 @@ INVALID = {
     **each(
         "use_hash trainable weight_norm mask_zero dnn_use_bn use_bn "
         "att_weight_normalization use_negsampling bias_encoding mask_padding "
-        "pool_others share_attention",
+        "pool_others share_attention att_use_bn",
         *("True or False", 1, None),
     ),
     **each(
@@ -117,8 +117,16 @@ INVALID = {
         "candidate_feature_list",
         *("a list of columns' names", None, "item", [3], ["user"]),
     ),
-    **each("l2_reg_dnn l2_reg_embedding alpha", "of at least 0", -1, None),
-    **each("dnn_dropout lstm_dropout tolerance", r"in \[0, 1\)", 1.0, "0"),
+    **each(
+        "l2_reg_dnn l2_reg_embedding l2_reg_att alpha",
+        *("of at least 0", -1, None),
+    ),
+    **each(
+        "dnn_dropout att_dropout lstm_dropout tolerance",
+        r"in \[0, 1\)",
+        1.0,
+        "0",
+    ),
     **each("seed", "an integer", -1, 1.5),
     **each(
         "dnn_hidden_units att_hidden_size att_hidden_units",

@@ -3,7 +3,12 @@ from typing import Any
 
 import keras
 
-from kseq.checks import check_bool, check_positive_ints
+from kseq.checks import (
+    check_bool,
+    check_nonnegative,
+    check_positive_ints,
+    check_rate,
+)
 from kseq.feature_column import FeatureColumn
 from kseq.layers.base import nth_seed
 from kseq.layers.core import Embedding
@@ -29,6 +34,9 @@ def DIN(
     *,
     history_prefixes: Sequence[str] = ("hist_",),
     share_attention: bool = False,
+    att_dropout: float = 0,
+    att_use_bn: bool = False,
+    l2_reg_att: float = 0,
     candidate_feature_list: Sequence[str] = (),
     num_candidates: int | None = 1,
     embedding_layer: Callable[..., keras.Layer] = Embedding,
@@ -64,6 +72,9 @@ def DIN(
             reads an interest of each. See "Several histories" in
             docs/models.md.
         share_attention: whether one attention layer scores all histories.
+        att_dropout: the dropout rate of the attention's hidden layers.
+        att_use_bn: whether these layers have batch normalisation.
+        l2_reg_att: the strength of the L2 penalty on these layers' kernels.
         candidate_feature_list: the names of other columns of the candidate,
             such as its price, for models of several candidates.
         num_candidates: the number of candidates of an example; None for any
@@ -85,7 +96,7 @@ def DIN(
             table differ in its options; or ids are strings or need hashing.
 
     Differences from DeepCTR:
-        `maxlen` may be None.
+        `maxlen` may be None. The keyword-only arguments.
 
     Reference:
         Zhou et al., Deep Interest Network, 2018.
@@ -122,6 +133,9 @@ def DIN(
             att_activation,
             check_bool("att_weight_normalization", att_weight_normalization),
             seed=nth_seed(seed, i),
+            l2_reg=check_nonnegative("l2_reg_att", l2_reg_att),
+            dropout_rate=check_rate("att_dropout", att_dropout),
+            use_bn=check_bool("att_use_bn", att_use_bn),
             name=f"attention_sequence_pooling_layer{suffix}",
         )
         for i, suffix in enumerate(histories)

@@ -467,9 +467,9 @@ def _assign(table: keras.Layer, array: NDArray[Any]) -> None:
 def _equal(field: str, x: Any, y: Any) -> bool:
     """Whether two columns have the same option."""
     if field == "embeddings_initializer" and x is not y:
-        arrays = _constant_array(x), _constant_array(y)
-        if arrays[0] is not None and arrays[1] is not None:
-            return np.array_equal(*arrays)
+        a, b = _constant_array(x), _constant_array(y)
+        if a is not None and b is not None:
+            return np.array_equal(a, b)
         x, y = (serialize(keras.initializers.get(i)) for i in (x, y))
     return bool(x == y)
 
