@@ -44,10 +44,13 @@ def BST(
 
     Args:
         dnn_feature_columns: the columns of all features. For each name of
-            `history_feature_list`, a `SparseFeat` of that name and, for each of
-            `history_prefixes`, a `VarLenSparseFeat` of the prefixed name; any
+            `history_feature_list`, a column of that name and, for each of
+            `history_prefixes`, a sequence column of the prefixed name; any
             others. The `length_name` of a history is the input of its lengths.
-        history_feature_list: the names of the candidate's features.
+        history_feature_list: the names of the candidate's features: of
+            `SparseFeat`; of `VarLenSparseFeat`, for a set of ids; and of
+            `DenseFeat`, whose steps are a `VarLenDenseFeat`. At least one has
+            ids.
         transformer_num: the number of blocks.
         att_head_num: the number of heads of each block, a divisor of the
             history's width.
@@ -118,7 +121,7 @@ def BST(
         num_candidates=num_candidates,
         embedding_layer=embedding_layer,
     )
-    query = features.embed(features.candidate)
+    query = features.query
     dim = query.shape[-1]
     if dim % att_head_num:
         raise_invalid(

@@ -51,12 +51,15 @@ def DIEN(
 
     Args:
         dnn_feature_columns: the columns of all features. For each name of
-            `history_feature_list`, a `SparseFeat` of that name and, for each of
-            `history_prefixes`, a `VarLenSparseFeat` of the prefixed name, for
+            `history_feature_list`, a column of that name and, for each of
+            `history_prefixes`, a sequence column of the prefixed name, for
             `use_negsampling` another with the prefix "neg_hist_" ("neg_" and
             the history's prefix); any others. The `length_name` of a history
             is the input of its lengths. `maxlen` may be None.
-        history_feature_list: the names of the candidate's features.
+        history_feature_list: the names of the candidate's features: of
+            `SparseFeat`; of `VarLenSparseFeat`, for a set of ids; and of
+            `DenseFeat`, whose steps are a `VarLenDenseFeat`. At least one has
+            ids.
         gru_type: how the second GRU uses attention. 'GRU': attention pools the
             GRU's outputs; 'AIGRU': the scores multiply the GRU's inputs;
             'AGRU', 'AUGRU': the scores act as a gate, see `DynamicGRU`.
@@ -134,7 +137,7 @@ def DIEN(
         num_candidates=num_candidates,
         embedding_layer=embedding_layer,
     )
-    query = features.embed(features.candidate)
+    query = features.query
     history_prefixes = check_prefixes(history_prefixes)
     histories = features.histories(history_prefixes)
     negative_prefixes = [f"neg_{prefix}" for prefix in history_prefixes]

@@ -51,10 +51,13 @@ def DIN(
 
     Args:
         dnn_feature_columns: the columns of all features. For each name of
-            `history_feature_list`, a `SparseFeat` of that name and, for each of
-            `history_prefixes`, a `VarLenSparseFeat` of the prefixed name; any
+            `history_feature_list`, a column of that name and, for each of
+            `history_prefixes`, a sequence column of the prefixed name; any
             others. `maxlen` may be None.
-        history_feature_list: the names of the candidate's features.
+        history_feature_list: the names of the candidate's features: of
+            `SparseFeat`; of `VarLenSparseFeat`, for a set of ids; and of
+            `DenseFeat`, whose steps are a `VarLenDenseFeat`. At least one has
+            ids.
         dnn_use_bn: whether the DNN has batch normalisation.
         dnn_hidden_units: the widths of the DNN's layers.
         dnn_activation: their activation; see `DNN`.
@@ -123,7 +126,7 @@ def DIN(
         num_candidates=num_candidates,
         embedding_layer=embedding_layer,
     )
-    query = features.embed(features.candidate)
+    query = features.query
     history_prefixes = check_prefixes(history_prefixes)
     histories = features.histories(history_prefixes)
     att_hidden_size = check_positive_ints("att_hidden_size", att_hidden_size)
@@ -145,9 +148,7 @@ def DIN(
     state = {}
     for suffix, columns in histories.items():
         state[f"keys{suffix}"] = features.embed(columns)
-        state[f"valid{suffix}"] = features.valid_steps(
-            [c.name for c in columns]
-        )
+        state[f"valid{suffix}"] = features.valid_history(columns)
     valid_candidates = features.valid_candidates()
 
     def interests(**state: Tensor) -> list[Tensor]:

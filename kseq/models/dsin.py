@@ -155,7 +155,7 @@ def DSIN(
         num_candidates=num_candidates,
         embedding_layer=embedding_layer,
     )
-    query = features.embed(features.candidate)
+    query = features.query
     dim = query.shape[-1]
     if att_embedding_size * att_head_num != dim:
         raise_invalid(

@@ -1,9 +1,18 @@
 """Models of several histories, of steps that are sets, and of numbers."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
+from kseq.agreement.numbers import seed_weights
+from kseq.feature_column import (
+    DenseFeat,
+    SparseFeat,
+    VarLenDenseFeat,
+    VarLenSparseFeat,
+)
 from kseq.models import (
     BST,
     DIEN,
@@ -15,8 +24,11 @@ from kseq.models import (
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close
 from tests.models.examples import (
+    BATCH,
     CANDIDATE,
     DIMS,
+    ITEM,
+    LENGTHS,
     STEPS,
     USER_AND_CANDIDATE,
     arrays,
@@ -28,7 +40,7 @@ from tests.models.examples import (
     sequences,
     tags,
 )
-from tests.models.test_lists import PLACES, ROWS, as_rows, lists
+from tests.models.test_lists import COUNT, PLACES, ROWS, as_rows, lists
 
 ATTENTION = "attention_sequence_pooling_layer"
 PREFIXES = ("hist_", "cart_")
@@ -72,28 +84,33 @@ def dnn_input(model, features):
 
 def copy_weights(source, target, suffix):
     """Set the weights of a model of one history."""
-    layers = {layer.name: layer for layer in source.layers}
     for layer in target.layers:
-        name = layer.name.replace("hist_", "cart_")
-        for name_of_second in (name + suffix, f"{name}_0{suffix}"):
-            name = name_of_second if name_of_second in layers else name
-        if layer.weights and not name.startswith("dnn"):
-            layer.set_weights(layers[name].get_weights())
+        name = layer.name
+        if name.startswith("sparse"):
+            name = name.replace("hist_", "cart_")
+        elif suffix:
+            name = name.replace("transformer", "transformer_0") + suffix
+        if layer.weights and not name.startswith(("dnn", "dense", "pred")):
+            layer.set_weights(source.get_layer(name).get_weights())
 
 
 @pytest.mark.parametrize(("build", "options"), BUILDERS)
 def test_each_history_has_the_interest_of_a_model_of_its_own(build, options):
     model = two_histories(build, **options)
+    got = dnn_input(model, cart_arrays())
+    auxiliary = [to_numpy(x) for x in model.losses]
     options = {"seed": 1} | options
     expected = []
-    for prefix, suffix in zip(PREFIXES, ("", "_1"), strict=True):
+    for i, (prefix, suffix) in enumerate((("hist_", ""), ("cart_", "_1"))):
         one = two_histories(build, [prefix], **options)
-        copy_weights(model, one, suffix)
+        copy_weights(
+            model, one, "" if options.get("share_attention") else suffix
+        )
         expected.append(dnn_input(one, cart_arrays()))
+        assert_close(auxiliary[i : i + 1], [to_numpy(x) for x in one.losses])
     width = sum(DIMS[name] for name in CANDIDATE)
     expected[1] = expected[1][..., -width:]
     assert not np.allclose(expected[0][..., -width:], expected[1])
-    got = dnn_input(model, cart_arrays())
     assert_close(got, np.concatenate(expected, axis=-1))
     longer = two_histories(build, steps=CART_STEPS + 2, **options)
     if build is not BST:  # whose positions are weights
@@ -155,3 +172,157 @@ def test_options_of_the_scorer():
         mean = to_numpy(scorer.dnn.bn_layers[0].moving_mean)
         assert np.abs(mean).max() > 0
         assert [x.rate for x in scorer.dnn.dropout_layers] == [0.5, 0.5]
+
+
+GENRES, VALUES = 7, 3
+TRANSFORM = {"transform_fn": lambda x: (x - 1.0) / 2.0}
+
+
+def sets(name, steps, combiner, values=None):
+    ids = SparseFeat(name, GENRES, 3, embedding_name="genres")
+    return VarLenSparseFeat(ids, steps, combiner, "seq_length", values=values)
+
+
+def model_of_sets(build=DIN, combiner="mean", **options):
+    """A model of films with sets of genres and with numbers."""
+    names = ["item", "genres", "price"]
+    columns = [
+        *[ITEM, sets("genres", VALUES, combiner)],
+        DenseFeat("price", 2, **TRANSFORM),
+        *[sequences("hist_", length_name="seq_length")[0]],
+        sets("hist_genres", STEPS, combiner, VALUES),
+        VarLenDenseFeat("hist_price", STEPS, 2),
+        *[tags(), sets("seen", 2, combiner, VALUES)],
+    ]
+    # The candidate's set has no lengths.
+    columns[1] = dataclasses.replace(columns[1], length_name=None)
+    columns[-1] = dataclasses.replace(columns[-1], length_name=None)
+    options = {"dnn_hidden_units": (4,), "dnn_activation": "tanh", **options}
+    model = build(columns, names, **options)
+    seed_weights(model)
+    return model
+
+
+def films(count=1):
+    """Features of users and of candidates; the last steps are padding."""
+    draw = np.random.default_rng(6)
+    found = arrays()
+    valid = found["hist_item"][..., None] != 0
+    ids = draw.integers(0, GENRES, (BATCH, STEPS, VALUES))
+    ids[..., 1] = np.maximum(ids[..., 1], 1)
+    found["hist_genres"] = ids * valid
+    found["hist_genres"][0, 1] = 0
+    found["hist_price"] = draw.normal(size=(BATCH, STEPS, 2))
+    found["seen"] = draw.integers(0, GENRES, (BATCH, 2, VALUES))
+    found["seen"][0, 1] = 0
+    found["item"] = draw.integers(1, 12, (BATCH, count))
+    found["genres"] = draw.integers(0, GENRES, (BATCH, count, VALUES))
+    found["genres"][..., 2] = 1
+    found["price"] = draw.normal(size=(BATCH, count, 2))
+    return {n: x.astype("float32") if x.dtype == float else x
+            for n, x in found.items()}  # fmt: skip
+
+
+def pool(ids, table, combiner):
+    """The embeddings of ids other than 0, pooled, 0 for none."""
+    valid = (ids != 0)[..., None]
+    if combiner == "max":
+        top = np.where(valid, table[ids], -np.inf).max(-2)
+        return np.where(valid.any(-2), top, 0)
+    total = (table[ids] * valid).sum(-2)
+    count = np.maximum(valid.sum(-2), 1)
+    return total / count if combiner == "mean" else total
+
+
+@pytest.mark.parametrize("combiner", ["mean", "sum", "max"])
+def test_steps_that_are_sets_and_numbers(combiner, tmp_path):
+    model = model_of_sets(combiner=combiner)
+    model.save(tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    features = films()
+    attention, dnn = model.get_layer(ATTENTION), model.get_layer("dnn")
+    tensors = [*attention.input, dnn.input, model.output]
+    query, keys, valid, x, _ = map(
+        to_numpy, keras.Model(model.inputs, tensors)(inputs_of(model, features))
+    )
+    items, genres = (
+        model.get_layer(f"sparse_seq_emb_{n}").get_weights()[0]
+        for n in ("hist_item", "seen")
+    )
+    for got, prefix in ((query, ""), (keys, "hist_")):
+        ids = features[prefix + "genres"]
+        numbers = (features[prefix + "price"] - 1) / 2
+        parts = [items[features[prefix + "item"]], pool(ids, genres, combiner)]
+        assert_close(got, np.concatenate([*parts, numbers], -1))
+    has_genres = features["hist_genres"].any(-1)
+    np.testing.assert_array_equal(
+        valid, has_genres & (features["hist_item"] != 0)
+    )
+    seen = pool(features["seen"], genres, combiner)
+    has_any = features["seen"].any(-1)[..., None]
+    if combiner == "max":
+        seen = np.where(has_any, seen, -np.inf).max(1)
+        seen = np.where(has_any.any(1), seen, 0)
+    else:
+        seen = (seen * has_any).sum(1)
+        if combiner == "mean":
+            seen /= np.maximum(has_any.sum(1), 1)
+    # The DNN's input ends with this, the interest (10) and the price (2).
+    assert_close(x[:, 0, -15:-12], seen)
+
+
+@pytest.mark.parametrize(
+    ("build", "options"),
+    [(DIN, {}), (DIEN, dien("AUGRU")), (BST, {"att_head_num": 2})],
+)
+def test_sets_and_numbers_of_candidates(build, options):
+    one = model_of_sets(build, **options)
+    many = model_of_sets(build, num_candidates=None, **options)
+    features = films(COUNT)
+    scores = predict(many, features)
+    mine = {n: features[n] for n in ("item", "genres", "price")}
+    rows = features | {n: x[:, 2:3] for n, x in mine.items()}
+    assert_close(predict(one, rows)[:, 0], scores[:, 2])
+    others = {
+        n: features[n][0] for n in inputs_of(one, features) if n not in mine
+    }
+    first = {n: x[0] for n, x in mine.items()}
+    assert_close(score_candidates(one, others, first), scores[0])
+    # Padding and the order within a set have no effect.
+    other = dict(features)
+    padded = np.arange(STEPS) >= LENGTHS[:, None]
+    other["hist_price"] = np.where(padded[..., None], 9, other["hist_price"])
+    other["hist_genres"] = np.flip(other["hist_genres"], -1)
+    other["genres"] = np.flip(other["genres"], -1)
+    assert_close(predict(many, other), scores)
+    many.compile("sgd", "binary_crossentropy")
+    x = inputs_of(many, features)
+    padding = {n: np.pad(x[n], ((0, 0), (0, 2)) + ((0, 0),) * (x[n].ndim - 2))
+               for n in mine}  # fmt: skip
+    losses = [
+        many.evaluate(x | more, np.ones((BATCH, n)), verbose=0)
+        for more, n in (({}, COUNT), (padding, COUNT + 2))
+    ]
+    assert_close(*losses)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("columns", "names", "message"),
+    [
+        ([DenseFeat("price")], ["price"], "history_feature_list: .* with ids"),
+        ([ITEM, DenseFeat("p")], ["item", "p"], r"none for \['hist_p'\]"),
+        ([ITEM, VarLenDenseFeat("hist_p", 4)], ["item"], "dnn_.*'hist_p'"),
+        (
+            [ITEM, DenseFeat("p", 2), VarLenDenseFeat("hist_p", 4)],
+            *(["item", "p"], "dimension: expected the same .*'hist_p': 1"),
+        ),
+        (
+            [ITEM, DenseFeat("p"), VarLenDenseFeat("hist_p", 3)],
+            *(["item", "p"], "maxlen: expected one .*'hist_p': 3"),
+        ),
+    ],
+)
+def test_invalid_columns_raise(columns, names, message):
+    with pytest.raises(ValueError, match=f"{message}"):
+        DIN([*columns, sequences("hist_")[0]], names)
