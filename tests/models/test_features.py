@@ -63,10 +63,14 @@ def test_pretrained_tables_are_not_part_of_the_config(layer, tmp_path):
     vectors = np.random.default_rng(5).normal(size=(SIZES["item"], 5))
 
     def build(values, **options):
-        start = keras.initializers.Constant(values)
-        options["embeddings_initializer"] = start
-        item = dataclasses.replace(ITEM, **options)
-        hist = dataclasses.replace(HISTORY[0].sparsefeat, **options)
+        item, hist = (
+            dataclasses.replace(
+                column,
+                embeddings_initializer=keras.initializers.Constant(values),
+                **options,
+            )
+            for column in (ITEM, HISTORY[0].sparsefeat)
+        )
         history = [VarLenSparseFeat(hist, 4), HISTORY[1]]
         return DIN([item, CATE, *history], CANDIDATE, embedding_layer=layer)
 
