@@ -73,7 +73,9 @@ class SparseFeat(FeatureColumn):
         dtype: the dtype of the input, which must hold every id. Models raise
             ValueError for "string", as for `use_hash`.
         embeddings_initializer: a Keras initializer or its name; None for a
-            normal distribution with a standard deviation of 0.0001.
+            normal distribution with a standard deviation of 0.0001. For
+            `keras.initializers.Constant(array)` models assign the array, and
+            their configs do not contain it.
         embedding_name: the name of the table; columns of one `embedding_name`
             share a table. None for `name`.
         group_name: a name of a group of features. Models concatenate embeddings
@@ -184,17 +186,20 @@ class VarLenSparseFeat(FeatureColumn):
             no weights.
         weight_norm: whether a softmax normalises the weights; 'weighted_mean'
             ignores it.
+        values: the most ids of a step, for steps that are sets, such as the
+            genres of each film. The embeddings of a step's ids other than 0 are
+            pooled by `combiner`. None for one id in each step.
 
     Returns:
         A frozen dataclass, hashed by its name.
 
     Raises:
-        ValueError: an argument is out of range, or 'weighted_mean' has no
-            `weight_name`.
+        ValueError: an argument is out of range, 'weighted_mean' has no
+            `weight_name`, or `values` has one.
 
     Differences from DeepCTR:
         Those of `SparseFeat`. `maxlen` may be None. `combiner` may be
-        'weighted_mean'.
+        'weighted_mean'. `values`.
 
     Example:
 
@@ -210,6 +215,7 @@ class VarLenSparseFeat(FeatureColumn):
     length_name: str | None = None
     weight_name: str | None = None
     weight_norm: bool = True
+    values: int | None = None
 
     name = _sparsefeat_property("name")
     vocabulary_size = _sparsefeat_property("vocabulary_size")
@@ -236,9 +242,15 @@ class VarLenSparseFeat(FeatureColumn):
             expected = "the name of an input for combiner='weighted_mean'"
             raise_invalid("weight_name", expected, None)
         check_bool("weight_norm", self.weight_norm)
+        if self.values is not None:
+            _set(self, values=check_positive_int("values", self.values))
+            if self.weight_name is not None:
+                expected = "None for steps of several values"
+                raise_invalid("weight_name", expected, self.weight_name)
 
     def _input_specs(self) -> Iterable[InputSpec]:
-        yield self.name, ((self.maxlen,), self.dtype)
+        sizes = () if self.values is None else (self.values,)
+        yield self.name, ((self.maxlen, *sizes), self.dtype)
         if self.weight_name is not None:
             yield self.weight_name, ((self.maxlen, 1), "float32")
         if self.length_name is not None:
@@ -301,7 +313,60 @@ class DenseFeat(FeatureColumn):
         return hash(self.name)
 
 
-LIST_OF_COLUMNS = "a list of SparseFeat, VarLenSparseFeat and DenseFeat"
+@dataclass(frozen=True)
+class VarLenDenseFeat(FeatureColumn):
+    """Numbers of each step of a history: a price, a time gap, a text's vector.
+
+    The candidate has a `DenseFeat` of the name without the history's prefix,
+    whose `transform_fn` applies to the steps too.
+
+    Args:
+        name: the name of the feature and of its input.
+        maxlen: the length of the padded history; None if it varies between
+            batches.
+        dimension: the number of values for each step.
+        dtype: the dtype of the input.
+
+    Returns:
+        A frozen dataclass, hashed by its name.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Differences from DeepCTR:
+        DeepCTR does not have it.
+
+    Example:
+
+    >>> from kseq.feature_column import DenseFeat, VarLenDenseFeat
+    >>> columns = [DenseFeat("price"), VarLenDenseFeat("hist_price", maxlen=4)]
+    >>> columns[1].dimension
+    1
+    """
+
+    name: str
+    maxlen: int | None
+    dimension: int = 1
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        _check_name("name", self.name)
+        if self.maxlen is not None:
+            _set(self, maxlen=check_positive_int("maxlen", self.maxlen))
+        dimension = check_positive_int("dimension", self.dimension)
+        _set(self, dimension=dimension)
+        _check_dtype(self.dtype)
+
+    def _input_specs(self) -> Iterable[InputSpec]:
+        yield self.name, ((self.maxlen, self.dimension), self.dtype)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+LIST_OF_COLUMNS = (
+    "a list of SparseFeat, VarLenSparseFeat, DenseFeat and VarLenDenseFeat"
+)
 
 
 def get_feature_names(feature_columns: Iterable[FeatureColumn]) -> list[str]:
@@ -338,8 +403,9 @@ def build_input_features(
 
     Returns:
         A dict of a `keras.Input` for each of `get_feature_names`: ids
-        `(batch, 1)` or `(batch, maxlen)`, numbers `(batch, dimension)`, weights
-        `(batch, maxlen, 1)`, lengths `(batch, 1)`.
+        `(batch, 1)`, `(batch, maxlen)` or `(batch, maxlen, values)`, numbers
+        `(batch, dimension)` or `(batch, maxlen, dimension)`, weights `(batch,
+        maxlen, 1)`, lengths `(batch, 1)`.
 
     Raises:
         ValueError: as `get_feature_names`, or `prefix` is not a string.

@@ -12,7 +12,12 @@ import pytest
 from kseq import agreement, export, feature_column, hashing, models
 from kseq.agreement import Case
 from kseq.convert import deepctr
-from kseq.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
+from kseq.feature_column import (
+    DenseFeat,
+    SparseFeat,
+    VarLenDenseFeat,
+    VarLenSparseFeat,
+)
 from kseq.layers import Dice
 from kseq.models import (
     BST,
@@ -70,6 +75,7 @@ VALID = {
     SparseFeat: {"name": "a", "vocabulary_size": 5},
     VarLenSparseFeat: {"sparsefeat": ITEM, "maxlen": 3},
     DenseFeat: {"name": "a"},
+    VarLenDenseFeat: {"name": "a", "maxlen": 3},
     feature_column.get_feature_names: {},
     feature_column.build_input_features: {"feature_columns": [ITEM]},
     **{DIN: HISTORY, DIEN: HISTORY, BST: HISTORY, DSIN: SESSIONS},
@@ -100,7 +106,7 @@ INVALID = {
     **each(
         "use_hash trainable weight_norm mask_zero dnn_use_bn use_bn "
         "att_weight_normalization use_negsampling bias_encoding mask_padding "
-        "pool_others",
+        "pool_others share_attention att_use_bn",
         *("True or False", 1, None),
     ),
     **each(
@@ -110,15 +116,23 @@ INVALID = {
     ),
     **each("embedding_dim", "a positive integer", 0, 1.5, None, "wide"),
     **each(
-        "maxlen max_steps batch_size steps num_candidates",
+        "maxlen max_steps batch_size steps num_candidates values",
         *("a positive integer", 0, 1.5),
     ),
     **each(
         "candidate_feature_list",
         *("a list of columns' names", None, "item", [3], ["user"]),
     ),
-    **each("l2_reg_dnn l2_reg_embedding alpha", "of at least 0", -1, None),
-    **each("dnn_dropout lstm_dropout tolerance", r"in \[0, 1\)", 1.0, "0"),
+    **each(
+        "l2_reg_dnn l2_reg_embedding l2_reg_att alpha",
+        *("of at least 0", -1, None),
+    ),
+    **each(
+        "dnn_dropout att_dropout lstm_dropout tolerance",
+        r"in \[0, 1\)",
+        1.0,
+        "0",
+    ),
     **each("seed", "an integer", -1, 1.5),
     **each(
         "dnn_hidden_units att_hidden_size att_hidden_units",
@@ -138,9 +152,14 @@ INVALID = {
     **each("feature_columns dnn_feature_columns", "list", None, "item", [3]),
     **each(
         "history_feature_list sess_feature_list",
-        *("a list of SparseFeats' names", None, "item", [], [3], ["user"]),
+        *("a list of columns' names", None, "item", [], [3], ["user"]),
     ),
     **each("prefix", "a string", None, 3),
+    **each(
+        "history_prefixes",
+        *("a list of prefixes, each once", None, "hist_", [], [3], [""]),
+        ["hist_", "hist_"],
+    ),
     **each("model layer", "[Kk]eras|built|kseq", None, 3, keras.Model),
     **each(
         "user candidates features",
@@ -178,6 +197,7 @@ def test_invalid_values_raise(function, argument):
     [
         (SparseFeat, "dtype", "bool"),
         (DenseFeat, "dtype", "string"),
+        (VarLenDenseFeat, "dtype", "string"),
         (DIN, "dnn_feature_columns", [ITEM, CLICKS, None]),
         (score_candidates, "batch_size", None),
         (score_candidates, "model", keras.Sequential()),

@@ -29,7 +29,8 @@ def attention_weights(
         (`weight_normalization`).
 
     Raises:
-        ValueError: `model` has no such layer, `features` is no dict, or
+        ValueError: `model` has no such layer, or calls one twice
+            (`DIN(share_attention=True)`); `features` is no dict; or
             `batch_size` is not a positive integer.
 
     Example:

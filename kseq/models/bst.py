@@ -13,7 +13,7 @@ from kseq.feature_column import FeatureColumn
 from kseq.layers.base import nth_seed
 from kseq.layers.core import Embedding
 from kseq.layers.sequence import AttentionSequencePoolingLayer, Transformer
-from kseq.models.features import Features, build_click_model
+from kseq.models.features import Features, build_click_model, check_prefixes
 from kseq.types import Tensor
 
 
@@ -32,6 +32,7 @@ def BST(
     task: str = "binary",
     *,
     max_steps: int | None = None,
+    history_prefixes: Sequence[str] = ("hist_",),
     candidate_feature_list: Sequence[str] = (),
     num_candidates: int | None = 1,
     embedding_layer: Callable[..., keras.Layer] = Embedding,
@@ -43,10 +44,13 @@ def BST(
 
     Args:
         dnn_feature_columns: the columns of all features. For each name of
-            `history_feature_list`, a `SparseFeat` of that name and a
-            `VarLenSparseFeat` with the prefix "hist_"; any others. The
-            `length_name` of the histories is the input of their lengths.
-        history_feature_list: the names of the candidate's features.
+            `history_feature_list`, a column of that name and, for each of
+            `history_prefixes`, a sequence column of the prefixed name; any
+            others. The `length_name` of a history is the input of its lengths.
+        history_feature_list: the names of the candidate's features: of
+            `SparseFeat`; of `VarLenSparseFeat`, for a set of ids; and of
+            `DenseFeat`, whose steps are a `VarLenDenseFeat`. At least one has
+            ids.
         transformer_num: the number of blocks.
         att_head_num: the number of heads of each block, a divisor of the
             history's width.
@@ -61,6 +65,10 @@ def BST(
         task: 'binary' for a probability, 'regression' for a number.
         max_steps: the number of positions; None for `maxlen`. With it, `maxlen`
             may be None, for histories of up to `max_steps` steps.
+        history_prefixes: the prefixes of the histories, such as ("hist_",
+            "cart_"), each with its own columns, lengths and layers; the DNN
+            reads an interest of each. See "Several histories" in
+            docs/models.md.
         candidate_feature_list: the names of other columns of the candidate,
             such as its price, for models of several candidates.
         num_candidates: the number of candidates of an example; None for any
@@ -74,9 +82,9 @@ def BST(
 
     Raises:
         ValueError: an argument is out of range; a column or the lengths are
-            missing or duplicated; histories differ in `maxlen`; columns of one
-            table differ in its options; ids are strings or need hashing; or
-            `maxlen` is None without `max_steps`.
+            missing or duplicated; features of a history differ in `maxlen`;
+            columns of one table differ in its options; ids are strings or need
+            hashing; or `maxlen` is None without `max_steps`.
 
     Differences from DeepCTR:
         `max_steps`. The input of lengths may have any name. (As in DeepCTR, and
@@ -113,49 +121,58 @@ def BST(
         num_candidates=num_candidates,
         embedding_layer=embedding_layer,
     )
-    query = features.embed(features.candidate)
-    history = features.history_columns()
-    lengths = features.history_lengths(history)
-    steps = features.embed(history)
-    dim = steps.shape[-1]
+    query = features.query
+    dim = query.shape[-1]
     if dim % att_head_num:
         raise_invalid(
             "att_head_num",
             f"a divisor of the history's width {dim}, the sum of embedding_dim",
             att_head_num,
         )
-    for i in range(transformer_num):
-        steps = Transformer(
-            dim // att_head_num,
-            att_head_num,
-            dropout_rate=dnn_dropout,
-            use_layer_norm=True,
-            blinding=False,
-            seed=nth_seed(seed, 100 * i),
-            output_type=None,
-            max_steps=max_steps,
-            name=f"transformer_{i}" if i else "transformer",
-        )(steps, query_lengths=lengths)
-    attention = AttentionSequencePoolingLayer(
-        (64, 16),
-        weight_normalization=True,
-        seed=seed,
-        name="attention_sequence_pooling_layer",
-    )
+    history_prefixes = check_prefixes(history_prefixes)
+    histories = features.histories(history_prefixes)
+    state: dict[str, Tensor] = {}
+    attentions = {}
+    for nth, (suffix, columns) in enumerate(histories.items()):
+        lengths = features.history_lengths(columns)
+        steps = features.embed(columns)
+        for i in range(transformer_num):
+            steps = Transformer(
+                dim // att_head_num,
+                att_head_num,
+                dropout_rate=dnn_dropout,
+                use_layer_norm=True,
+                blinding=False,
+                seed=nth_seed(seed, 100 * i + nth),
+                output_type=None,
+                max_steps=max_steps,
+                name=f"transformer_{i}{suffix}" if i or nth else "transformer",
+            )(steps, query_lengths=lengths)
+        state |= {f"keys{suffix}": steps, f"lengths{suffix}": lengths}
+        attentions[suffix] = AttentionSequencePoolingLayer(
+            (64, 16),
+            weight_normalization=True,
+            seed=nth_seed(seed, nth),
+            name=f"attention_sequence_pooling_layer{suffix}",
+        )
     valid_candidates = features.valid_candidates()
 
-    def interests(keys: Tensor, lengths: Tensor) -> list[Tensor]:
+    def interests(**state: Tensor) -> list[Tensor]:
         return [
             attention(
-                query, keys, lengths=lengths, candidates_mask=valid_candidates
+                query,
+                state[f"keys{suffix}"],
+                lengths=state[f"lengths{suffix}"],
+                candidates_mask=valid_candidates,
             )
+            for suffix, attention in attentions.items()
         ]
 
     return build_click_model(
         "BST",
         features,
-        [c for c in features.varlen if c not in history],
-        {"keys": steps, "lengths": lengths},
+        features.others(*history_prefixes),
+        state,
         interests,
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,

@@ -13,7 +13,7 @@ from kseq.feature_column import FeatureColumn
 from kseq.layers.base import nth_seed
 from kseq.layers.core import AuxiliaryLoss, Embedding
 from kseq.layers.sequence import AttentionSequencePoolingLayer, DynamicGRU
-from kseq.models.features import Features, build_click_model
+from kseq.models.features import Features, build_click_model, check_prefixes
 from kseq.ops.recurrence import GRU_TYPES
 from kseq.types import Tensor
 
@@ -37,6 +37,7 @@ def DIEN(
     task: str = "binary",
     *,
     augru_form: str = "deepctr",
+    history_prefixes: Sequence[str] = ("hist_",),
     candidate_feature_list: Sequence[str] = (),
     num_candidates: int | None = 1,
     embedding_layer: Callable[..., keras.Layer] = Embedding,
@@ -50,12 +51,15 @@ def DIEN(
 
     Args:
         dnn_feature_columns: the columns of all features. For each name of
-            `history_feature_list`, a `SparseFeat` of that name, a
-            `VarLenSparseFeat` with the prefix "hist_", and for
-            `use_negsampling` another with "neg_hist_"; any others. The
-            `length_name` of the histories is the input of their lengths.
-            `maxlen` may be None.
-        history_feature_list: the names of the candidate's features.
+            `history_feature_list`, a column of that name and, for each of
+            `history_prefixes`, a sequence column of the prefixed name, for
+            `use_negsampling` another with the prefix "neg_hist_" ("neg_" and
+            the history's prefix); any others. The `length_name` of a history
+            is the input of its lengths. `maxlen` may be None.
+        history_feature_list: the names of the candidate's features: of
+            `SparseFeat`; of `VarLenSparseFeat`, for a set of ids; and of
+            `DenseFeat`, whose steps are a `VarLenDenseFeat`. At least one has
+            ids.
         gru_type: how the second GRU uses attention. 'GRU': attention pools the
             GRU's outputs; 'AIGRU': the scores multiply the GRU's inputs;
             'AGRU', 'AUGRU': the scores act as a gate, see `DynamicGRU`.
@@ -76,6 +80,10 @@ def DIEN(
         task: 'binary' for a probability, 'regression' for a number.
         augru_form: 'deepctr' for DeepCTR's AUGRU, 'paper' for the paper's; see
             `DynamicGRU`.
+        history_prefixes: the prefixes of the histories, such as ("hist_",
+            "cart_"), each with its own columns, lengths and layers; the DNN
+            reads an interest of each. See "Several histories" in
+            docs/models.md.
         candidate_feature_list: the names of other columns of the candidate,
             such as its price, for models of several candidates.
         num_candidates: the number of candidates of an example; None for any
@@ -89,8 +97,9 @@ def DIEN(
 
     Raises:
         ValueError: an argument is out of range; a column or the lengths are
-            missing or duplicated; histories differ in `maxlen`; columns of one
-            table differ in its options; or ids are strings or need hashing.
+            missing or duplicated; features of a history differ in `maxlen`;
+            columns of one table differ in its options; or ids are strings or
+            need hashing.
 
     Differences from DeepCTR:
         The weights of 'AGRU' and 'AUGRU' are trained and saved. The auxiliary
@@ -128,54 +137,66 @@ def DIEN(
         num_candidates=num_candidates,
         embedding_layer=embedding_layer,
     )
-    query = features.embed(features.candidate)
-    history = features.history_columns()
-    lengths = features.history_lengths(history)
-    keys = features.embed(history)
-    states = DynamicGRU(seed=seed, name="gru1")(keys, lengths=lengths)
-    negative_names = {f"neg_{c.name}" for c in history}
+    query = features.query
+    history_prefixes = check_prefixes(history_prefixes)
+    histories = features.histories(history_prefixes)
+    negative_prefixes = [f"neg_{prefix}" for prefix in history_prefixes]
+    negatives = {}
     if check_bool("use_negsampling", use_negsampling):
-        negatives = features.history_columns("neg_hist_")
-        states = AuxiliaryLoss(alpha, seed=seed, name="auxiliary_loss")(
-            states, keys, features.embed(negatives), lengths=lengths
+        negatives = features.histories(negative_prefixes)
+    att_hidden_units = check_positive_ints("att_hidden_units", att_hidden_units)
+    state: dict[str, Tensor] = {}
+    attentions, grus = {}, {}
+    for i, (suffix, columns) in enumerate(histories.items()):
+        lengths = features.history_lengths(columns)
+        keys = features.embed(columns)
+        states = DynamicGRU(seed=nth_seed(seed, 2 * i), name=f"gru1{suffix}")(
+            keys, lengths=lengths
         )
-    attention = AttentionSequencePoolingLayer(
-        check_positive_ints("att_hidden_units", att_hidden_units),
-        att_activation,
-        check_bool("att_weight_normalization", att_weight_normalization),
-        return_score=gru_type != "GRU",
-        seed=seed,
-        name="attention_sequence_pooling_layer",
-    )
-
-    evolve = DynamicGRU(
-        gru_type=gru_type,
-        return_sequence=gru_type == "GRU",
-        augru_form=augru_form,
-        seed=nth_seed(seed, 1),
-        name="gru2",
-    )
-    if gru_type == "GRU":
-        states = evolve(states, lengths=lengths)
-    valid_candidates = features.valid_candidates()
-
-    def interests(states: Tensor, lengths: Tensor) -> list[Tensor]:
-        attended = attention(
-            query, states, lengths=lengths, candidates_mask=valid_candidates
+        if negatives:
+            states = AuxiliaryLoss(
+                alpha, seed=nth_seed(seed, i), name=f"auxiliary_loss{suffix}"
+            )(states, keys, features.embed(negatives[suffix]), lengths=lengths)
+        attentions[suffix] = AttentionSequencePoolingLayer(
+            att_hidden_units,
+            att_activation,
+            check_bool("att_weight_normalization", att_weight_normalization),
+            return_score=gru_type != "GRU",
+            seed=nth_seed(seed, i),
+            name=f"attention_sequence_pooling_layer{suffix}",
+        )
+        evolve = grus[suffix] = DynamicGRU(
+            gru_type=gru_type,
+            return_sequence=gru_type == "GRU",
+            augru_form=augru_form,
+            seed=nth_seed(seed, 2 * i + 1),
+            name=f"gru2{suffix}",
         )
         if gru_type == "GRU":
-            return [attended]
-        return [evolve(states, attended, lengths=lengths)]
+            states = evolve(states, lengths=lengths)
+        state |= {f"states{suffix}": states, f"lengths{suffix}": lengths}
+    valid_candidates = features.valid_candidates()
+
+    def interests(**state: Tensor) -> list[Tensor]:
+        found = []
+        for suffix, attention in attentions.items():
+            states, lengths = (
+                state[f"states{suffix}"],
+                state[f"lengths{suffix}"],
+            )
+            attended = attention(
+                query, states, lengths=lengths, candidates_mask=valid_candidates
+            )
+            if gru_type != "GRU":
+                attended = grus[suffix](states, attended, lengths=lengths)
+            found.append(attended)
+        return found
 
     return build_click_model(
         "DIEN",
         features,
-        [
-            c
-            for c in features.varlen
-            if c not in history and c.name not in negative_names
-        ],
-        {"states": states, "lengths": lengths},
+        features.others(*history_prefixes, *negative_prefixes),
+        state,
         interests,
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,

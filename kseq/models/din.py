@@ -3,11 +3,17 @@ from typing import Any
 
 import keras
 
-from kseq.checks import check_bool, check_positive_ints
+from kseq.checks import (
+    check_bool,
+    check_nonnegative,
+    check_positive_ints,
+    check_rate,
+)
 from kseq.feature_column import FeatureColumn
+from kseq.layers.base import nth_seed
 from kseq.layers.core import Embedding
 from kseq.layers.sequence import AttentionSequencePoolingLayer
-from kseq.models.features import Features, build_click_model
+from kseq.models.features import Features, build_click_model, check_prefixes
 from kseq.types import Tensor
 
 
@@ -26,6 +32,11 @@ def DIN(
     seed: int | None = None,
     task: str = "binary",
     *,
+    history_prefixes: Sequence[str] = ("hist_",),
+    share_attention: bool = False,
+    att_dropout: float = 0,
+    att_use_bn: bool = False,
+    l2_reg_att: float = 0,
     candidate_feature_list: Sequence[str] = (),
     num_candidates: int | None = 1,
     embedding_layer: Callable[..., keras.Layer] = Embedding,
@@ -40,10 +51,13 @@ def DIN(
 
     Args:
         dnn_feature_columns: the columns of all features. For each name of
-            `history_feature_list`, a `SparseFeat` of that name and a
-            `VarLenSparseFeat` with the prefix "hist_"; any others. `maxlen` may
-            be None.
-        history_feature_list: the names of the candidate's features.
+            `history_feature_list`, a column of that name and, for each of
+            `history_prefixes`, a sequence column of the prefixed name; any
+            others. `maxlen` may be None.
+        history_feature_list: the names of the candidate's features: of
+            `SparseFeat`; of `VarLenSparseFeat`, for a set of ids; and of
+            `DenseFeat`, whose steps are a `VarLenDenseFeat`. At least one has
+            ids.
         dnn_use_bn: whether the DNN has batch normalisation.
         dnn_hidden_units: the widths of the DNN's layers.
         dnn_activation: their activation; see `DNN`.
@@ -56,6 +70,14 @@ def DIN(
         dnn_dropout: the DNN's dropout rate.
         seed: an integer; None for different initial weights each time.
         task: 'binary' for a probability, 'regression' for a number.
+        history_prefixes: the prefixes of the histories, such as ("hist_",
+            "cart_"), each with its own columns, lengths and layers; the DNN
+            reads an interest of each. See "Several histories" in
+            docs/models.md.
+        share_attention: whether one attention layer scores all histories.
+        att_dropout: the dropout rate of the attention's hidden layers.
+        att_use_bn: whether these layers have batch normalisation.
+        l2_reg_att: the strength of the L2 penalty on these layers' kernels.
         candidate_feature_list: the names of other columns of the candidate,
             such as its price, for models of several candidates.
         num_candidates: the number of candidates of an example; None for any
@@ -73,11 +95,11 @@ def DIN(
 
     Raises:
         ValueError: an argument is out of range; a column is missing or
-            duplicated; histories differ in `maxlen`; columns of one table
-            differ in its options; or ids are strings or need hashing.
+            duplicated; features of a history differ in `maxlen`; columns of one
+            table differ in its options; or ids are strings or need hashing.
 
     Differences from DeepCTR:
-        `maxlen` may be None.
+        `maxlen` may be None. The keyword-only arguments.
 
     Reference:
         Zhou et al., Deep Interest Network, 2018.
@@ -104,32 +126,47 @@ def DIN(
         num_candidates=num_candidates,
         embedding_layer=embedding_layer,
     )
-    query = features.embed(features.candidate)
-    history = features.history_columns()
-    attention = AttentionSequencePoolingLayer(
-        check_positive_ints("att_hidden_size", att_hidden_size),
-        att_activation,
-        check_bool("att_weight_normalization", att_weight_normalization),
-        seed=seed,
-        name="attention_sequence_pooling_layer",
-    )
+    query = features.query
+    history_prefixes = check_prefixes(history_prefixes)
+    histories = features.histories(history_prefixes)
+    att_hidden_size = check_positive_ints("att_hidden_size", att_hidden_size)
+    attentions = {
+        suffix: AttentionSequencePoolingLayer(
+            att_hidden_size,
+            att_activation,
+            check_bool("att_weight_normalization", att_weight_normalization),
+            seed=nth_seed(seed, i),
+            l2_reg=check_nonnegative("l2_reg_att", l2_reg_att),
+            dropout_rate=check_rate("att_dropout", att_dropout),
+            use_bn=check_bool("att_use_bn", att_use_bn),
+            name=f"attention_sequence_pooling_layer{suffix}",
+        )
+        for i, suffix in enumerate(histories)
+    }
+    if check_bool("share_attention", share_attention):
+        attentions = dict.fromkeys(histories, attentions[""])
+    state = {}
+    for suffix, columns in histories.items():
+        state[f"keys{suffix}"] = features.embed(columns)
+        state[f"valid{suffix}"] = features.valid_history(columns)
     valid_candidates = features.valid_candidates()
 
-    def interests(keys: Tensor, valid: Tensor) -> list[Tensor]:
+    def interests(**state: Tensor) -> list[Tensor]:
         return [
             attention(
-                query, keys, keys_mask=valid, candidates_mask=valid_candidates
+                query,
+                state[f"keys{suffix}"],
+                keys_mask=state[f"valid{suffix}"],
+                candidates_mask=valid_candidates,
             )
+            for suffix, attention in attentions.items()
         ]
 
     return build_click_model(
         "DIN",
         features,
-        [c for c in features.varlen if c not in history],
-        {
-            "keys": features.embed(history),
-            "valid": features.valid_steps([c.name for c in history]),
-        },
+        features.others(*history_prefixes),
+        state,
         interests,
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,

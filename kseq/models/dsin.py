@@ -155,7 +155,7 @@ def DSIN(
         num_candidates=num_candidates,
         embedding_layer=embedding_layer,
     )
-    query = features.embed(features.candidate)
+    query = features.query
     dim = query.shape[-1]
     if att_embedding_size * att_head_num != dim:
         raise_invalid(
@@ -163,10 +163,9 @@ def DSIN(
             f"the sum of the candidate's embedding_dim, {dim}",
             att_embedding_size * att_head_num,
         )
-    prefixes, used = [], []
-    for i in range(sess_max_count):
-        prefixes.append(f"sess_{i}_")
-        used += features.sequence_columns(prefixes[-1])
+    prefixes = [f"sess_{i}_" for i in range(sess_max_count)]
+    for prefix in prefixes:
+        features.sequence_columns(prefix)
     lengths = features.lengths_input("sess_length")
     sessions = [features.embed(features.candidate, p) for p in prefixes]
     if bias_encoding:
@@ -217,7 +216,7 @@ def DSIN(
             )
         ]
 
-    others = [c for c in features.varlen if c not in used]
+    others = features.others(*prefixes)
     if others and not pool_others:
         warnings.warn(
             f"DSIN ignores {[c.name for c in others]}, as DeepCTR does; with "

@@ -1,5 +1,6 @@
 """From feature columns to embeddings, and from vectors to a click model."""
 
+import functools
 import itertools
 import warnings
 from collections import Counter
@@ -7,7 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from kseq.checks import (
     Unquoted,
@@ -20,11 +23,13 @@ from kseq.checks import (
     raise_invalid,
 )
 from kseq.feature_column import (
+    DEFAULT_GROUP_NAME,
     DEFAULT_INITIALIZER,
     LIST_OF_COLUMNS,
     DenseFeat,
     FeatureColumn,
     SparseFeat,
+    VarLenDenseFeat,
     VarLenSparseFeat,
     build_input_features,
 )
@@ -40,8 +45,8 @@ from kseq.layers.sequence import SequencePoolingLayer, WeightedSequenceLayer
 from kseq.models.click_model import ClickModel
 from kseq.models.parts import (
     CandidateScores,
+    EachSequence,
     JoinFeatures,
-    PerCandidate,
     UserState,
     valid_ids,
 )
@@ -75,7 +80,8 @@ class Features:
 
     Attributes:
         sparse, varlen, dense: the columns by kind.
-        candidate: the sparse columns of the candidate that histories have.
+        sequences: the columns of sequences of ids or numbers.
+        candidate: the columns of the candidate that histories have.
         candidate_inputs: the names of all inputs of the candidate.
     """
 
@@ -102,17 +108,30 @@ class Features:
         self.sparse = [c for c in columns if isinstance(c, SparseFeat)]
         self.varlen = [c for c in columns if isinstance(c, VarLenSparseFeat)]
         self.dense = [c for c in columns if isinstance(c, DenseFeat)]
-        known = [c.name for c in self.sparse]
-        expected = f"a list of SparseFeats' names, {known}"
+        self.sequences = [
+            c
+            for c in columns
+            if isinstance(c, (VarLenSparseFeat, VarLenDenseFeat))
+        ]
+        ids = self.sparse if numbered else self.sparse + self.varlen
+        allowed: list[Any] = ids if numbered else ids + self.dense
+        known = [c.name for c in allowed]
+        expected = f"a list of columns' names, {known}"
         names = check_items(argument, candidate_names, str, expected)
         if not names or not {*names} <= {*known}:
             raise_invalid(argument, expected, list(names))
-        self.candidate = [c for c in self.sparse if c.name in names]
-        _check_one_each(self.candidate, "SparseFeat", names)
+        if not {*names} & {c.name for c in ids}:
+            raise_invalid(argument, "a feature with ids among them", [*names])
+        self.candidate = [
+            c for c in columns if c in allowed and c.name in names
+        ]
+        _check_one_each(self.candidate, "column", names)
         self.candidate_inputs = self._candidate_inputs(
             columns, names, candidate_feature_list
         )
-        self._maxlens: dict[str, int] = {}
+        self._candidate_of: dict[str, Any] = {}
+        self._pooled: dict[VarLenSparseFeat, Tensor] = {}
+        self._maxlens: dict[int, dict[str, int]] = {}
         for column in self.sparse + self.varlen:
             zero_is_padding = column in self.varlen + self.candidate
             _check_integer_ids(column, zero_is_padding)
@@ -194,22 +213,43 @@ class Features:
             self._inputs[name] = keras.Input((1,), dtype="int32", name=name)
         return self[name]
 
-    def sequence_columns(self, prefix: str) -> list[VarLenSparseFeat]:
+    def sequence_columns(self, prefix: str, group: int = 0) -> list[Any]:
         """Return the sequence columns named as the candidate's plus a prefix.
 
-        Warns of columns that do not share the candidate's tables.
+        Warns of columns that do not share the candidate's tables. Sequences of
+        one group must agree on `maxlen`.
         """
-        tables = {prefix + c.name: c.embedding_name for c in self.candidate}
-        found = [c for c in self.varlen if c.name in tables]
-        _check_one_each(found, "VarLenSparseFeat", list(tables))
-        self._maxlens |= {c.name: c.maxlen for c in found if c.maxlen}
-        if len({*self._maxlens.values()}) > 1:
+        candidates = {prefix + c.name: c for c in self.candidate}
+        self._candidate_of |= candidates
+        tables = {
+            name: getattr(c, "embedding_name", None)
+            for name, c in candidates.items()
+        }
+        found: list[Any] = [
+            c
+            for c in self.sequences
+            if c.name in tables
+            and isinstance(c, VarLenDenseFeat) == (tables[c.name] is None)
+        ]
+        _check_one_each(
+            found,
+            "VarLenSparseFeat (VarLenDenseFeat for a DenseFeat)",
+            list(tables),
+        )
+        maxlens = self._maxlens.setdefault(group, {})
+        maxlens |= {c.name: c.maxlen for c in found if c.maxlen}
+        if len({*maxlens.values()}) > 1:
             raise_invalid(
-                "maxlen", "one for all histories or sessions", self._maxlens
+                "maxlen", "one for all features of a history", maxlens
             )
-        unshared = [c.name for c in found if c.embedding_name != tables[c.name]]
+        self._check_widths(found)
+        unshared = [
+            c.name
+            for c in found
+            if isinstance(c, VarLenSparseFeat)
+            and c.embedding_name != tables[c.name]
+        ]
         if unshared:
-            self._check_widths(found)
             warnings.warn(
                 f"{unshared} do not share the candidate's embedding tables; "
                 f"with embedding_name={[tables[name] for name in unshared]} "
@@ -218,33 +258,72 @@ class Features:
             )
         return found
 
-    def _check_widths(self, found: list[VarLenSparseFeat]) -> None:
+    def _check_widths(self, found: list[Any]) -> None:
         """Raise ValueError unless attention can compare with the candidate."""
-        sides: tuple[list[Any], ...] = (found, self.candidate)
-        if len({sum(c.embedding_dim for c in side) for side in sides}) > 1:
-            raise_invalid(
-                "embedding_dim",
-                "the same total width as the candidate's, which attention "
-                "compares (embedding_name shares a table)",
-                {c.name: c.embedding_dim for side in sides for c in side},
-            )
+        for kinds, width in (
+            ((SparseFeat, VarLenSparseFeat), "embedding_dim"),
+            ((DenseFeat, VarLenDenseFeat), "dimension"),
+        ):
+            sides = [
+                {c.name: getattr(c, width) for c in x if isinstance(c, kinds)}
+                for x in (found, self.candidate)
+            ]
+            if len({sum(side.values()) for side in sides}) > 1:
+                raise_invalid(
+                    width,
+                    "the same total width as the candidate's, which attention "
+                    "compares (embedding_name shares a table)",
+                    sides[0] | sides[1],
+                )
 
-    def history_columns(self, prefix: str = "hist_") -> list[VarLenSparseFeat]:
-        """Return the columns of a history; warn if their order differs."""
-        found = self.sequence_columns(prefix)
-        names = [c.name for c in sorted_by_group(found)]
+    def histories(self, prefixes: Sequence[str]) -> dict[str, list[Any]]:
+        """Return the columns of each history; warn if their order differs.
+
+        The keys are suffixes for the names of the histories' layers: "", "_1",
+        "_2".
+        """
+        expected = "a list of prefixes, each once"
+        prefixes = check_items("history_prefixes", prefixes, str, expected)
+        if (
+            not prefixes
+            or not all(prefixes)
+            or len({*prefixes}) < len(prefixes)
+        ):
+            raise_invalid("history_prefixes", expected, prefixes)
         candidate = [c.name for c in sorted_by_group(self.candidate)]
-        if names != [prefix + name for name in candidate]:
-            warnings.warn(
-                f"{names} are in another order than {candidate}: as in "
-                "DeepCTR, attention compares embeddings of different features",
-                stacklevel=3,
-            )
+        found = {}
+        for i, prefix in enumerate(prefixes):
+            columns = self.sequence_columns(prefix, i)
+            names = [c.name for c in sorted_by_group(columns)]
+            if names != [prefix + name for name in candidate]:
+                warnings.warn(
+                    f"{names} are in another order than {candidate}: as in "
+                    "DeepCTR, attention compares embeddings of different "
+                    "features",
+                    stacklevel=3,
+                )
+            found[f"_{i}" if i else ""] = columns
         return found
 
-    def history_lengths(self, history: list[VarLenSparseFeat]) -> Tensor:
+    def others(self, *prefixes: str) -> list[Any]:
+        """Return the sequence columns of none of the prefixes."""
+        used = {p + c.name for p in prefixes for c in self.candidate}
+        others = [c for c in self.sequences if c.name not in used]
+        for c in others:
+            if isinstance(c, VarLenDenseFeat):
+                raise_invalid(
+                    "dnn_feature_columns",
+                    "VarLenDenseFeats of histories, named as a DenseFeat of "
+                    "the candidate plus a prefix",
+                    c.name,
+                )
+        return others
+
+    def history_lengths(self, history: list[Any]) -> Tensor:
         """Return the input that holds the lengths of the histories."""
-        names = {c.length_name for c in history if c.length_name is not None}
+        names = {
+            c.length_name for c in history if getattr(c, "length_name", None)
+        }
         if not names and "seq_length" in self._inputs:
             names = {"seq_length"}
         if len(names) != 1:
@@ -263,11 +342,35 @@ class Features:
         """
         if self.num_candidates == 1:
             return None
-        return self.valid_steps([c.name for c in self.candidate])
+        return self.valid_steps(self.candidate_ids)
 
-    def valid_steps(self, names: Sequence[str]) -> Tensor:
+    @property
+    def candidate_ids(self) -> list[str]:
+        """The names of the candidate's features that have ids."""
+        return [c.name for c in self.candidate if not isinstance(c, DenseFeat)]
+
+    def valid_steps(self, names: Sequence[str], rank: int = 2) -> Tensor:
         """Return a mask `(batch, steps)`: True where no feature's id is 0."""
-        return valid_ids(self[name] for name in names)
+        return valid_ids((self[name] for name in names), rank)
+
+    def valid_history(self, columns: list[Any]) -> Tensor:
+        """Return the mask of a history, by its features that have ids."""
+        return self.valid_steps(
+            [c.name for c in columns if isinstance(c, VarLenSparseFeat)]
+        )
+
+    @functools.cached_property
+    def query(self) -> Tensor:
+        """The candidate's vector `(batch, candidates, dim)`."""
+        vectors = []
+        for c in sorted_by_group(self.candidate):
+            if isinstance(c, VarLenSparseFeat):
+                vectors.append(self.pool(c))
+            elif isinstance(c, DenseFeat):
+                vectors.append(to_compute_dtype(self._transform(c, {})))
+            else:
+                vectors.append(self.embed([c]))
+        return concatenate(vectors)
 
     def embed(self, columns: list[Any], prefix: str = "") -> Tensor:
         """Return concatenated embeddings `(batch, steps, dim)` of columns.
@@ -275,17 +378,30 @@ class Features:
         With a prefix, the ids are those of the inputs of the prefixed names.
         """
         return concatenate(
-            [
-                self._table(c)(self[prefix + c.name])
-                for c in sorted_by_group(columns)
-            ]
+            [self._embed(c, prefix) for c in sorted_by_group(columns)]
         )
+
+    def _embed(self, column: Any, prefix: str) -> Tensor:
+        x = self[prefix + column.name]
+        if isinstance(column, VarLenDenseFeat):
+            candidate = self._candidate_of[column.name]
+            return to_compute_dtype(self._transformed(candidate, x, {}))
+        y = self._table(column)(x)
+        if getattr(column, "values", None) is None:
+            return y
+        pooling = EachSequence(SequencePoolingLayer(column.combiner))
+        return pooling(y, mask=ops.not_equal(x, 0))
 
     def pool(self, column: VarLenSparseFeat) -> Tensor:
         """Return a column's sequences as vectors `(batch, 1, dim)`.
 
         `(batch, candidates, dim)` for a column of the candidate.
         """
+        if column not in self._pooled:
+            self._pooled[column] = self._pool(column)
+        return self._pooled[column]
+
+    def _pool(self, column: VarLenSparseFeat) -> Tensor:
         combiner: str = column.combiner
         normalization: bool | str = column.weight_norm
         if combiner == "weighted_mean":
@@ -296,12 +412,13 @@ class Features:
             layers = [WeightedSequenceLayer(normalization), *layers]
             inputs.append(self[column.weight_name])
         if column.length_name is None:
-            valid = {"mask": self.valid_steps([column.name])}
+            rank = 3 if self.of_candidate(column) else 2
+            valid = {"mask": self.valid_steps([column.name], rank)}
         else:
             valid = {"lengths": self[column.length_name]}
         for layer in layers:
             if self.of_candidate(column):
-                layer = PerCandidate(layer)
+                layer = EachSequence(layer)
             inputs = [layer(*inputs, **valid)]
         return inputs[0]
 
@@ -328,11 +445,20 @@ class Features:
         # Of the only candidate or of several: an axis of numbers is missing.
         if len(x.shape) == 2 and self.of_candidate(column):
             x = ops.expand_dims(x, -1)
-        if column.transform_fn is not None:
-            y = column.transform_fn(x)
-            self._check_transformed(column, x, y, layers_by_name)
-            x = y
+        x = self._transformed(column, x, layers_by_name)
         return x if len(x.shape) == 3 else ops.expand_dims(x, 1)
+
+    def _transformed(
+        self,
+        column: DenseFeat,
+        x: Tensor,
+        layers_by_name: dict[str, keras.Layer],
+    ) -> Tensor:
+        if column.transform_fn is None:
+            return x
+        y = column.transform_fn(x)
+        self._check_transformed(column, x, y, layers_by_name)
+        return y
 
     def _check_transformed(
         self,
@@ -383,12 +509,16 @@ class Features:
                 )
         if key not in self._tables:
             initializer: Any = owner.embeddings_initializer
-            if initializer is DEFAULT_INITIALIZER:
+            array = _constant_array(initializer)
+            if array is not None:
+                # Keras would write the array as text into the layer's config.
+                initializer = "zeros"
+            elif initializer is DEFAULT_INITIALIZER:
                 initializer = keras.initializers.RandomNormal(
                     stddev=initializer.stddev,
                     seed=nth_seed(self.seed, len(self._tables)),
                 )
-            self._tables[key] = self._embedding_layer(
+            table = self._tables[key] = self._embedding_layer(
                 owner.vocabulary_size,
                 owner.embedding_dim,
                 embeddings_initializer=copy_initializer(initializer),
@@ -398,20 +528,59 @@ class Features:
                 trainable=owner.trainable,
                 name=name,
             )
+            if array is not None:
+                table.build((None, 1))
+                _assign(table, array)
         return self._tables[key]
+
+
+def check_prefixes(prefixes: Any) -> tuple[str, ...]:
+    """Return the prefixes of histories, at least one."""
+    expected = "a list of prefixes, each once"
+    found = check_items("history_prefixes", prefixes, str, expected)
+    if not found or not all(found) or len({*found}) < len(found):
+        raise_invalid("history_prefixes", expected, prefixes)
+    return found
+
+
+def _constant_array(initializer: Any) -> NDArray[Any] | None:
+    """Return the value of `Constant(array)`, None for other initializers."""
+    if not isinstance(initializer, keras.initializers.Constant):
+        return None
+    value = ops.convert_to_numpy(initializer.value)
+    return value if value.ndim else None
+
+
+def _assign(table: keras.Layer, array: NDArray[Any]) -> None:
+    shape = tuple(table.weights[0].shape)
+    try:
+        table.set_weights([np.broadcast_to(array, shape)])
+    except ValueError:
+        expected = f"an array of the table's shape {shape}"
+        received = Unquoted(f"shape {array.shape}")
+        raise_invalid("embeddings_initializer", expected, received)
 
 
 def _equal(field: str, x: Any, y: Any) -> bool:
     """Whether two columns have the same option."""
     if field == "embeddings_initializer" and x is not y:
+        a, b = _constant_array(x), _constant_array(y)
+        if a is not None and b is not None:
+            return np.array_equal(a, b)
         x, y = (serialize(keras.initializers.get(i)) for i in (x, y))
     return bool(x == y)
 
 
 def sorted_by_group(columns: list[Any]) -> list[Any]:
     """Return columns group by group, in the order of the groups' first ones."""
-    groups = list(dict.fromkeys(c.group_name for c in columns))
-    return sorted(columns, key=lambda c: groups.index(c.group_name))
+    # Columns of numbers have no group.
+    names = {c: getattr(c, "group_name", DEFAULT_GROUP_NAME) for c in columns}
+    groups = list(dict.fromkeys(names.values()))
+    return sorted(columns, key=lambda c: groups.index(names[c]))
+
+
+def to_compute_dtype(x: Tensor) -> Tensor:
+    return ops.cast(x, keras.config.dtype_policy().compute_dtype)
 
 
 def concatenate(tensors: list[Tensor]) -> Tensor:
@@ -463,9 +632,7 @@ def build_click_model(
             kernel_initializer=keras.initializers.GlorotUniform(features.seed),
             name="dense",
         ),
-        CandidateScores(
-            [c.name for c in features.candidate], name="candidate_scores"
-        ),
+        CandidateScores(features.candidate_ids, name="candidate_scores"),
         # In the weights' dtype: a probability in half precision makes the loss
         # inaccurate.
         PredictionLayer(
@@ -476,7 +643,7 @@ def build_click_model(
     ]
     before = {c: features.embed([c]) for c in sorted_by_group(features.sparse)}
     before |= {c: features.pool(c) for c in sorted_by_group(pooled)}
-    tensors = [*before.values(), *history.values()]
+    tensors = [*before.values(), *history.values(), features.query]
     layers = [*keras.Model(features.used, tensors).layers, *head]
     # The interests stand between these in the DNN's input, as in DeepCTR.
     after = features.dense_inputs(layers)

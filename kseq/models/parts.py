@@ -1,6 +1,7 @@
 """Layers that connect the user's part of a model with the candidates' part."""
 
 import functools
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -42,9 +43,17 @@ class UserState(keras.layers.Layer):
         return {**config, "candidate_inputs": self.candidate_inputs}
 
 
-def valid_ids(ids: Iterable[Tensor]) -> Tensor:
-    """A mask like the ids: True where none of them is 0."""
-    masks = [ops.not_equal(x, 0) for x in ids]
+def valid_ids(ids: Iterable[Tensor], rank: int = 2) -> Tensor:
+    """A mask of a rank: True where no feature's id is 0.
+
+    A feature with more axes has sets of ids, which must not all be 0.
+    """
+    masks = []
+    for x in ids:
+        mask = ops.not_equal(x, 0)
+        if axes := tuple(range(rank, len(x.shape))):
+            mask = ops.any(mask, axis=axes)
+        masks.append(mask)
     return functools.reduce(ops.logical_and, masks)
 
 
@@ -99,22 +108,24 @@ class CandidateScores(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class PerCandidate(Layer):
-    """Applies a layer to the sequences of each candidate.
+class EachSequence(Layer):
+    """Applies a layer to each of several sequences of an example.
+
+    For the sequences of each candidate, and for the sets of ids of each step.
 
     Args:
         layer: a layer that takes sequences `(batch, steps, dim)` and returns
             `(batch, steps or 1, dim)`.
 
     Call arguments:
-        x: `(batch, candidates, steps, dim)`.
-        others: further tensors `(batch, candidates, steps, ...)`.
-        mask: bool `(batch, candidates, steps)`.
-        lengths: `(batch, candidates)`.
+        x: `(batch, ..., steps, dim)`.
+        others: further tensors `(batch, ..., steps, dim)`.
+        mask: bool `(batch, ..., steps)`.
+        lengths: `(batch, ...)`.
 
     Returns:
-        `(batch, candidates, steps, dim)`, or `(batch, candidates, dim)` if the
-        layer returns one step.
+        `(batch, ..., steps, dim)`, or `(batch, ..., dim)` if the layer returns
+        one step.
     """
 
     def __init__(self, layer: keras.Layer, **kwargs: Any) -> None:
@@ -122,7 +133,7 @@ class PerCandidate(Layer):
         self.layer = layer
 
     def build(self, x_shape: Shape, *others: Shape) -> None:
-        merged = [(None, *shape[2:]) for shape in (x_shape, *others)]
+        merged = [(None, *shape[-2:]) for shape in (x_shape, *others)]
         self.layer.build(*merged)
 
     def call(
@@ -132,18 +143,22 @@ class PerCandidate(Layer):
         mask: Tensor | None = None,
         lengths: Tensor | None = None,
     ) -> Tensor:
-        batch, candidates = ops.shape(x)[:2]
+        sizes = ops.shape(x)[:-2]
+        rows = functools.reduce(operator.mul, sizes)
 
         def merge(x: Tensor) -> Tensor:
-            return ops.reshape(x, (batch * candidates, *ops.shape(x)[2:]))
+            return ops.reshape(x, (rows, *ops.shape(x)[len(sizes) :]))
 
         named = {"mask": mask, "lengths": lengths}
         named = {n: merge(t) for n, t in named.items() if t is not None}
         y = self.layer(merge(x), *map(merge, others), **named)
         steps = ops.shape(y)[1:]
         if self.layer.keeps_steps:
-            return ops.reshape(y, (batch, candidates, *steps))
-        return ops.reshape(y, (batch, candidates, steps[-1]))
+            return ops.reshape(y, (*sizes, *steps))
+        return ops.reshape(y, (*sizes, steps[-1]))
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        return None  # the next layer gets the mask as an argument
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -151,6 +166,6 @@ class PerCandidate(Layer):
         return {**config, "layer": layer}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "PerCandidate":
+    def from_config(cls, config: dict[str, Any]) -> "EachSequence":
         layer = keras.saving.deserialize_keras_object(config["layer"])
         return cls(**{**config, "layer": layer})

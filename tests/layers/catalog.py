@@ -202,6 +202,7 @@ class Layer:
 
 
 BOOL, NOT = (True, False), (False, True)
+SCORER = {"l2_reg": (0.5, 0), "dropout_rate": (0.25, 0), "use_bn": BOOL}
 SEED = {"seed": (5, None)}
 SWITCH = {"supports_masking": BOOL}
 KERNELS = {
@@ -396,12 +397,14 @@ LAYERS = [
             "return_score": BOOL,
             **SWITCH,
             **SEED,
+            **SCORER,
         },
         attention,
         ("query", "keys", "lengths"),
         {"lengths": "steps"},
         ("keys",),
         attention_outputs,
+        fixed={"use_bn": False},
         requires_mask=True,
         independent_rows=lambda a: not uses_batch_statistics(a),
         trains=lambda a: has_dice(a, "att_activation"),
@@ -414,9 +417,7 @@ LAYERS = [
         {
             "hidden_units": HIDDEN,
             "activation": ACTIVATION,
-            "l2_reg": (0.5, 0),
-            "dropout_rate": (0.25, 0),
-            "use_bn": BOOL,
+            **SCORER,
             **SEED,
         },
         lambda f, v, w, a: ref_core.local_activation_unit(

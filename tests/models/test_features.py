@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kseq.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
+from kseq.layers import Embedding
 from kseq.models import DIEN, DIN, DSIN
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close
@@ -26,6 +27,7 @@ from tests.models.examples import (
 )
 
 HISTORY = sequences("hist_")
+TABLE = "sparse_seq_emb_hist_item"
 
 
 def dnn_input(model, features=None):
@@ -48,12 +50,42 @@ def test_columns_of_a_table_agree_on_its_options():
             DIN([item, CATE, *history], CANDIDATE)
     item = dataclasses.replace(ITEM, **options)
     model = DIN([item, CATE, *history], CANDIDATE)
-    table = model.get_layer("sparse_seq_emb_hist_item")
+    table = model.get_layer(TABLE)
     assert not table.trainable
     assert set(to_numpy(table.embeddings.value).ravel()) == {2.0}
     other = model.get_layer("sparse_seq_emb_hist_cate")
     assert other.trainable
     assert 0 < np.abs(to_numpy(other.embeddings.value)).max() < 1e-3
+
+
+@pytest.mark.parametrize("layer", [Embedding, keras.layers.Embedding])
+def test_pretrained_tables_are_not_part_of_the_config(layer, tmp_path):
+    vectors = np.random.default_rng(5).normal(size=(SIZES["item"], 5))
+
+    def build(values, **options):
+        item, hist = (
+            dataclasses.replace(
+                column,
+                embeddings_initializer=keras.initializers.Constant(values),
+                **options,
+            )
+            for column in (ITEM, HISTORY[0].sparsefeat)
+        )
+        history = [VarLenSparseFeat(hist, 4), HISTORY[1]]
+        return DIN([item, CATE, *history], CANDIDATE, embedding_layer=layer)
+
+    model = build(vectors, trainable=False)
+    assert_close(model.get_layer(TABLE).get_weights()[0], vectors)
+    size = len(model.to_json())
+    assert size < len(build(2.0, trainable=False).to_json()) + 100
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(predict(loaded), predict(model))
+    assert not loaded.get_layer(TABLE).trainable
+    rows = build(vectors[0]).get_layer(TABLE).get_weights()[0]
+    assert_close(rows, np.tile(vectors[0], (len(vectors), 1)))
+    with pytest.raises(ValueError, match=r"^embeddings_initializer: .*\(3, 5"):
+        build(vectors[:3])
 
 
 @pytest.mark.once

@@ -38,6 +38,11 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         supports_masking: for DeepCTR's list with lengths: False: masks are
             ignored; True: lengths and masks are combined.
         seed: the scorer's seed, an integer or None.
+        l2_reg: the strength of the L2 penalty on the kernels of the scorer's
+            hidden layers.
+        dropout_rate: the fraction of their units dropped in training.
+        use_bn: whether they have batch normalisation before the activation; its
+            statistics leave out padding.
 
     Call arguments:
         query: `(batch, candidates, dim)`. DeepCTR's list is `[query, keys,
@@ -47,7 +52,7 @@ class AttentionSequencePoolingLayer(SequenceLayer):
             to [0, steps].
         keys_mask: bool `(batch, steps)`. Required without lengths; with lengths
             a step is valid where both say so.
-        training: whether the activation uses the batch's statistics.
+        training: whether to apply dropout and use the batch's statistics.
         return_attention_scores: True: output and weights are both returned,
             whatever `return_score` says.
         candidates_mask: bool `(batch, candidates)`, or None: padding among the
@@ -102,17 +107,26 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         return_score: bool = False,
         supports_masking: bool = False,
         seed: int | None = None,
+        l2_reg: float = 0,
+        dropout_rate: float = 0,
+        use_bn: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(supports_masking, **kwargs)
         self.local_att = LocalActivationUnit(
             check_positive_ints("att_hidden_units", att_hidden_units),
             check_activation("att_activation", att_activation),
+            l2_reg,
+            dropout_rate,
+            use_bn,
             seed=seed,
             dtype=self.dtype_policy,
             name="local_activation_unit",
         )
         self.seed = self.local_att.seed
+        self.l2_reg = self.local_att.l2_reg
+        self.dropout_rate = self.local_att.dropout_rate
+        self.use_bn = self.local_att.use_bn
         self.att_hidden_units = self.local_att.hidden_units
         self.att_activation = self.local_att.activation
         self.weight_normalization = check_bool(
