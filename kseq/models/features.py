@@ -77,6 +77,8 @@ class Features:
         sparse, varlen, dense: the columns by kind.
         candidate: the sparse columns of the candidate that histories have.
         candidate_inputs: the names of all inputs of the candidate.
+        vocabulary_sizes: the number of rows of the tables that inputs were
+            looked up in, by the input's name.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class Features:
         # The last column of each embedding_name names and configures the table.
         self._table_columns = {c.embedding_name: (n, c) for n, c in tables}
         self._tables: dict[str | None, keras.Layer] = {}
+        self.vocabulary_sizes: dict[str, int] = {}
         self._embedding_layer = check_instance(
             "embedding_layer",
             embedding_layer,
@@ -274,6 +277,9 @@ class Features:
 
         With a prefix, the ids are those of the inputs of the prefixed names.
         """
+        self.vocabulary_sizes |= {
+            prefix + c.name: c.vocabulary_size for c in columns
+        }
         return concatenate(
             [
                 self._table(c)(self[prefix + c.name])
@@ -485,9 +491,10 @@ def build_click_model(
     for i, part in enumerate(parts):
         if part is not None and not part.of_candidate:
             state[f"features_{i}"] = concatenate(part.tensors)
-    state = UserState(features.candidate_inputs, name="user_state")(
-        state, features.unused
+    user_state = UserState(
+        features.candidate_inputs, features.vocabulary_sizes, name="user_state"
     )
+    state = user_state(state, features.unused)
     vectors = []
     for i, part in enumerate(parts):
         if part is None:

@@ -1,7 +1,7 @@
 """Layers that connect the user's part of a model with the candidates' part."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -19,6 +19,8 @@ class UserState(keras.layers.Layer):
 
     Args:
         candidate_inputs: the names of the candidate's inputs.
+        vocabulary_sizes: the number of rows of the table that each input of
+            ids is looked up in, by the input's name.
 
     Call arguments:
         state: tensors by name, all that the candidates' part reads of the user.
@@ -27,10 +29,16 @@ class UserState(keras.layers.Layer):
             connected.
     """
 
-    def __init__(self, candidate_inputs: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        candidate_inputs: Sequence[str],
+        vocabulary_sizes: Mapping[str, int] | None = None,
+        **kwargs: Any,
+    ) -> None:
         # Embeddings are in the compute dtype already, lengths stay integers.
         super().__init__(autocast=False, **kwargs)
         self.candidate_inputs = list(candidate_inputs)
+        self.vocabulary_sizes = dict(vocabulary_sizes or {})
 
     def call(
         self, state: dict[str, Tensor], unused: Sequence[Tensor] = ()
@@ -39,7 +47,11 @@ class UserState(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        return {**config, "candidate_inputs": self.candidate_inputs}
+        return {
+            **config,
+            "candidate_inputs": self.candidate_inputs,
+            "vocabulary_sizes": self.vocabulary_sizes,
+        }
 
 
 def valid_ids(ids: Iterable[Tensor]) -> Tensor:
