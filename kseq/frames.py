@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from numbers import Real
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -49,8 +49,8 @@ def from_objects(name: str, array: Array, expected: str) -> Array:
     for i, value in enumerate(objects):
         # Tests the type first, because pandas.NA has no truth value.
         if not isinstance(value, (str, Real, datetime)) or value != value:
-            row = np.unravel_index(i, array.shape)[0]
-            raise_missing(name, value, row, expected)
+            position = np.unravel_index(i, array.shape)
+            raise_missing(name, array, position, expected)
     kinds = ", ".join(sorted(t.__name__ for t in types))
     raise_invalid(name, "values of one type", Unquoted(kinds))
 
@@ -73,9 +73,14 @@ def _naive(time: datetime) -> datetime:
     return time if offset is None else (time - offset).replace(tzinfo=None)
 
 
-def raise_missing(name: str, value: Any, row: Any, expected: str) -> None:
-    raise_invalid(
-        name,
-        f"{expected} without missing values",
-        Unquoted(f"{value!r} in row {row}"),
-    )
+def raise_missing(
+    name: str, array: Array, position: tuple[Any, ...], expected: str
+) -> NoReturn:
+    received = describe_value(array, position)
+    raise_invalid(name, f"{expected} without missing values", received)
+
+
+def describe_value(array: Array, position: tuple[Any, ...]) -> Unquoted:
+    """Return a value and its row as the text of an error."""
+    value = array.item(position)
+    return Unquoted(f"{value!r} in row {position[0]}" if position else value)

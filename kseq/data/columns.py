@@ -39,9 +39,9 @@ def to_array(name: str, values: Any) -> Array:
         array = array.astype(object)
     if array.dtype.kind not in "biufMmO":
         raise_invalid(name, VALUES, array.dtype)
-    missing = np.flatnonzero(_is_missing(array))
+    missing = np.argwhere(_is_missing(array))
     if len(missing):
-        raise_missing(name, array[missing[0]], missing[0], VALUES)
+        raise_missing(name, array, tuple(missing[0]), VALUES)
     return array
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kseq.checks import Unquoted, describe_inputs, is_real, raise_invalid
-from kseq.frames import Array, from_objects, stack
+from kseq.frames import Array, describe_value, from_objects, stack
 from kseq.types import Shape
 
 
@@ -54,9 +54,7 @@ def to_array(
         if fractions:
             wrong |= array != np.trunc(array)
         position = tuple(np.argwhere(wrong)[0])
-        row = f" in row {position[0]}" if position else ""
-        received = Unquoted(f"{array[position].item()}{row}")
-        raise_invalid(name, expected, received)
+        raise_invalid(name, expected, describe_value(array, position))
     if is_integer and array.dtype.kind != "i":
         # Keras would convert float64 to float32, which changes large ids.
         array = array.astype(dtype)
@@ -77,8 +75,6 @@ def to_targets(name: str, values: Any) -> Any:
     """Return targets or sample weights as arrays; tensors are unchanged."""
     if values is None or keras.ops.is_tensor(values):
         return values
-    if isinstance(values, dict):
-        return {key: to_targets(key, y) for key, y in values.items()}
     if isinstance(values, (list, tuple)) and any(
         getattr(y, "ndim", 0) for y in values
     ):
