@@ -23,8 +23,8 @@ def to_array(
             looked up in, if there is one.
 
     Returns:
-        A NumPy array. Integers for an integer input have a signed dtype, but
-        not always that of the input, since Keras converts each batch.
+        A NumPy array. Its dtype need not be that of the input: Keras converts
+        each batch.
 
     Raises:
         ValueError: values are missing, no numbers, not finite, not integers
@@ -55,8 +55,9 @@ def to_array(
             wrong |= array != np.trunc(array)
         position = tuple(np.argwhere(wrong)[0])
         raise_invalid(name, expected, describe_value(array, position))
-    if is_integer and array.dtype.kind != "i":
-        # Keras would convert float64 to float32, which changes large ids.
+    # Keras would convert float64 to float32, which changes large ids; PyTorch
+    # has no uint64.
+    if array.dtype == "uint64" or (is_integer and array.dtype.kind == "f"):
         array = array.astype(dtype)
     return array
 

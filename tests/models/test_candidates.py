@@ -136,6 +136,7 @@ INVALID = [
     ({}, {"item": [1, 2], "cate": [1]}, "received {'item': 2, 'cate': 1}"),
     ({"item": 1, "cate": 1}, {}, "candidates: expected features of one"),
     ({"user": [1, 2]}, CANDIDATES, r"user: expected shape \(1, 1\)"),
+    ({"user": None}, CANDIDATES, "user: .* without .* received None$"),
     ({"cate": 1}, {"item": 1}, r"item: expected shape \(None, 1\)"),
 ]
 
