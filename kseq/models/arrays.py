@@ -72,9 +72,14 @@ def _limits(dtype: str, vocabulary_size: int | None) -> tuple[Any, Any]:
     return -limit.item(), limit.item()
 
 
+def is_backend_tensor(x: Any) -> bool:
+    # Arrays are the tensors of the NumPy backend.
+    return keras.ops.is_tensor(x) and not isinstance(x, np.ndarray)
+
+
 def to_targets(name: str, values: Any) -> Any:
     """Return targets or sample weights as arrays; tensors are unchanged."""
-    if values is None or keras.ops.is_tensor(values):
+    if values is None or is_backend_tensor(values):
         return values
     if isinstance(values, (list, tuple)) and any(
         getattr(y, "ndim", 0) for y in values

@@ -9,7 +9,12 @@ from keras import ops
 from kseq.checks import Unquoted, describe_inputs, raise_invalid
 from kseq.frames import to_dict
 from kseq.layers.core.embedding import training_step
-from kseq.models.arrays import check_shape, to_array, to_targets
+from kseq.models.arrays import (
+    check_shape,
+    is_backend_tensor,
+    to_array,
+    to_targets,
+)
 from kseq.models.lists import candidate_loss, candidate_metric, pack
 from kseq.models.parts import CandidateScores, valid_ids
 from kseq.models.split import vocabulary_sizes
@@ -139,7 +144,7 @@ class ClickModel(keras.Model):
         arrays = {}
         for name, symbol in symbols.items():
             array = x[name]
-            if not ops.is_tensor(array):
+            if not is_backend_tensor(array):
                 size = sizes.get(name)
                 array = to_array(name, array, symbol.dtype, size)
             check_shape(name, array, symbol.shape)
