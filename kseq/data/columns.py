@@ -1,14 +1,14 @@
 """Reads the columns of a log as NumPy arrays, without missing values."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from kseq.checks import Unquoted, raise_invalid
+from kseq.frames import from_objects, raise_missing
 
+VALUES = "strings, numbers or datetimes"
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -29,45 +29,20 @@ def to_array(name: str, values: Any) -> Array:
         array = np.fromiter(values, object, len(values))
     else:
         array = np.asarray(values)
+    if array.dtype.kind in "OT":
+        array = from_objects(name, array.astype(object), VALUES)
     if array.ndim != 1:
         raise_invalid(
             name, "one value for each event", Unquoted(f"shape {array.shape}")
         )
-    if array.dtype.kind in "OT":
-        array = _from_objects(name, array.astype(object))
     if array.dtype.kind in "SU":
         array = array.astype(object)
     if array.dtype.kind not in "biufMmO":
-        raise_invalid(name, "strings, numbers or datetimes", array.dtype)
-    missing = np.flatnonzero(_is_missing(array))
+        raise_invalid(name, VALUES, array.dtype)
+    missing = np.argwhere(_is_missing(array))
     if len(missing):
-        _raise_missing(name, array, missing[0])
+        raise_missing(name, array, tuple(missing[0]), VALUES)
     return array
-
-
-def _from_objects(name: str, array: Array) -> Array:
-    objects = array.tolist()
-    if not objects:
-        return np.zeros(0, "int64")
-    types = set(map(type, objects))
-    if all(issubclass(t, str) for t in types):
-        return array
-    if all(issubclass(t, Real) for t in types):
-        return np.array(objects)
-    if all(issubclass(t, datetime) for t in types):
-        return np.array([_naive(t) for t in objects], "datetime64[us]")
-    for row, value in enumerate(objects):
-        # Tests the type first, because pandas.NA has no truth value.
-        if not isinstance(value, (str, Real, datetime)) or value != value:
-            _raise_missing(name, array, row)
-    kinds = ", ".join(sorted(t.__name__ for t in types))
-    raise_invalid(name, "values of one type", Unquoted(kinds))
-
-
-def _naive(time: datetime) -> datetime:
-    """Return a datetime in UTC without its time zone."""
-    offset = time.utcoffset() if time.tzinfo else None
-    return time if offset is None else (time - offset).replace(tzinfo=None)
 
 
 def _is_missing(array: Array) -> Array:
@@ -77,14 +52,6 @@ def _is_missing(array: Array) -> Array:
         case "M" | "m":
             return np.isnat(array)
     return np.zeros(0, bool)
-
-
-def _raise_missing(name: str, array: Array, row: Any) -> None:
-    raise_invalid(
-        name,
-        "strings, numbers or datetimes without missing values",
-        Unquoted(f"{array[row]!r} in row {row}"),
-    )
 
 
 def to_numbers(name: str, array: Array, minimum: int) -> Array:

@@ -64,7 +64,8 @@ def export(
             default the suffix of `path` decides.
         batch_size: the only batch size that the file accepts. None: any.
         steps: the only history length that the file accepts, for inputs of
-            which the model accepts any length. None: any, like the model.
+            which the model accepts any length. None: any, like the model. A
+            model of a known length also accepts this one.
         tolerance: the largest accepted difference from the model, divided by
             the output's largest value.
 
@@ -188,9 +189,9 @@ class _Comparison:
             if size is not None:
                 check_positive_int(name, size)
         if steps is not None and not self.inputs.any_steps:
-            raise_invalid(
-                "steps", "None: the model's histories have known lengths", steps
-            )
+            known = self.inputs.known_steps
+            if steps not in known:
+                raise_invalid("steps", f"None or the model's, {known}", steps)
         self.batch_size, self.steps = batch_size, steps
         self.tolerance = check_number(
             "tolerance", tolerance, 0.0, 1.0, "a number in [0, 1)"

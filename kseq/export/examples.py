@@ -33,6 +33,12 @@ class Inputs:
     def any_steps(self) -> bool:
         return any(has_any_steps(spec.shape) for spec in self.specs)
 
+    @property
+    def known_steps(self) -> list[int]:
+        """The sizes of axis 1 that could be numbers of steps."""
+        sizes = {s.shape[1] for s in self.specs if len(s.shape) > 1}
+        return sorted(sizes - {None, 1})
+
     def signature(self, batch_size: int | None, steps: int | None) -> Any:
         """The input signature for Keras's exporters, with given sizes."""
         specs = []

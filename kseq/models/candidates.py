@@ -11,12 +11,12 @@ from kseq.checks import (
     Unquoted,
     check_instance,
     check_positive_int,
-    is_real,
     raise_invalid,
 )
-from kseq.models.click_model import ClickModel, is_compatible
-from kseq.models.split import find_user_state, split_model
-from kseq.types import Shape
+from kseq.frames import to_dict
+from kseq.models.arrays import reshape, to_array
+from kseq.models.click_model import ClickModel
+from kseq.models.split import find_user_state, split_model, vocabulary_sizes
 
 
 def score_candidates(
@@ -42,8 +42,8 @@ def score_candidates(
             `(maxlen,)`. For one number a step, the last axis of size 1 may be
             omitted too.
         candidates: the features of K candidates by name, `(K,)` or
-            `(K, dimension)`. Names that are not inputs of the model are
-            ignored, here and in `user`.
+            `(K, dimension)`, as a dict or a data frame. Names that are not
+            inputs of the model are ignored, here and in `user`.
         batch_size: the largest number of candidates in a batch, which bounds
             the memory. Where Keras compiles the model (`jit_compile`, as on
             JAX), a smaller batch is padded to a power of two, so that a new K
@@ -57,7 +57,7 @@ def score_candidates(
     Raises:
         ValueError: `model` has other outputs; a feature is missing, in both
             dicts, not numeric, or of another shape than its input; an id is not
-            an integer that the input's dtype holds; or `batch_size` is not a
+            a row of its table; a number is not finite; or `batch_size` is not a
             positive integer.
 
     Example:
@@ -73,6 +73,7 @@ def score_candidates(
     (4,)
     """
     inputs = _check_model(model)
+    user, candidates = to_dict(user), to_dict(candidates)
     for argument, features in (("user", user), ("candidates", candidates)):
         check_instance(
             argument, features, Mapping, "a dict of features by name"
@@ -95,16 +96,18 @@ def score_candidates(
     is_split = of_candidate == inputs.keys() & candidates.keys()
     candidate_arrays = {}
     user_arrays = {}
+    sizes = vocabulary_sizes(model)
     for name, symbol in inputs.items():
         shape = tuple(symbol.shape[1:])
         if name in of_candidate:
             shape = shape[1:] or (1,)
         if name in candidates:
-            x = _to_array(name, candidates[name], symbol.dtype)
-            candidate_arrays[name] = _reshape(name, x, (None, *shape))
+            x = candidates[name]
+            x = to_array(name, x, symbol.dtype, sizes.get(name))
+            candidate_arrays[name] = reshape(name, x, (None, *shape))
         else:
-            x = _to_array(name, user[name], symbol.dtype)
-            user_arrays[name] = _reshape(name, x, (1, *shape))
+            x = to_array(name, user[name], symbol.dtype, sizes.get(name))
+            user_arrays[name] = reshape(name, x, (1, *shape))
     user_arrays = _pad_histories(model, user_arrays)
     counts = {name: len(x) for name, x in candidate_arrays.items()}
     if len({*counts.values()}) != 1:
@@ -206,30 +209,3 @@ def _check_model(model: keras.Model) -> dict[str, Any]:
             "model", expected, Unquoted(f"outputs of shapes {outputs}")
         )
     return {symbol.name: symbol for symbol in model.inputs}
-
-
-def _to_array(name: str, value: ArrayLike, dtype: str) -> NDArray[Any]:
-    """Return a numeric array, cast to the input's dtype if this is integer."""
-    try:
-        x = np.asarray(value)
-    except ValueError:  # ragged
-        raise_invalid(name, "numbers, as one array", value)
-    if not is_real(x):
-        raise_invalid(name, "numbers", Unquoted(f"dtype {x.dtype}"))
-    if not keras.backend.is_int_dtype(dtype):
-        return x
-    with np.errstate(invalid="ignore"):  # NaN, which the comparison rejects
-        integers = x.astype(dtype)
-    if (changed := x[integers != x]).size:
-        raise_invalid(name, f"integers that {dtype} holds", changed[0].item())
-    return integers
-
-
-def _reshape(name: str, x: NDArray[Any], expected: Shape) -> NDArray[Any]:
-    """Add a first and a last axis of size 1 where `x` lacks them."""
-    for first in [(), (1,)] if expected[0] == 1 else [()]:
-        for last in [(), (1,)] if expected[-1] == 1 else [()]:
-            shape = (*first, *x.shape, *last)
-            if is_compatible(shape, expected):
-                return x.reshape(shape)
-    raise_invalid(name, f"shape {expected}", Unquoted(f"shape {x.shape}"))

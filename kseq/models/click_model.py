@@ -1,23 +1,35 @@
+import functools
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
 from kseq.checks import Unquoted, describe_inputs, raise_invalid
+from kseq.frames import to_dict
 from kseq.layers.core.embedding import training_step
+from kseq.models.arrays import (
+    check_shape,
+    is_backend_tensor,
+    to_array,
+    to_targets,
+)
 from kseq.models.lists import candidate_loss, candidate_metric, pack
 from kseq.models.parts import CandidateScores, valid_ids
+from kseq.models.split import vocabulary_sizes
 from kseq.ops.backends import train_step
 from kseq.optimizers import SparseUpdates
-from kseq.types import Shape, Tensor
+from kseq.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kseq")
 class ClickModel(keras.Model):
     """A functional model that validates its inputs.
 
-    `fit`, `evaluate` and `predict` raise ValueError for missing features and
-    for histories of another length than `maxlen`. Targets may have the shape
+    `fit`, `evaluate`, `predict` and their `..._on_batch` forms raise ValueError
+    for arrays that the model cannot take ("What real data do" in
+    docs/inputs.md), and take lists and data frames. Targets may have the shape
     `(batch,)`. With several candidates, targets and sample weights have the
     shape `(batch, candidates)`, and each candidate counts as an example.
     """
@@ -60,58 +72,87 @@ class ClickModel(keras.Model):
     def train_step(self, *args: Any) -> Any:
         return train_step(self, super().train_step, *args)
 
-    # Shapes are checked before Keras's loops start: on TensorFlow these accept
+    # Arrays are checked before Keras's loops start: on TensorFlow these accept
     # histories of any length once they are traced, and on JAX an error inside
     # `predict` or `evaluate` deletes the model's weights.
 
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if self._has_lists and kwargs.get("class_weight") is not None:
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(super().fit, args, kwargs)
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(super().evaluate, args, kwargs)
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(super().predict, args, kwargs)
+
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(super().train_on_batch, args, kwargs)
+
+    @functools.wraps(keras.Model.test_on_batch)
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(super().test_on_batch, args, kwargs)
+
+    @functools.wraps(keras.Model.predict_on_batch)
+    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(super().predict_on_batch, args, kwargs)
+
+    def _call(self, method: Any, args: Any, kwargs: Any) -> Any:
+        """Call a method of Keras with validated arrays."""
+        bound = _signature(method.__name__).bind(self, *args, **kwargs)
+        given = bound.arguments
+        if self._has_lists and given.get("class_weight") is not None:
             # Keras would take the labels of a list for a one-hot class.
             expected = "None for several candidates; use sample_weight"
-            raise_invalid("class_weight", expected, kwargs["class_weight"])
-        if isinstance(kwargs.get("validation_data"), (list, tuple)):
-            inputs, *targets = kwargs["validation_data"]
-            kwargs["validation_data"] = (self._checked(inputs), *targets)
-        return super().fit(self._checked(x), *args, **kwargs)
-
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        return super().evaluate(self._checked(x), *args, **kwargs)
-
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().predict(self._checked(x), *args, **kwargs)
+            raise_invalid("class_weight", expected, given["class_weight"])
+        given["x"] = self._checked(given.get("x"))
+        for name in {"y", "sample_weight"} & given.keys():
+            given[name] = to_targets(name, given[name])
+        validation = given.get("validation_data")
+        if isinstance(validation, (list, tuple)):
+            x, *rest = validation
+            targets = map(to_targets, ("y", "sample_weight"), rest)
+            given["validation_data"] = (self._checked(x), *targets)
+        return method(*bound.args[1:], **bound.kwargs)
 
     def _checked(self, x: Any) -> Any:
-        """Return the inputs by name; raise ValueError for a wrong shape.
+        """Return arrays by name; raise ValueError for wrong ones.
 
-        A data set is returned unchanged.
+        A data set is returned unchanged. Of tensors only shapes are checked:
+        their values may be on a device.
         """
-        shapes = {symbol.name: symbol.shape for symbol in self.inputs}
+        symbols = {symbol.name: symbol for symbol in self.inputs}
+        x = to_dict(x)
         if isinstance(x, (list, tuple)):
-            if len(x) != len(shapes):
-                raise_invalid("x", f"a list of {[*shapes]}", describe_inputs(x))
-            x = dict(zip(shapes, x, strict=True))
-        if not isinstance(x, dict):
-            return x
-        if missing := shapes.keys() - x.keys():
-            received = Unquoted(f"none of {sorted(missing)}")
-            raise_invalid("x", f"all of {[*shapes]}", received)
-        rows = {}
-        for name, expected in shapes.items():
-            shape = getattr(x[name], "shape", None)
-            if shape is None:  # Keras's error names the type
-                continue
-            # Keras adds or removes a last axis of size 1.
-            allowed = {expected, (*expected, 1)}
-            if expected[-1] == 1:
-                allowed.add(expected[:-1])
-            if not any(is_compatible(shape, e) for e in allowed):
+            if len(x) != len(symbols):
                 raise_invalid(
-                    name, f"shape {expected}", describe_inputs(x[name])
+                    "x", f"a list of {[*symbols]}", describe_inputs(x)
                 )
-            rows[name] = shape[0]
+            x = dict(zip(symbols, x, strict=True))
+        if not isinstance(x, Mapping):
+            if hasattr(x, "shape"):
+                expected = f"a dict, a data frame or a list of {[*symbols]}"
+                raise_invalid("x", expected, describe_inputs(x))
+            return x
+        if missing := symbols.keys() - x.keys():
+            received = Unquoted(f"none of {sorted(missing)}")
+            raise_invalid("x", f"all of {[*symbols]}", received)
+        sizes = vocabulary_sizes(self)
+        arrays = {}
+        for name, symbol in symbols.items():
+            array = x[name]
+            if not is_backend_tensor(array):
+                size = sizes.get(name)
+                array = to_array(name, array, symbol.dtype, size)
+            check_shape(name, array, symbol.shape)
+            arrays[name] = array
+        rows = {name: array.shape[0] for name, array in arrays.items()}
         if len({*rows.values()}) > 1:
             raise_invalid("x", "one number of rows for all features", rows)
-        return {name: x[name] for name in shapes}
+        return arrays
 
     @property
     def _has_lists(self) -> bool:
@@ -181,6 +222,11 @@ class ClickModel(keras.Model):
         return {**_portable(config), "jit_compile": "auto"} if config else {}
 
 
+@functools.cache
+def _signature(method: str) -> inspect.Signature:
+    return inspect.signature(getattr(keras.Model, method))
+
+
 def _portable(config: Any) -> Any:
     """A config with the public classes of optimizers.
 
@@ -195,10 +241,3 @@ def _portable(config: Any) -> Any:
     if ".backend.torch.optimizers." in str(config.get("module")):
         config["module"] = "keras.optimizers"
     return config
-
-
-def is_compatible(shape: Shape, expected: Shape) -> bool:
-    """Whether a shape has the expected rank and known sizes."""
-    return len(shape) == len(expected) and all(
-        size in (None, got) for size, got in zip(expected, shape, strict=True)
-    )

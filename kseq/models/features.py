@@ -83,6 +83,8 @@ class Features:
         sequences: the columns of sequences of ids or numbers.
         candidate: the columns of the candidate that histories have.
         candidate_inputs: the names of all inputs of the candidate.
+        vocabulary_sizes: the number of rows of the tables that inputs were
+            looked up in, by the input's name.
     """
 
     def __init__(
@@ -150,6 +152,7 @@ class Features:
         # The last column of each embedding_name names and configures the table.
         self._table_columns = {c.embedding_name: (n, c) for n, c in tables}
         self._tables: dict[str | None, keras.Layer] = {}
+        self.vocabulary_sizes: dict[str, int] = {}
         self._embedding_layer = check_instance(
             "embedding_layer",
             embedding_layer,
@@ -386,6 +389,7 @@ class Features:
         if isinstance(column, VarLenDenseFeat):
             candidate = self._candidate_of[column.name]
             return to_compute_dtype(self._transformed(candidate, x, {}))
+        self.vocabulary_sizes[prefix + column.name] = column.vocabulary_size
         y = self._table(column)(x)
         if getattr(column, "values", None) is None:
             return y
@@ -652,9 +656,10 @@ def build_click_model(
     for i, part in enumerate(parts):
         if part is not None and not part.of_candidate:
             state[f"features_{i}"] = concatenate(part.tensors)
-    state = UserState(features.candidate_inputs, name="user_state")(
-        state, features.unused
+    user_state = UserState(
+        features.candidate_inputs, features.vocabulary_sizes, name="user_state"
     )
+    state = user_state(state, features.unused)
     vectors = []
     for i, part in enumerate(parts):
         if part is None:

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -20,6 +20,8 @@ class UserState(keras.layers.Layer):
 
     Args:
         candidate_inputs: the names of the candidate's inputs.
+        vocabulary_sizes: the number of rows of the table that each input of
+            ids is looked up in, by the input's name.
 
     Call arguments:
         state: tensors by name, all that the candidates' part reads of the user.
@@ -28,10 +30,16 @@ class UserState(keras.layers.Layer):
             connected.
     """
 
-    def __init__(self, candidate_inputs: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        candidate_inputs: Sequence[str],
+        vocabulary_sizes: Mapping[str, int] | None = None,
+        **kwargs: Any,
+    ) -> None:
         # Embeddings are in the compute dtype already, lengths stay integers.
         super().__init__(autocast=False, **kwargs)
         self.candidate_inputs = list(candidate_inputs)
+        self.vocabulary_sizes = dict(vocabulary_sizes or {})
 
     def call(
         self, state: dict[str, Tensor], unused: Sequence[Tensor] = ()
@@ -40,7 +48,11 @@ class UserState(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        return {**config, "candidate_inputs": self.candidate_inputs}
+        return {
+            **config,
+            "candidate_inputs": self.candidate_inputs,
+            "vocabulary_sizes": self.vocabulary_sizes,
+        }
 
 
 def valid_ids(ids: Iterable[Tensor], rank: int = 2) -> Tensor:

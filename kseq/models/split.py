@@ -109,6 +109,12 @@ def _share(
     )
 
 
+def vocabulary_sizes(model: keras.Model) -> dict[str, int]:
+    """The sizes of the tables that inputs are looked up in, where known."""
+    layer = find_user_state(model)
+    return {} if layer is None else layer.vocabulary_sizes
+
+
 def find_user_state(model: Any) -> UserState | None:
     """The layer at which a model can be split, if it has one."""
     check_instance("model", model, keras.Model, EXPECTED)
