@@ -6,11 +6,14 @@
 import os
 
 import keras
+import numpy as np
 import pytest
 
 from kseq.export import ExportError, Report, check, export
 from kseq.layers.sequence import DynamicGRU
+from kseq.models import ranking_model
 from tests.export.pooling import INPUTS, STEPS, pooling_model
+from tests.models.examples import BY_NAME, SIZES, inputs_of
 
 BACKEND = keras.backend.backend()
 # The formats that need only the backend itself. (Keras's OpenVINO backend
@@ -62,6 +65,22 @@ def test_fixed_steps_and_other_weights(path):
 @on("tensorflow")
 def test_a_saved_model_of_a_gru_takes_any_history(path):
     assert export(gru(), path, INPUTS).any_steps
+
+
+# On JAX, Keras gives the candidates of each feature a size of its own.
+@on("tensorflow", "torch")
+@pytest.mark.parametrize("name", ["DIN", "BST"])
+def test_a_file_of_any_number_of_candidates(name, path):
+    model = ranking_model(BY_NAME[name].make())
+
+    def candidates(count):
+        ids = np.arange(5 * count).reshape(5, count)
+        return {n: 1 + ids % (SIZES[n] - 1) for n in ("item", "cate")}
+
+    given = inputs_of(BY_NAME[name].make())
+    assert export(model, path, given | candidates(7)).any_steps
+    for count in (2, 512):  # and half as many
+        assert check(model, path, given | candidates(count)).difference < 1e-5
 
 
 @on("torch")
