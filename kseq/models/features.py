@@ -428,8 +428,8 @@ class Features:
 
     def dense_inputs(
         self, other_layers: Iterable[keras.Layer]
-    ) -> dict[DenseFeat, Tensor]:
-        """Return each dense column's numbers `(batch, 1, dimension)`.
+    ) -> list[tuple[DenseFeat, Tensor]]:
+        """Return each dense column with its numbers `(batch, 1, dimension)`.
 
         `(batch, candidates, dimension)` for a column of the candidate.
 
@@ -438,9 +438,7 @@ class Features:
                 of a `transform_fn` must not have.
         """
         layers = {layer.name: layer for layer in other_layers}
-        return {
-            column: self._transform(column, layers) for column in self.dense
-        }
+        return [(c, self._transform(c, layers)) for c in self.dense]
 
     def _transform(
         self, column: DenseFeat, layers_by_name: dict[str, keras.Layer]
@@ -645,9 +643,12 @@ def build_click_model(
             name="prediction_layer",
         ),
     ]
-    before = {c: features.embed([c]) for c in sorted_by_group(features.sparse)}
-    before |= {c: features.pool(c) for c in sorted_by_group(pooled)}
-    tensors = [*before.values(), *history.values(), features.query]
+    # Not a dict: as in DeepCTR, the DNN reads a repeated column twice.
+    before = [
+        (c, features.embed([c])) for c in sorted_by_group(features.sparse)
+    ]
+    before += [(c, features.pool(c)) for c in sorted_by_group(pooled)]
+    tensors = [*(x for _, x in before), *history.values(), features.query]
     layers = [*keras.Model(features.used, tensors).layers, *head]
     # The interests stand between these in the DNN's input, as in DeepCTR.
     after = features.dense_inputs(layers)
@@ -683,9 +684,9 @@ class Run(NamedTuple):
     tensors: list[Tensor]
 
 
-def _runs(features: Features, tensors: dict[Any, Tensor]) -> list[Run]:
-    runs = itertools.groupby(tensors, features.of_candidate)
-    return [Run(of, [tensors[column] for column in run]) for of, run in runs]
+def _runs(features: Features, tensors: list[tuple[Any, Tensor]]) -> list[Run]:
+    runs = itertools.groupby(tensors, lambda x: features.of_candidate(x[0]))
+    return [Run(of, [tensor for _, tensor in run]) for of, run in runs]
 
 
 def _check_one_each(

@@ -16,6 +16,7 @@ from tests.models.examples import (
     CANDIDATE,
     CATE,
     ITEM,
+    PRICE,
     SIZES,
     USER,
     arrays,
@@ -102,6 +103,16 @@ def test_embeddings_are_concatenated_by_group():
     ones = {name: np.ones((1, 1)) for name in "abc"}
     row = dnn_input(model, ones | {"hist_a": np.zeros((1, 2))})
     assert row[0].tolist() == [1.0, 3.0, 2.0, 0.0]
+
+
+@pytest.mark.once
+def test_a_repeated_column_is_read_twice():
+    """As in DeepCTR."""
+    once = make(DIN, USER, PRICE, tags(), *HISTORY)
+    twice = make(DIN, *[USER, PRICE, tags()] * 2, *HISTORY)
+    widths = [m.get_layer("dnn").kernels[0].shape[0] for m in (once, twice)]
+    width = USER.embedding_dim + PRICE.dimension + tags().embedding_dim
+    assert widths[1] - widths[0] == width
 
 
 def test_the_lengths_of_other_sequences():
