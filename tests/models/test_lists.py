@@ -70,6 +70,16 @@ def test_scores_equal_those_of_repeated_rows(name):
 
 
 @pytest.mark.once
+def test_buckets_of_examples(monkeypatch):
+    """PyTorch pools large batches in buckets."""
+    model = BY_NAME["BST"].make(num_candidates=None)
+    expected = predict(model, lists())
+    module = "kseq.ops.backends.torch_buckets"
+    monkeypatch.setattr(f"{module}.MAX_BUCKET_ELEMENTS", 1)
+    assert_close(predict(model, lists()), expected)
+
+
+@pytest.mark.once
 def test_models_made_of_others_are_split_and_saved(tmp_path):
     model = ranking_model(BY_NAME["DIN"].make())
     assert ranking_model(model) is model

@@ -155,6 +155,10 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         valid = self.valid_steps(keys, lengths, keys_mask)
         query, keys = (ops.cast(x, self.compute_dtype) for x in (query, keys))
 
+        is_rowwise = self.local_att.dnn.is_rowwise
+        if is_rowwise:  # without batch statistics
+            candidates_mask = None
+
         def attend(query: Tensor, keys: Tensor, valid: Tensor) -> Any:
             keys = zero_padding(keys, valid)
             scores = self.local_att.scores(
@@ -169,7 +173,7 @@ class AttentionSequencePoolingLayer(SequenceLayer):
             return attend(query, keys, valid)
         if self.return_score:
             return attend(query, keys, valid)[1]
-        if not self.local_att.dnn.is_rowwise:
+        if not is_rowwise:
             return attend(query, keys, valid)[0]
         elements = (query.shape[1] or 1) * max((1, *self.att_hidden_units[:1]))
         return map_buckets(
