@@ -8,7 +8,7 @@ from kseq.feature_column import DenseFeat
 from kseq.losses import SoftmaxLoss
 from kseq.models import ranking_model, score_candidates, split_model
 from tests.arrays import to_numpy
-from tests.layers.checks import assert_close
+from tests.layers.checks import assert_close, skip_left_out
 from tests.models.examples import (
     BATCH,
     BY_NAME,
@@ -149,6 +149,7 @@ def compiled(model):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_training_equals_that_of_repeated_rows(weighted, tmp_path):
     """With batch statistics, which leave out padding too."""
+    skip_left_out("fit")
     options = {"dnn_use_bn": True, "att_activation": "dice"}
     one = compiled(BY_NAME["DIN"].make(**options))
     many = compiled(BY_NAME["DIN"].make(num_candidates=None, **options))
@@ -213,6 +214,7 @@ def test_softmax_loss():
 
 
 def test_losses_and_metrics_of_keras_rs():
+    skip_left_out("fit")
     keras_rs = pytest.importorskip("keras_rs")
     model = BY_NAME["DIN"].make(
         num_candidates=None, task="regression", l2_reg_embedding=0

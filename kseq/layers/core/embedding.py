@@ -28,8 +28,8 @@ class Embedding(keras.layers.Embedding):
     where it is padding. `evaluate` does not add the penalty to the loss.
 
     Args:
-        input_dim, output_dim, embeddings_initializer, embeddings_constraint,
-            mask_zero: as in `keras.layers.Embedding`.
+        input_dim, output_dim: as in `keras.layers.Embedding`.
+        embeddings_initializer, embeddings_constraint, mask_zero: likewise.
         embeddings_regularizer: the rows' penalty, a regularizer that adds up
             the penalties of the elements, such as L1, L2 and L1L2; None for no
             penalty.
