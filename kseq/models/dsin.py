@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from kseq.checks import (
     check_bool,
@@ -166,7 +167,9 @@ def DSIN(
     prefixes = [f"sess_{i}_" for i in range(sess_max_count)]
     for prefix in prefixes:
         features.sequence_columns(prefix)
-    lengths = features.lengths_input("sess_length")
+    # An operation reads the input here: Keras before 3.14 rejects a model with
+    # an input that none has read yet.
+    lengths = ops.reshape(features.lengths_input("sess_length"), (-1, 1))
     sessions = [features.embed(features.candidate, p) for p in prefixes]
     if bias_encoding:
         sessions = BiasEncoding(
