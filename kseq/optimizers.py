@@ -216,9 +216,8 @@ class SparseAdam(SparseUpdates, _Adam):
         args, kwargs: the arguments of `keras.optimizers.Adam`.
 
     Raises:
-        ValueError: a weight decay, a moving average of the weights or gradient
-            accumulation is set,
-            or `amsgrad=True`.
+        ValueError: a weight decay, a moving average of the weights, gradient
+            accumulation or `amsgrad` is set.
 
     Example:
 

@@ -282,17 +282,9 @@ class Features:
     def histories(self, prefixes: Sequence[str]) -> dict[str, list[Any]]:
         """Return the columns of each history; warn if their order differs.
 
-        The keys are suffixes for the names of the histories' layers: "", "_1",
-        "_2".
+        `check_prefixes` has checked the prefixes. The keys are suffixes for the
+        names of the histories' layers: "", "_1", "_2".
         """
-        expected = "a list of prefixes, each once"
-        prefixes = check_items("history_prefixes", prefixes, str, expected)
-        if (
-            not prefixes
-            or not all(prefixes)
-            or len({*prefixes}) < len(prefixes)
-        ):
-            raise_invalid("history_prefixes", expected, prefixes)
         candidate = [c.name for c in sorted_by_group(self.candidate)]
         found = {}
         for i, prefix in enumerate(prefixes):
