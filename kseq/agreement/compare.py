@@ -1,120 +1,160 @@
 """Compare the records of several runs."""
 
-import itertools
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kseq.agreement.known import Known, known_from
 from kseq.agreement.record import (
+    LAYERS,
+    RUN_FILE,
+    Entry,
     Record,
+    Result,
     Run,
-    computation_key,
     load_record,
-    reference_key,
 )
-from kseq.agreement.tables import BITS, tolerance
+from kseq.agreement.tables import tolerance
+from kseq.agreement.values import (
+    REFERENCE,
+    Finding,
+    Limits,
+    differing_texts,
+    find_difference,
+    largest,
+)
 from kseq.checks import check_items, check_path, raise_invalid
-
-REFERENCE = "reference"
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How much an array differs between two runs, or run and reference."""
-
-    case: str
-    dtype: str
-    kind: str
-    array: str
-    runs: tuple[str, str]
-    absolute: float
-    relative: float  # to the computation's scale, see `_scales`
-    ulps: float
-    limit: float
-    farther: str | None  # the run that is farther from the reference
-
-    @property
-    def within(self) -> bool:
-        # Written so that NaN is never within the limit.
-        return bool(self.relative <= self.limit)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One reason why the runs do not agree."""
+    """One reason why the runs do not agree.
 
-    kind: str
+    Args:
+        test: the test's node id, or an empty string for a whole run.
+        where: the call, dtype, kind and array.
+        text: what differs, with values.
+        runs: the runs that differ from the largest group.
+        kind: the kind of computation.
+        policy: the dtype policy.
+        call: the number of the call in the test.
+        file: the test's file.
+        line: the test's line, from 1; 0 if it is unknown.
+    """
+
+    test: str
     where: str
-    what: str
+    text: str
+    runs: tuple[str, ...] = ()
+    kind: str = ""
+    policy: str = ""
+    call: int = 0
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        return ": ".join(x for x in (self.where, self.text) if x)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The largest difference of one array, relative to its largest value."""
+
+    test: str
+    policy: str
+    kind: str
+    array: str
+    between_runs: float
+    to_reference: Mapping[str, float]
+    limit: float
 
 
 @dataclass
 class Comparison:
-    """The result of a comparison."""
+    """The result of a comparison.
+
+    Args:
+        runs: the compared runs.
+        tests: the number of compared tests.
+        failures: why the runs do not agree.
+        differences: the largest difference of each array.
+        explained: tests by function of Keras that computes in 32 bits.
+    """
 
     runs: list[Run]
-    differences: list[Difference] = field(default_factory=list)
+    tests: int = 0
     failures: list[Failure] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    explained: dict[str, set[str]] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:
         return not self.failures
 
-    def fail(self, kind: str, where: str, what: str) -> None:
-        self.failures.append(Failure(kind, where, what))
+    def fail(self, test: str, where: str, text: str, *runs: str) -> None:
+        self.failures.append(Failure(test, where, text, runs))
 
 
 def compare(
-    folder: str | Path, runs: Sequence[str] | None = None
+    folder: str | Path,
+    runs: Sequence[str] | None = None,
+    known: Sequence[Known] = (),
+    explain: bool = True,
 ) -> Comparison:
     """Compare the records in a directory with each other and the reference.
 
     Args:
-        folder: a directory with one `<run>.npz` file per run.
+        folder: a directory with one record, a directory, per run.
         runs: the names of the runs to compare, all of them required. By
             default all runs in the directory are compared.
-
-    Returns:
-        A `Comparison`. Each of these is a failure: a missing, duplicate or
-        unfinished run; records computed from different sources; a record
-        without results; a computation that raised an error; a result that one
-        run lacks without a stated reason; different shapes, dtypes or
-        references; NaN or infinity; a difference that exceeds its tolerance
-        (`kseq.agreement.tables`).
+        known: differences that are expected.
+        explain: whether float64 results are held to float32's limits where
+            Keras itself computes in 32 bits.
 
     Raises:
         ValueError: if the directory does not exist or has no records, one of
-            its files is not a record, or `runs` is not a sequence of names.
+            them is damaged, or `runs` is not a sequence of names.
     """
     folder = check_path("folder", folder)
     if runs is not None:
         runs = check_items("runs", runs, str, "a sequence of run names")
-    paths = sorted(folder.glob("*.npz"))
+    paths = sorted(path.parent for path in folder.glob(f"*/{RUN_FILE}"))
     if not paths:
-        raise_invalid("folder", "a directory with records (*.npz)", str(folder))
+        raise_invalid("folder", "a directory with records", str(folder))
     if runs is not None:
-        paths = [path for path in paths if path.stem in runs]
-    return compare_records([load_record(path) for path in paths], runs or ())
+        paths = [path for path in paths if path.name in runs]
+    records = [load_record(path) for path in paths]
+    return compare_records(records, runs or (), known, explain)
 
 
-# Infinite values fail anyway, and NumPy should not warn about them too.
-@np.errstate(invalid="ignore")
 def compare_records(
-    records: Sequence[Record], runs: Sequence[str] = ()
+    records: Sequence[Record],
+    runs: Sequence[str] = (),
+    known: Sequence[Known] = (),
+    explain: bool = True,
 ) -> Comparison:
     """Compare records that are already loaded; see `compare`."""
     comparison = Comparison([record.run for record in records])
     _check_runs(comparison, records, runs)
-    _check_keys(comparison, records)
-    references = _merge_references(comparison, records)
-    scales = _scales(records)
-    for key in sorted({key for record in records for key in record.values}):
-        scale = scales[computation_key(key)]
-        _compare_key(comparison, key, records, references, scale)
+    tests = list(dict.fromkeys(t for r in records for t in r.results))
+    used = set()
+    for test in tests:
+        results = {r.run.name: r.results.get(test) for r in records}
+        backends = {r.run.name: r.run.backend for r in records}
+        applying = [k for k in known if k.matches_test(test)]
+        used |= compare_test(
+            comparison, test, results, backends, applying, explain
+        )
+    for entry in known:
+        if entry not in used and any(map(entry.matches_test, tests)):
+            comparison.fail(
+                "",
+                f"known difference of {entry.backend}",
+                f"no test differs any more ({entry.reason}); remove it",
+            )
     return comparison
 
 
@@ -124,157 +164,253 @@ def _check_runs(
     names = [record.run.name for record in records]
     for name in runs:
         if name not in names:
-            comparison.fail("missing run", name, "no record of this run")
-    for name in {name for name in names if names.count(name) > 1}:
-        comparison.fail("duplicate run", name, "two records of this run")
+            comparison.fail("", name, "there is no record of this run")
     if len(names) < 2:
-        comparison.fail("missing run", "", "fewer than two runs to compare")
+        comparison.fail("", "", "fewer than two runs to compare")
     for record in records:
-        for computation, error in record.errors.items():
-            comparison.fail("error", computation, f"{record.run.name}: {error}")
-        if not record.values:
-            reasons = sorted(set(record.left_out.values()))
-            comparison.fail(
-                "empty record",
-                record.run.name,
-                ": ".join(["no results", *reasons]),
-            )
+        if not any(result.entries for result in record.results.values()):
+            comparison.fail("", record.run.name, "the record has no results")
         if not record.run.finished:
-            comparison.fail(
-                "unfinished run", record.run.name, "not every case was computed"
-            )
+            comparison.fail("", record.run.name, "the run did not finish")
     fingerprints = {r.run.name: r.run.fingerprint for r in records}
-    if len({*fingerprints.values()}) > 1:
+    finding = differing_texts("recorded from different sources", fingerprints)
+    if finding:
         comparison.fail(
-            "different sources",
-            "",
-            "records computed from different sources (delete or recompute the "
-            f"old ones): {fingerprints}",
+            "", "", f"{finding.text}; delete or compute the old records again"
         )
 
 
-def _check_keys(comparison: Comparison, records: Sequence[Record]) -> None:
-    """Require every result of one run in all others, or a reason."""
-    holders = defaultdict(set)
-    for record in records:
-        for key in record.values:
-            holders[key].add(record.run.name)
-    for key, names in sorted(holders.items()):
-        computation = computation_key(key)
-        for record in records:
-            if (
-                record.run.name not in names
-                and computation not in record.left_out
-                and computation not in record.errors
-            ):
-                comparison.fail(
-                    "missing key", key, f"{record.run.name} lacks this result"
-                )
-
-
-def _merge_references(
-    comparison: Comparison, records: Sequence[Record]
-) -> dict[str, Any]:
-    """Merge the references, which must be the same in every run."""
-    merged: dict[str, Any] = {}
-    for record in records:
-        for key, value in record.references.items():
-            known = merged.setdefault(key, value)
-            if known.shape != value.shape or not np.allclose(
-                known, value, rtol=1e-12, atol=1e-12
-            ):
-                comparison.fail(
-                    "reference",
-                    key,
-                    f"{record.run.name} has a different reference",
-                )
-    return merged
-
-
-def _compare_key(
+def compare_test(
     comparison: Comparison,
-    key: str,
-    records: Sequence[Record],
-    references: dict[str, Any],
-    scale: float,
-) -> None:
-    holders = {r.run.name: r for r in records if key in r.values}
-    for name, record in holders.items():
-        if not np.all(np.isfinite(record.values[key])):
-            comparison.fail("not finite", key, f"{name} has NaN or infinity")
-    values = {name: r.values[key] for name, r in holders.items()}
-    reference = references.get(reference_key(key))
-    if reference is not None:
-        values[REFERENCE] = reference
-    for kind, found in (
-        ("shape", {n: v.shape for n, v in values.items()}),
-        ("dtype", {n: r.dtypes[key] for n, r in holders.items()}),
-    ):
-        if len(set(found.values())) > 1:
-            comparison.fail(kind, key, f"{kind}s differ: {found}")
-            return
-    dtype = next(iter(holders.values())).dtypes[key]
-    for difference in _differences(key, values, scale, dtype):
-        comparison.differences.append(difference)
-        if not difference.within:
-            comparison.fail(
-                "tolerance",
-                key,
-                f"{' and '.join(difference.runs)} differ by "
-                f"{difference.relative:.1e} of scale; limit "
-                f"{difference.limit:.0e}",
-            )
+    test: str,
+    results: Mapping[str, Result | None],
+    backends: Mapping[str, str],
+    known: Sequence[Known] = (),
+    explain: bool = True,
+) -> set[Known]:
+    """Compare one test between runs.
 
+    Args:
+        comparison: receives the failures and differences.
+        test: the test's node id.
+        results: the result of each run; None if there is none.
+        backends: the backend of each run.
+        known: the known differences that the configuration lists.
+        explain: see `compare`.
 
-def _scales(records: Sequence[Record]) -> dict[str, float]:
-    """The largest absolute value of each computation, over all its arrays.
-
-    A single array is not enough: a gradient that is zero except for rounding,
-    such as that of a bias before a softmax, has no scale.
+    Returns:
+        The known differences of the configuration that were seen.
     """
-    scales: dict[str, float] = defaultdict(float)
-    for record in records:
-        for key, value in record.values.items():
-            computation = computation_key(key)
-            scales[computation] = max(scales[computation], _largest(value))
-    return scales
+    failures = []
+    found: dict[str, Result] = {}
+    for run, result in results.items():
+        if result is None:
+            text = f"{run} did not run this test"
+            failures.append(Failure(test, "", text, (run,)))
+        elif result.outcome == "failed":
+            text = f"on {run}:\n{result.text}"
+            failures.append(Failure(test, "", text, (run,)))
+        elif result.outcome != "skipped":
+            found[run] = result
+    calls = {
+        run: 1 + max((e.call for e in result.entries), default=-1)
+        for run, result in found.items()
+    }
+    if finding := differing_texts("the numbers of calls differ", calls):
+        failures.append(Failure(test, "", finding.text))
+    entries: dict[Any, dict[str, Entry]] = {}
+    for run, result in found.items():
+        for entry in result.entries:
+            entries.setdefault(entry.key, {})[run] = entry
+    marked = [known_from(k) for r in found.values() for k in r.known]
+    marked = list(dict.fromkeys(marked))
+    used: set[Known] = set()
+    for by_run in entries.values():
+        left = list(compare_entries(comparison, test, by_run, explain))
+        for expected in (*known, *marked):
+            one = next(iter(by_run.values()))
+            if not left or not expected.matches(one.policy, one.kind):
+                continue
+            rest = {
+                run: e
+                for run, e in by_run.items()
+                if backends[run] != expected.backend
+            }
+            others = list(compare_entries(Comparison([]), test, rest, explain))
+            if len(others) < len(left):
+                used.add(expected)
+                left = others
+        failures += left
+    for expected in marked:
+        if expected not in used and expected.backend in backends.values():
+            text = f"the known difference of {expected.backend} is gone"
+            failures.append(Failure(test, "", f"{text} ({expected.reason})"))
+    given = next((r for r in results.values() if r and r.file), Result(test))
+    comparison.failures += [
+        replace(f, file=given.file, line=given.line) for f in failures
+    ]
+    comparison.tests += 1
+    return used & {*known}
 
 
-def _differences(
-    key: str, values: dict[str, Any], scale: float, dtype: str
-) -> Iterator[Difference]:
-    case, policy, kind, array = key.split("/", 3)
-    wide = {name: value.astype("float64") for name, value in values.items()}
-    reference = wide.get(REFERENCE)
-    for first, second in itertools.combinations(wide, 2):
-        a, b = wide[first], wide[second]
-        absolute = _largest(a - b)
-        farther = None
-        if reference is not None and second != REFERENCE:
-            errors = {n: _largest(wide[n] - reference) for n in (first, second)}
-            if errors[first] != errors[second]:
-                farther = max(errors, key=lambda n: errors[n])
-        yield Difference(
-            case=case,
-            dtype=policy,
-            kind=kind,
-            array=array,
-            runs=(first, second),
-            absolute=absolute,
-            relative=absolute / scale if scale else absolute,
-            ulps=_ulps(a, b, dtype),
-            limit=tolerance(kind, policy).limit,
-            farther=farther,
+def compare_entries(
+    comparison: Comparison,
+    test: str,
+    entries: Mapping[str, Entry],
+    explain: bool = True,
+) -> Iterator[Failure]:
+    """Compare one computation between runs, and yield the failures."""
+    if not entries:
+        return
+    first = next(iter(entries.values()))
+    where = f"{first.policy} {first.kind.replace('_', ' ')}"
+    if first.call:
+        where = f"call {first.call + 1}, {where}"
+    if first.label:
+        where = f"{first.label}, {where}"
+
+    def failure(text: str, runs: Iterable[str], array: str = "") -> Failure:
+        at = f"{where}, {array}" if array else where
+        kind, policy, call = first.kind, first.policy, first.call
+        return Failure(test, at, text, tuple(runs), kind, policy, call)
+
+    def differs(finding: Finding, array: str = "") -> Failure:
+        odd = (n for g in finding.groups[1:] for n in g if n != REFERENCE)
+        return failure(finding.text, odd, array)
+
+    errors = {run: e.error for run, e in entries.items() if e.error}
+    for text in dict.fromkeys(errors.values()):
+        runs = [run for run, error in errors.items() if error == text]
+        yield failure(f"{' and '.join(runs)} raised an error:\n{text}", runs)
+    for text in dict.fromkeys(t for e in entries.values() for t in e.own):
+        runs = [run for run, e in entries.items() if text in e.own]
+        yield failure(f"on {' and '.join(runs)}: {text}", runs)
+    given = {r: e for r, e in entries.items() if not e.error and not e.left_out}
+    if not given:
+        return
+    facts = dict.fromkeys(n for e in given.values() for n in e.facts)
+    for fact in facts:
+        texts = {run: e.facts.get(fact, "missing") for run, e in given.items()}
+        finding = differing_texts(f"{fact} differs", texts)
+        # A gradient that does not exist has no dtype.
+        absent = fact.removesuffix(" dtype")
+        if finding and not any(
+            absent in e.values and e.values[absent] is None
+            for e in given.values()
+        ):
+            yield differs(finding)
+    names = dict.fromkeys(n for e in given.values() for n in e.values)
+    gradients = first.kind.startswith("gradients")
+    scale = max(
+        (
+            largest(x)
+            for e in given.values()
+            for x in e.values.values()
+            if gradients and x is not None
+        ),
+        default=0.0,
+    )
+    narrowed = sorted(
+        {f"{run}'s {n}" for run, e in given.items() for n in e.narrowed}
+    )
+    found: set[str] = set()
+    for name in names:
+        lacking = [run for run, e in given.items() if name not in e.values]
+        if lacking:
+            text = f"{' and '.join(lacking)} did not return this array"
+            yield failure(text, lacking, name)
+            continue
+        finding = _compare_array(
+            comparison, test, name, given, scale, first.policy
         )
+        if finding and explain and narrowed and first.policy == "float64":
+            wide = {run: e for run, e in given.items() if not e.narrowed}
+            strict = _compare_array(None, test, name, wide, scale, "float64")
+            loose = _compare_array(None, test, name, given, scale, "float32")
+            if not strict and not loose:
+                for function in narrowed:
+                    comparison.explained.setdefault(function, set()).add(test)
+                finding = None
+        first_call = name.partition(" of call ")[0]
+        if finding and first_call not in found:
+            found.add(name)
+            yield differs(finding, name)
+            if first.kind == LAYERS:  # what follows is a consequence
+                return
+        if first.finite:
+            for run, e in given.items():
+                value = e.values[name]
+                if value is not None and not np.all(np.isfinite(value)):
+                    text = f"{run} has NaN or infinity"
+                    yield failure(text, (run,), name)
 
 
-def _largest(x: Any) -> float:
-    return float(np.max(np.abs(x))) if x.size else 0.0
+def _compare_array(
+    comparison: Comparison | None,
+    test: str,
+    name: str,
+    entries: Mapping[str, Entry],
+    scale: float,
+    policy: str,
+) -> Finding | None:
+    if not entries:
+        return None
+    first = next(iter(entries.values()))
+    values = {run: e.values[name] for run, e in entries.items()}
+    references = [
+        e.references[name] for e in entries.values() if name in e.references
+    ]
+    if references:
+        values[REFERENCE] = references[0]
+    sensitivities = [
+        e.sensitivities[name]
+        for e in entries.values()
+        if name in e.sensitivities
+    ]
+    given = [x for x in values.values() if x is not None]
+    same_shape = len({np.shape(x) for x in (*given, *sensitivities)}) == 1
+    kind = "forward" if first.kind == LAYERS else first.kind
+    relative = tolerance(kind, policy).limit
+    if policy == first.policy and first.relative is not None:
+        relative = first.relative
+    sensitivity = None
+    if sensitivities and same_shape:
+        sensitivity = np.max(sensitivities, axis=0)
+    limits = Limits(relative, policy, scale, sensitivity)
+    if comparison is not None and same_shape:
+        comparison.differences.append(
+            _difference(test, name, first, values, limits)
+        )
+    return find_difference(values, limits)
 
 
-def _ulps(a: Any, b: Any, dtype: str) -> float:
-    """The largest difference in units in the last place of the larger value."""
-    if dtype not in BITS:
-        return _largest(a - b)
-    _, exponent = np.frexp(np.maximum(np.abs(a), np.abs(b)))
-    return _largest(np.ldexp(a - b, BITS[dtype] - exponent))
+def _difference(
+    test: str,
+    name: str,
+    entry: Entry,
+    values: Mapping[str, Any],
+    limits: Limits,
+) -> Difference:
+    wide = {
+        run: np.nan_to_num(np.asarray(x, "float64"), posinf=0.0, neginf=0.0)
+        for run, x in values.items()
+        if x is not None
+    }
+    scale = max([limits.scale, *map(largest, wide.values())]) or 1.0
+    reference = wide.pop(REFERENCE, None)
+    stacked = np.stack([*wide.values()]) if wide else np.zeros((1, 0))
+    apart = (stacked.max(axis=0) - stacked.min(axis=0)) / scale
+    to_reference = {}
+    if reference is not None:
+        to_reference = {
+            run: largest(x - reference) / scale for run, x in wide.items()
+        }
+    return Difference(
+        test,
+        entry.policy,
+        entry.kind,
+        name,
+        largest(apart) if len(wide) > 1 else 0.0,
+        to_reference,
+        limits.relative,
+    )

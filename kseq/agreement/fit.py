@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kseq.agreement.numbers import cotangents_of, seed_weights
-from kseq.agreement.reference import flatten
+from kseq.agreement.computation import Built
+from kseq.agreement.numbers import cotangent, seed_weights
 from kseq.ops.dtypes import dtype_of
 from kseq.types import Tensor
 
@@ -62,35 +62,39 @@ class LastLoss(keras.metrics.Metric):
         return ops.convert_to_tensor(self.last)
 
 
-def fit(
-    layer: Any, inputs: Any, kwargs: dict[str, Any], dtype: str
-) -> dict[str, Any]:
+def fit(built: Built, dtype: str) -> dict[str, Any]:
     """Return the losses and final weights of 20 training steps on one batch.
 
-    Every floating-point input is scaled by a weight, so that a layer without
+    Every floating-point argument is scaled by a weight, so that a layer without
     weights can be trained too.
     """
-    single_input = not isinstance(inputs, list)
-    arrays = [inputs] if single_input else inputs
-    tensors = {n: v for n, v in kwargs.items() if keras.ops.is_tensor(v)}
-    options = {n: v for n, v in kwargs.items() if n not in tensors}
-    arrays = [*arrays, *tensors.values()]
-    symbols = [
-        keras.Input(tuple(x.shape[1:]), dtype=dtype_of(x)) for x in arrays
+    arguments = built.args, built.kwargs
+    flat = keras.tree.flatten(arguments)
+    positions = [i for i, x in enumerate(flat) if ops.is_tensor(x)]
+    symbols = []
+    for i in positions:
+        shape, name = tuple(flat[i].shape[1:]), dtype_of(flat[i])
+        symbol = keras.Input(shape, dtype=name)
+        symbols.append(symbol)
+        is_scaled = keras.backend.is_float_dtype(name) and shape
+        flat[i] = Scale()(symbol) if is_scaled else symbol
+    args, kwargs = keras.tree.pack_sequence_as(arguments, flat)
+    outputs = keras.tree.flatten(built.function(*args, **kwargs))
+    outputs = [
+        x
+        for x in outputs
+        if keras.backend.is_float_dtype(dtype_of(x))
+        and x.shape
+        and x.shape[0] is None
     ]
-    features = [
-        Scale()(s) if keras.backend.is_float_dtype(dtype_of(s)) else s
-        for s in symbols[: len(symbols) - len(tensors)]
-    ]
-    masks = dict(zip(tensors, symbols[len(features) :], strict=True))
-    outputs = layer(
-        features[0] if single_input else features, **masks, **options
-    )
-    outputs = flatten(outputs)
+    if not outputs:
+        return {}
     model = keras.Model(symbols, outputs)
-    seed_weights(model, seed=1)
+    seed_weights(model, seed=1, dtype=dtype)
+    tensors = keras.tree.flatten(arguments)
+    data = [ops.convert_to_numpy(tensors[i]) for i in positions]
     losses = [f"losses of output {i}" for i in range(len(outputs))]
-    loss = SquaredError(batch=len(arrays[0]))
+    loss = SquaredError(batch=len(data[0]))
     metrics = [LastLoss(loss, name) for name in losses]
     model.compile(
         # Exact in float32, unlike 0.01: every dtype gets the same rates.
@@ -98,12 +102,13 @@ def fit(
         loss=[loss for _ in outputs],
         metrics=metrics if len(metrics) == 1 else [[m] for m in metrics],
     )
-    data = [ops.convert_to_numpy(x) for x in arrays]
     targets = [
-        np.asarray(c, dtype)
-        for c in cotangents_of(
-            [np.empty((len(data[0]), *o.shape[1:])) for o in outputs], dtype
+        ops.convert_to_numpy(
+            ops.convert_to_tensor(
+                cotangent(i, (len(data[0]), *x.shape[1:]), dtype), dtype_of(x)
+            )
         )
+        for i, x in enumerate(outputs)
     ]
     history = model.fit(
         data,

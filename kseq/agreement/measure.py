@@ -1,8 +1,8 @@
-"""Compute a case on the current backend."""
+"""Compute one kind of a computation on the current backend."""
 
-import contextlib
-import threading
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -10,234 +10,561 @@ import numpy as np
 from keras import ops
 
 from kseq.agreement import probes
-from kseq.agreement.cases import Case
+from kseq.agreement.computation import (
+    Built,
+    Computation,
+    dtype_scope,
+    weights_of,
+)
 from kseq.agreement.fit import fit
-from kseq.agreement.numbers import cotangents_of, rounded, seed_weights
-from kseq.agreement.reference import complex_step_gradients, flatten
-from kseq.agreement.tables import DTYPES, KINDS
+from kseq.agreement.numbers import cotangent
+from kseq.agreement.record import Entry
+from kseq.agreement.reference import complex_step_gradients
+from kseq.agreement.tables import (
+    KINDS,
+    POLICIES,
+    compute_dtype,
+    epsilon,
+    left_out,
+    tolerance,
+)
+from kseq.agreement.values import largest
 from kseq.checks import (
     Unquoted,
     check_instance,
     check_one_of,
-    describe_inputs,
     is_real,
     raise_invalid,
 )
 
+CALLS = 3  # a fault can show from the second or third call on
+DRAWS = 3
 
-def measure(case: Case, dtype: str, kind: str) -> dict[str, Any]:
-    """Compute a case on this backend.
+
+class LeftOutError(Exception):
+    """A computation has no results, for the reason in the message."""
+
+
+@dataclass
+class Measured:
+    """The results of a computation.
 
     Args:
-        case: the case to compute.
-        dtype: the dtype policy to compute it under.
-        kind: "forward" or "forward_compiled" for the outputs; "gradients" or
-            "gradients_compiled" for the gradients of `sum(outputs * c)`, where
-            `c` is random with a fixed seed, with respect to floating-point
-            inputs and trainable weights; "fit" for the losses and weights of
-            20 training steps.
+        values: arrays by name; None for a gradient that does not exist.
+        facts: texts by name, such as dtypes and the structure of the outputs.
+        changed: the names of arguments that the call changed in place.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+    changed: list[str] = field(default_factory=list)
+
+    def add(self, name: str, value: Any) -> None:
+        """Add a tensor; a complex one as its real and imaginary parts."""
+        if value is None:
+            self.values[name] = None
+            return
+        dtype = keras.backend.standardize_dtype(value.dtype)
+        array = to_numpy(value)
+        if array.dtype.kind == "c":
+            self.add(f"{name} (real part)", array.real)
+            self.add(f"{name} (imaginary part)", array.imag)
+            return
+        if not is_real(array):
+            raise_invalid(name, "an array of numbers", array.dtype.name)
+        self.values[name] = array
+        self.facts[f"{name} dtype"] = dtype
+
+
+def to_numpy(value: Any) -> Any:
+    """Convert a tensor to an array that a file can store.
+
+    Bfloat16 becomes float32.
+    """
+    array = np.array(ops.convert_to_numpy(value))
+    return array.astype("float32") if array.dtype.kind == "V" else array
+
+
+def measure(
+    computation: Computation,
+    policy: str,
+    kind: str,
+    change: Callable[[int, Any], Any] | None = None,
+) -> Measured:
+    """Compute one kind of a computation on this backend.
+
+    Args:
+        computation: the computation.
+        policy: the dtype policy to compute it under.
+        kind: "forward" for outputs, masks, losses and state of three calls;
+            "training" for the same with `training=True`; "forward_compiled"
+            for the outputs of a compiled call; "gradients" or
+            "gradients_compiled" for the gradients of `sum(output * c)`, where
+            `c` is random with a fixed seed, for each floating-point output and
+            with respect to floating-point inputs and trainable weights; "fit"
+            for the losses and weights of 20 training steps.
+        change: see `Computation.built`.
 
     Returns:
-        A dict of backend tensors by name.
+        The results.
 
     Raises:
-        ValueError: if an argument is invalid, or `build` does not return what
-            `Case` requires.
+        ValueError: if an argument is invalid.
+        LeftOutError: if there is nothing to compute, or this backend cannot.
     """
-    _check(case, dtype, kind)
-    with dtype_scope(dtype):
-        layer, inputs, kwargs = built(case, dtype)
-        compiled = kind.endswith("_compiled")
+    _check(computation, policy, kind)
+    if reason := left_out(keras.backend.backend(), kind, policy):
+        raise LeftOutError(reason)
+    with dtype_scope(policy):
+        if kind == "training":
+            computation = in_training(computation)
         if kind == "fit":
-            return fit(layer, inputs, kwargs, dtype)
-        if kind.startswith("forward"):
-            return name_outputs(probes.forward(layer, inputs, kwargs, compiled))
-        outputs = probes.forward(layer, inputs, kwargs, compiled=False)
-        cotangents = [
-            ops.cast(ops.convert_to_tensor(c), output.dtype)
-            for c, output in zip(
-                cotangents_of(outputs, dtype), outputs, strict=True
+            return _fit(computation, policy, change)
+        if kind.startswith("gradients"):
+            compiled = kind.endswith("_compiled")
+            return _gradients(computation, policy, compiled, change)
+        if kind.endswith("_compiled"):
+            built = computation.built(policy, change)
+            outputs = probes.forward(
+                built.function, built.args, built.kwargs, compiled=True
             )
-        ]
-        # Built again, since the forward pass may have updated statistics.
-        layer, inputs, kwargs = built(case, dtype)
-        gradients = probes.gradients(
-            layer, inputs, kwargs, cotangents, compiled
+            if is_random(computation, policy):
+                raise LeftOutError(RANDOM)
+            measured = Measured()
+            _add_outputs(measured, outputs)
+            return measured
+        return _forward(computation, policy, change)
+
+
+RANDOM = "random numbers are drawn, which differ between backends"
+
+
+def in_training(computation: Computation) -> Computation:
+    """Return the computation with `training=True`, if it takes that."""
+    makes_layer = computation.is_layer
+    if not makes_layer or "training" in computation.kwargs:
+        raise LeftOutError("no argument `training`, or it is given")
+    layer = computation.function
+    if not isinstance(layer, keras.Layer):
+        layer = layer.func  # type: ignore[attr-defined]
+    if not _takes_training(layer):
+        raise LeftOutError("no argument `training`")
+    kwargs = {**computation.kwargs, "training": True}
+    return Computation(
+        computation.function, computation.args, kwargs, computation.reference
+    )
+
+
+def _takes_training(layer: Any) -> bool:
+    # A model passes `training` to its layers.
+    if isinstance(layer, keras.Model):
+        return True
+    return "training" in inspect.signature(layer.call).parameters
+
+
+def is_random(computation: Computation, policy: str) -> bool:
+    """Return whether a call draws random numbers from a seed generator."""
+    if not computation.is_layer:
+        return False
+    if "random" in computation.cache:
+        return bool(computation.cache["random"])
+    built = computation.built(policy)
+    seeds = [v for v in built.function.variables if _is_seed(v)]
+    before = [to_numpy(v.value) for v in seeds]
+    calls = []
+    for _ in range(2 if seeds else 0):
+        # PyTorch draws some numbers without a seed generator.
+        outputs = probes.forward(
+            built.function, built.args, built.kwargs, compiled=False
         )
-        return name_gradients(layer, *gradients)
+        calls.append([to_numpy(x) for _, x in named_outputs(outputs)])
+        built = computation.built(policy)
+    after = [to_numpy(v.value) for v in seeds]
+    pairs = [*zip(before, after, strict=True), *zip(*calls, strict=True)]
+    random = not all(
+        np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in pairs
+    )
+    computation.cache["random"] = random
+    return random
 
 
-def reference_values(case: Case, dtype: str, kind: str) -> dict[str, Any]:
-    """Compute the float64 reference of a case.
+def _is_seed(variable: Any) -> bool:
+    return "seed_generator" in variable.path
 
-    The reference receives the case's numbers, rounded to the dtype. Only the
-    shapes and the order of the weights come from the backend.
+
+def _forward(
+    computation: Computation, policy: str, change: Any = None
+) -> Measured:
+    if is_random(computation, policy):
+        raise LeftOutError(RANDOM)
+    built = computation.built(policy, change)
+    measured = Measured()
+    for number in range(1, CALLS + 1 if change is None else 2):
+        outputs = probes.forward(
+            built.function, built.args, built.kwargs, compiled=False
+        )
+        if number in (1, CALLS):
+            suffix = "" if number == 1 else f" of call {number}"
+            _add_outputs(measured, outputs, suffix)
+            _add_state(measured, built, suffix)
+    flat = keras.tree.flatten((built.args, built.kwargs))
+    before = keras.tree.flatten(computation.arrays(policy))
+    for name, x, array in zip(computation.names(), flat, before, strict=True):
+        if ops.is_tensor(x) and not np.array_equal(
+            to_numpy(x), array, equal_nan=array.dtype.kind == "f"
+        ):
+            measured.changed.append(name)
+    return measured
+
+
+def _add_outputs(measured: Measured, outputs: Any, suffix: str = "") -> None:
+    measured.facts[f"structure{suffix}"] = structure(outputs)
+    for name, output in named_outputs(outputs):
+        measured.add(f"{name}{suffix}", output)
+        mask = getattr(output, "_keras_mask", None)
+        if mask is not None:
+            measured.add(f"mask of {name}{suffix}", mask)
+
+
+def _add_state(measured: Measured, built: Built, suffix: str) -> None:
+    """Add masks, losses and variables after a call."""
+    layer = built.function
+    if not isinstance(layer, keras.Layer):
+        return
+    mask = built.kwargs.get("mask")
+    overridden = type(layer).compute_mask is not keras.Layer.compute_mask
+    if mask is not None and overridden and not suffix and built.args:
+        computed = layer.compute_mask(built.args[0], mask)
+        for i, x in enumerate(keras.tree.flatten(computed)):
+            if x is not None:
+                measured.add(f"compute_mask {i}", x)
+    for i, loss in enumerate(layer.losses):
+        measured.add(f"loss {i}{suffix}", loss)
+    for i, v in enumerate(layer.non_trainable_variables):
+        if not _is_seed(v):
+            measured.add(f"state {i} {v.name}{suffix}", v.value)
+
+
+def structure(outputs: Any) -> str:
+    """Describe nested lists, tuples and dicts of outputs."""
+    if isinstance(outputs, dict):
+        items = [f"{key!r}: {structure(outputs[key])}" for key in outputs]
+        return "{" + ", ".join(items) + "}"
+    if isinstance(outputs, list | tuple):
+        inner = ", ".join(structure(x) for x in outputs)
+        return f"{type(outputs).__name__}({inner})"
+    return "None" if outputs is None else "tensor"
+
+
+def named_outputs(outputs: Any) -> list[tuple[str, Any]]:
+    """Return the output tensors with their paths as names."""
+    return [
+        (" ".join(["output", "/".join(map(str, path))]).strip(), x)
+        for path, x in keras.tree.flatten_with_path(outputs)
+        if x is not None
+    ]
+
+
+def _gradients(
+    computation: Computation, policy: str, compiled: bool, change: Any = None
+) -> Measured:
+    if is_random(computation, policy):
+        raise LeftOutError(RANDOM)
+    built = computation.built(policy, change)
+    outputs = named_outputs(
+        probes.forward(built.function, built.args, built.kwargs, False)
+    )
+    # Built again, since the forward pass may have updated statistics.
+    built = computation.built(policy, change)
+    arguments = gradient_names(computation, built)
+    cotangents = [
+        ops.cast(
+            ops.convert_to_tensor(cotangent(i, x.shape, compute_dtype(policy))),
+            x.dtype,
+        )
+        if probes.is_float(x)
+        else None
+        for i, (_, x) in enumerate(outputs)
+    ]
+    if not arguments or not any(c is not None for c in cotangents):
+        raise LeftOutError("nothing to differentiate")
+    found = probes.gradients(
+        built.function, built.args, built.kwargs, cotangents, compiled
+    )
+    measured = Measured()
+    differentiated = [name for name, x in outputs if probes.is_float(x)]
+    for name, (inputs, weights) in zip(differentiated, found, strict=True):
+        suffix = "" if len(found) == 1 else f" of {name}"
+        for argument, value in zip(arguments, [*inputs, *weights], strict=True):
+            measured.add(f"{argument}{suffix}", value)
+    return measured
+
+
+def gradient_names(computation: Computation, built: Built) -> list[str]:
+    """Name the floating-point arguments and the trainable weights."""
+    flat = keras.tree.flatten((built.args, built.kwargs))
+    names = [
+        name
+        for name, x in zip(computation.names(), flat, strict=True)
+        if ops.is_tensor(x) and probes.is_float(x)
+    ]
+    weights = [w for w in weights_of(built.function) if w.trainable]
+    return names + [f"weight {i} {w.name}" for i, w in enumerate(weights)]
+
+
+def _fit(computation: Computation, policy: str, change: Any = None) -> Measured:
+    if not computation.is_layer:
+        raise LeftOutError("only layers are trained")
+    built = computation.built(policy, change)
+    arrays = [
+        x
+        for x in keras.tree.flatten((built.args, built.kwargs))
+        if ops.is_tensor(x)
+    ]
+    batches = {x.shape[0] if len(x.shape) else None for x in arrays}
+    if len(batches) != 1 or None in batches or 0 in batches:
+        raise LeftOutError("the arrays have no common batch dimension")
+    try:
+        training = in_training(computation)
+    except LeftOutError:
+        training = computation
+    if is_random(training, policy):
+        raise LeftOutError(RANDOM)
+    measured = Measured()
+    for name, value in fit(built, compute_dtype(policy)).items():
+        measured.add(name, value)
+    if not measured.values:
+        raise LeftOutError("no floating-point output for each example")
+    return measured
+
+
+def narrowed(computation: Computation) -> list[str]:
+    """Return the functions of Keras that turn float64 into float32."""
+    with dtype_scope("float64"):
+        built = computation.built("float64")
+        return probes.narrowed(built.function, built.args, built.kwargs)
+
+
+def references(
+    computation: Computation, policy: str, kind: str, like: Measured
+) -> dict[str, Any]:
+    """Compute the float64 reference of a computation.
+
+    The reference receives the computation's numbers, rounded to the policy.
+    Only the names, and the order of the weights, come from the backend.
 
     Args:
-        case: the case to compute.
-        dtype: the dtype policy, as for `measure`.
+        computation: the computation.
+        policy: the dtype policy, as for `measure`.
         kind: the computation, as for `measure`.
+        like: the results of the computation.
 
     Returns:
-        A dict of arrays by name, which is empty if the case has no reference.
+        Arrays by name; none for "fit" or a computation without a reference.
 
     Raises:
-        ValueError: if an argument is invalid, or the reference does not return
-            real arrays with the shapes of the layer's outputs.
+        ValueError: if the reference does not return real arrays with the
+            shapes of the layer's outputs.
     """
-    _check(case, dtype, kind)
-    if case.reference is None or kind == "fit":
+    if computation.reference is None or kind == "fit":
         return {}
-    with dtype_scope(dtype):
-        layer, arrays, kwargs = _build_arrays(case, dtype)
-        inputs = flatten(arrays)
-        weights = [
-            np.asarray(ops.convert_to_numpy(w.value)).astype("float64")
-            for w in _weights(layer)
+    with dtype_scope(policy):
+        built = computation.built(policy)
+        function, arrays = _reference_function(computation, policy, built)
+        outputs = function(arrays)
+        if not kind.startswith("gradients"):
+            names = [
+                n
+                for n in like.values
+                if n.startswith("output") and " of call " not in n
+            ]
+            shapes = [like.values[n].shape for n in names]
+            outputs = _check_reference(outputs, shapes)
+            return dict(zip(names, outputs, strict=True))
+        shapes = [tuple(x.shape) for _, x in _symbolic_outputs(built)]
+        outputs = _check_reference(outputs, shapes)
+        floats = [probes.is_float(x) for _, x in _symbolic_outputs(built)]
+        dtype = compute_dtype(policy)
+        cotangents = [
+            cotangent(i, x.shape, dtype) if is_float else None
+            for i, (x, is_float) in enumerate(zip(outputs, floats, strict=True))
         ]
-        arguments = _to_tensors(arrays, dtype), _to_tensors(kwargs, dtype)
-        outputs = probes.forward(layer, *arguments, compiled=False)
-    references = _check_reference(
-        f"reference of case {case.name!r}",
-        flatten(case.reference(inputs, weights)),
-        [tuple(x.shape) for x in outputs],
+        names = gradient_names(computation, built)
+        trainable = [w.trainable for w in weights_of(built.function)]
+        count = len(arrays) - len(trainable)
+        keep = [*(a.dtype.kind == "f" for a in arrays[:count]), *trainable]
+        found: dict[str, Any] = {}
+        for i, (name, _) in enumerate(_symbolic_outputs(built)):
+            if not floats[i]:
+                continue
+            only = [c if i == j else None for j, c in enumerate(cotangents)]
+            gradients = complex_step_gradients(function, arrays, only)
+            suffix = "" if sum(floats) == 1 else f" of {name}"
+            kept = [g for g, k in zip(gradients, keep, strict=True) if k]
+            found |= {
+                f"{n}{suffix}": g for n, g in zip(names, kept, strict=True)
+            }
+        return found
+
+
+def _symbolic_outputs(built: Built) -> list[tuple[str, Any]]:
+    return named_outputs(
+        probes.forward(built.function, built.args, built.kwargs, False)
     )
-    if kind.startswith("forward"):
-        return name_outputs(references)
-    input_gradients, weight_gradients = complex_step_gradients(
-        case.reference, inputs, weights, cotangents_of(references, dtype)
-    )
-    return name_gradients(
-        layer,
-        [g for g in input_gradients if g is not None],
-        [
-            g
-            for g, w in zip(weight_gradients, _weights(layer), strict=True)
-            if w.trainable
-        ],
-    )
+
+
+def _reference_function(
+    computation: Computation, policy: str, built: Built
+) -> tuple[Any, list[Any]]:
+    """Return the reference as a function of a list of arrays, and the list."""
+    arguments = computation.arrays(policy)
+    flat = keras.tree.flatten(arguments)
+    positions = [i for i, x in enumerate(flat) if isinstance(x, np.ndarray)]
+    weights = [
+        np.asarray(to_numpy(w.value)).astype("float64")
+        for w in weights_of(built.function)
+    ]
+    reference = computation.reference
+    assert reference is not None
+    takes_weights = "weights" in inspect.signature(reference).parameters
+
+    def function(arrays: list[Any]) -> list[Any]:
+        filled = list(flat)
+        for i, x in zip(positions, arrays, strict=False):
+            filled[i] = x
+        args, kwargs = keras.tree.pack_sequence_as(arguments, filled)
+        if takes_weights:
+            kwargs = {**kwargs, "weights": arrays[len(positions) :]}
+        return list(keras.tree.flatten(reference(*args, **kwargs)))
+
+    return function, [*(flat[i] for i in positions), *weights]
 
 
 def _check_reference(
-    name: str, outputs: list[Any], shapes: list[tuple[int, ...]]
+    outputs: list[Any], shapes: list[tuple[int, ...]]
 ) -> list[Any]:
-    """Validate the outputs of a reference and return them as arrays.
-
-    A record with None could not be loaded, and outputs of other shapes would
-    give the gradients of a different function.
-    """
+    """Validate the outputs of a reference and return them as arrays."""
     arrays = [np.asarray(x) for x in outputs]
     real = all(map(is_real, arrays))
     if not real or [array.shape for array in arrays] != shapes:
-        received = [
-            Unquoted(f"{x.dtype} of shape {x.shape}")
-            if hasattr(x, "dtype")
-            else x
-            for x in outputs
-        ]
+        received = [Unquoted(f"{x.dtype} of shape {x.shape}") for x in arrays]
         expected = f"real arrays with the layer's output shapes {shapes}"
-        raise_invalid(name, expected, received)
+        raise_invalid("reference", expected, received)
     return arrays
 
 
-def _check(case: Case, dtype: str, kind: str) -> None:
-    check_instance("case", case, Case, "a Case")
-    check_one_of("dtype", dtype, DTYPES)
-    check_one_of("kind", kind, KINDS)
+def sensitivities(
+    computation: Computation,
+    policy: str,
+    kind: str,
+    like: Entry,
+    wide: Entry | None,
+    dtype: str,
+) -> dict[str, Any]:
+    """Measure how much one rounding of the inputs changes each result.
 
+    The reference, or else the backend in float64, computes with inputs and
+    weights which are each changed by one rounding of the policy's dtype, up or
+    down at random. For gradients and training this is done only where the
+    results differ from those of float64 by more than the limit.
 
-# Keras's floatx is global to the process; its dtype policy, to the thread.
-_dtype_lock = threading.RLock()
+    Args:
+        computation: the computation.
+        policy: the dtype policy.
+        kind: the kind of computation.
+        like: its results.
+        wide: its results in float64, if they are known.
+        dtype: the dtype that rounds.
 
-
-@contextlib.contextmanager
-def dtype_scope(dtype: str) -> Iterator[None]:
-    """Set Keras's default dtype in a `with` block, and restore it at the end.
-
-    Only one thread at a time can be in such a block, but the floatx that it
-    sets is visible in all threads.
+    Returns:
+        The largest change of each element, by name.
     """
-    with _dtype_lock, contextlib.ExitStack() as stack:
-        policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
-        if dtype == "float64":
-            stack.enter_context(probes.float64())
-            keras.config.set_floatx("float64")
-        keras.config.set_dtype_policy(dtype)
-        try:
-            yield
-        finally:
-            keras.config.set_floatx(floatx)
-            keras.config.set_dtype_policy(policy)
+    outputs = kind in ("forward", "training", "forward_compiled")
+    if policy == "float64" and not outputs:
+        return {}
+    backend = keras.backend.backend()
+    if outputs and computation.reference is not None:
+        return _largest_changes(
+            like, *_reference_draws(computation, policy, like, dtype)
+        )
+    if left_out(backend, kind, "float64"):
+        return {}
+    if not outputs:
+        expected = like.references or (wide.values if wide else {})
+        if expected and within(like, expected):
+            return {}
+        if kind == "fit" and not expected:
+            return {}
+    rounded = Computation(computation.function, *computation.arrays(policy))
+
+    def draw(number: int) -> dict[str, Any]:
+        change = _change(number, dtype)
+        return measure(rounded, "float64", kind, change).values
+
+    draws = DRAWS if outputs else 1
+    return _largest_changes(like, *map(draw, range(draws + 1)))
 
 
-def _build_arrays(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
-    """Build a case: its layer with seeded weights, and its arguments.
-
-    Floating-point arrays are float64, rounded to the dtype.
-    """
-    layer, inputs, kwargs = _call_build(case)
-
-    def rounded_array(x: Any) -> Any:
-        if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
-            return x
-        return rounded(x.astype("float64"), dtype)
-
-    inputs = keras.tree.map_structure(rounded_array, inputs)
-    kwargs = {name: rounded_array(value) for name, value in kwargs.items()}
-    if isinstance(layer, keras.Layer):
-        if not layer.built:  # calling a layer builds it
-            layer(_to_tensors(inputs, dtype), **_to_tensors(kwargs, dtype))
-        seed_weights(layer)
-    return layer, inputs, kwargs
-
-
-def _call_build(case: Case) -> tuple[Any, Any, dict[str, Any]]:
-    """Return a new layer, inputs and keyword arguments of a case."""
-    match result := case.build():
-        case (layer, inputs) if callable(layer):
-            return layer, inputs, {}
-        case (layer, inputs, Mapping() as kwargs) if callable(layer):
-            return layer, inputs, dict(kwargs)
-    raise_invalid(
-        f"build of case {case.name!r}",
-        "(layer, inputs) or (layer, inputs, keyword arguments)",
-        describe_inputs(result),
+def within(like: Entry, expected: Mapping[str, Any]) -> bool:
+    """Return whether results differ from others by less than their limit."""
+    limit = tolerance(like.kind, like.policy).limit
+    given = {name: x for name, x in expected.items() if x is not None}
+    scale = max(map(largest, given.values()), default=0.0)
+    return all(
+        largest(like.values[name] - x) <= limit * scale
+        for name, x in given.items()
+        if like.values.get(name) is not None
     )
 
 
-def built(case: Case, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
-    """Build a case like `_build_arrays`, with tensors instead of arrays."""
-    layer, inputs, kwargs = _build_arrays(case, dtype)
-    return layer, _to_tensors(inputs, dtype), _to_tensors(kwargs, dtype)
+def _change(draw: int, policy: str) -> Callable[[int, Any], Any]:
+    """Return a function that changes arrays by one rounding; not in draw 0."""
 
-
-def _to_tensors(arrays: Any, dtype: str) -> Any:
-    """Convert arrays to tensors, floating-point ones with the dtype."""
-
-    def tensor(x: Any) -> Any:
-        if not isinstance(x, np.ndarray):
+    def change(i: int, x: Any) -> Any:
+        if draw == 0:
             return x
-        return ops.convert_to_tensor(
-            x, dtype=dtype if x.dtype.kind == "f" else None
-        )
+        random = np.random.default_rng([11, draw, i])
+        signs = random.choice([-1.0, 1.0], size=x.shape)
+        return x * (1 + signs * epsilon(policy))
 
-    return keras.tree.map_structure(tensor, arrays)
-
-
-def _weights(layer: Any) -> list[Any]:
-    """Return the weights of a layer; a function has none."""
-    return list(getattr(layer, "weights", []))
+    return change
 
 
-def name_outputs(outputs: list[Any]) -> dict[str, Any]:
-    return {f"output {i}": output for i, output in enumerate(outputs)}
+def _reference_draws(
+    computation: Computation, policy: str, like: Entry, dtype: str
+) -> list[dict[str, Any]]:
+    """Return the reference's outputs for arrays that are changed."""
+    with dtype_scope(policy):
+        built = computation.built(policy)
+        function, arrays = _reference_function(computation, policy, built)
+    draws = []
+    for number in range(DRAWS + 1):
+        change = _change(number, dtype)
+        changed = [
+            change(i, x) if x.dtype.kind == "f" else x
+            for i, x in enumerate(arrays)
+        ]
+        draws.append(dict(zip(like.references, function(changed), strict=True)))
+    return draws
 
 
-def name_gradients(
-    layer: Any, input_gradients: list[Any], weight_gradients: list[Any]
+def _largest_changes(
+    like: Entry, exact: dict[str, Any], *draws: dict[str, Any]
 ) -> dict[str, Any]:
-    named = {f"input {i}": g for i, g in enumerate(input_gradients)}
-    trainable = [w for w in _weights(layer) if w.trainable]
-    for i, (w, g) in enumerate(zip(trainable, weight_gradients, strict=True)):
-        named[f"weight {i} {w.name}"] = g
-    return named
+    found = {}
+    for name, value in exact.items():
+        if value is None or value.dtype.kind != "f" or name not in like.values:
+            continue
+        with np.errstate(invalid="ignore", over="ignore"):
+            changes = [np.abs(draw[name] - value) for draw in draws]
+        change = np.nan_to_num(np.max(changes, axis=0), posinf=0.0)
+        # A few draws can cancel for single elements.
+        if change.size:
+            found[name] = np.maximum(change, np.median(change))
+    return found
+
+
+def _check(computation: Computation, policy: str, kind: str) -> None:
+    check_instance("computation", computation, Computation, "a Computation")
+    check_one_of("policy", policy, POLICIES)
+    check_one_of("kind", kind, KINDS)

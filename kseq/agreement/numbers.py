@@ -21,7 +21,7 @@ def rounded(x: Any, dtype: str) -> Any:
     return np.ldexp(np.round(mantissa * scale) / scale, exponent)
 
 
-def seed_weights(layer: Any, seed: int = 0) -> None:
+def seed_weights(layer: Any, seed: int = 0, dtype: str | None = None) -> None:
     """Set the weights of a built layer to the same values on every backend.
 
     Keras's initializers draw different numbers on each backend.
@@ -29,6 +29,7 @@ def seed_weights(layer: Any, seed: int = 0) -> None:
     Args:
         layer: a built layer or model.
         seed: a nonnegative integer; each seed gives different weights.
+        dtype: the dtype whose numbers the weights are; by default their own.
 
     Raises:
         ValueError: if `layer` is not a built layer, or `seed` is not a
@@ -45,14 +46,10 @@ def seed_weights(layer: Any, seed: int = 0) -> None:
         draw = np.random.default_rng([seed, i]).normal(size=weight.shape)
         # A variance must be positive.
         value = np.exp(draw / 2) if "variance" in weight.name else draw / 2
-        weight.assign(rounded(value, dtype_of(weight)))
+        weight.assign(rounded(value, dtype or dtype_of(weight)))
 
 
-def cotangents_of(outputs: list[Any], dtype: str) -> list[Any]:
-    """Draw the weights of the outputs in the sum that is differentiated."""
-    return [
-        rounded(
-            np.random.default_rng([7, i]).normal(size=tuple(o.shape)), dtype
-        )
-        for i, o in enumerate(outputs)
-    ]
+def cotangent(i: int, shape: Any, dtype: str) -> Any:
+    """Draw the weights of output `i` in the sum that is differentiated."""
+    draw = np.random.default_rng([7, i]).normal(size=tuple(shape))
+    return rounded(draw, dtype)

@@ -1,4 +1,4 @@
-"""Save the results of one run to a portable .npz file."""
+"""Records: the results of one run, in a directory with one file per test."""
 
 import datetime
 import hashlib
@@ -6,20 +6,22 @@ import io
 import json
 import platform
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
-from kseq.agreement.tables import DTYPES, KINDS
+from kseq.agreement.tables import KINDS, POLICIES
 from kseq.checks import check_one_of, check_path, is_real, raise_invalid
-from kseq.files import replacing
+from kseq.files import replace_text, replacing
 from kseq.installed import versions
 
-FORMAT = 3
+FORMAT = 4
+RUN_FILE = "run.json"
+GROUPS = ("values", "references", "sensitivities", "arguments")
+LAYERS = "layers"  # the kind of `localize`
 
 
 @dataclass
@@ -37,211 +39,217 @@ class Run:
 
 
 @dataclass
-class Record:
-    """The results of one run.
+class Entry:
+    """One computation: a call in a test, its dtype policy and kind.
 
-    The keys of `values`, `dtypes` and `references` are `case/dtype/kind/array`,
-    where the kinds of references lack "_compiled". `dtypes` has the dtypes of
-    the tensors, since a file stores bfloat16 as float32. The keys of
-    `left_out`, the reasons for skipped computations, and of `errors` are
-    `case/dtype/kind`.
+    Args:
+        call: the number of the call in its test, from 0.
+        label: the name of the layer or function.
+        policy: the dtype policy.
+        kind: the kind of computation.
+        values: arrays by name; None for a gradient that does not exist.
+        facts: texts by name, such as dtypes, which must be equal.
+        references: the float64 reference by name.
+        sensitivities: see `kseq.agreement.measure.sensitivities`.
+        relative: the limit, or None for the default.
+        finite: whether NaN and infinity are failures.
+        left_out: why there are no results, or an empty string.
+        error: the traceback of the error that it raised, or an empty string.
+        narrowed: functions of Keras that computed float64 in float32.
+        own: what is wrong on this backend alone, such as an eager and a
+            compiled call that differ.
+        imports: for a script: the line that imports the function.
+        expression: for a script: the expression of the call.
+        arguments: for a script: the arrays of the call.
     """
 
-    run: Run
+    call: int
+    label: str
+    policy: str
+    kind: str
     values: dict[str, Any] = field(default_factory=dict)
-    dtypes: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
     references: dict[str, Any] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
+    sensitivities: dict[str, Any] = field(default_factory=dict)
+    relative: float | None = None
+    finite: bool = False
+    left_out: str = ""
+    error: str = ""
+    narrowed: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
+    imports: str = ""
+    expression: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
 
-    def add(
-        self, case: str, dtype: str, kind: str, values: Mapping[str, Any]
-    ) -> None:
-        """Add the results of a case: tensors of the backend by name."""
-        for name, value in values.items():
-            key = f"{case}/{dtype}/{kind}/{name}"
-            if key in self.values:
-                raise_invalid("case", "one result for each key", key)
-            array = _real(key, to_numpy(value))
-            self.dtypes[key] = keras.backend.standardize_dtype(value.dtype)
-            self.values[key] = array
-
-    def add_references(
-        self, case: str, dtype: str, kind: str, references: Mapping[str, Any]
-    ) -> None:
-        """Add the results of the float64 reference."""
-        for name, value in references.items():
-            key = reference_key(f"{case}/{dtype}/{kind}/{name}")
-            self.references[key] = _real(key, np.asarray(value))
-
-    def references_of(self, case: str, dtype: str, kind: str) -> dict[str, Any]:
-        """Return the results of the float64 reference by name."""
-        start = reference_key(f"{case}/{dtype}/{kind}/")
-        return {
-            key.removeprefix(start): value
-            for key, value in self.references.items()
-            if key.startswith(start)
-        }
-
-    def leave_out(self, case: str, dtype: str, kind: str, why: str) -> None:
-        """Add the reason why a computation was skipped."""
-        self.left_out[f"{case}/{dtype}/{kind}"] = why
-
-    def fail(self, case: str, dtype: str, kind: str, error: Exception) -> None:
-        """Add the error that a computation raised."""
-        text = str(error).strip().splitlines() or [""]
-        self.errors[f"{case}/{dtype}/{kind}"] = (
-            f"{type(error).__name__}: {text[0]}"
-        )
-
-    def save(self, path: str | Path) -> None:
-        """Write the record; on failure an existing file is left unchanged."""
-        header = {
-            "format": FORMAT,
-            "run": asdict(self.run),
-            "dtypes": self.dtypes,
-            "references": [*self.references],
-            "left_out": self.left_out,
-            "errors": self.errors,
-        }
-        arrays = {f"value/{k}": v for k, v in self.values.items()}
-        arrays |= {f"reference/{k}": v for k, v in self.references.items()}
-        # Not directly into the file: when the disk is full, NumPy 2.1 leaves an
-        # archive open, which fails again when it is garbage-collected.
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer, header=np.array(json.dumps(header)), **arrays
-        )
-        with replacing(Path(path)) as file:
-            file.write(buffer.getvalue())
+    @property
+    def key(self) -> tuple[int, str, str]:
+        return self.call, self.policy, self.kind
 
 
-def new_record(name: str, device: str, fingerprint: str) -> Record:
-    """Create an empty record that describes this process."""
-    return Record(
-        Run(
-            name=name,
-            backend=keras.backend.backend(),
-            device=device,
-            fingerprint=fingerprint,
-            versions=versions(),
-            machine=f"{platform.system()} {platform.machine()}",
-            made=datetime.datetime.now(datetime.UTC).isoformat(
-                timespec="seconds"
-            ),
-        )
+@dataclass
+class Result:
+    """A test on one backend.
+
+    Args:
+        test: the test's node id.
+        file: the test's file, relative to pytest's root directory.
+        line: the test's line, from 1.
+        outcome: "passed", "failed" or "skipped".
+        text: why the test was skipped or failed.
+        entries: its computations.
+        known: the arguments of its `agreement_known` markers.
+    """
+
+    test: str
+    file: str = ""
+    line: int = 0
+    outcome: str = "passed"
+    text: str = ""
+    entries: list[Entry] = field(default_factory=list)
+    known: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Record:
+    """The results of one run, by test."""
+
+    run: Run
+    results: dict[str, Result] = field(default_factory=dict)
+
+
+def new_run(name: str, backend: str, device: str, fingerprint: str) -> Run:
+    """Describe this process."""
+    made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return Run(
+        name=name,
+        backend=backend,
+        device=device,
+        fingerprint=fingerprint,
+        versions=versions(),
+        machine=f"{platform.system()} {platform.machine()}",
+        made=made,
     )
 
 
-def load_record(path: str | Path) -> Record:
-    """Load a record from a file.
+def save_run(folder: Path, run: Run) -> None:
+    replace_text(folder / RUN_FILE, json.dumps(asdict(run), indent=1))
+
+
+def save_result(folder: Path, result: Result) -> None:
+    """Write the result of one test; a file of the same test is replaced."""
+    header = {"format": FORMAT, **asdict(result)}
+    arrays = {}
+    for i, entry in enumerate(header["entries"]):
+        for group in GROUPS:
+            for name, value in entry[group].items():
+                if value is not None:
+                    arrays[f"{i}/{group}/{name}"] = np.asarray(value)
+            entry[group] = [*entry[group]]
+    # Not directly into the file: when the disk is full, NumPy 2.1 leaves an
+    # archive open, which fails again when it is garbage-collected.
+    buffer = io.BytesIO()
+    arrays["header"] = np.array(json.dumps(header))
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    with replacing(folder / result_file(result.test)) as file:
+        file.write(buffer.getvalue())
+
+
+def result_file(test: str) -> str:
+    return hashlib.sha256(test.encode()).hexdigest()[:16] + ".npz"
+
+
+def load_record(folder: str | Path) -> Record:
+    """Load a record from its directory.
 
     Raises:
-        ValueError: if the file is not a record, is damaged, or was written by
-            another version of kseq.
+        ValueError: if the directory is not a record, a file is damaged, or it
+            was written by another version of kseq.
     """
-    path = check_path("path", path)
+    folder = check_path("folder", folder)
+    path = folder / RUN_FILE
     try:
-        header, arrays = _read(path)
-        version = header["format"]
-        if version == FORMAT:
-            return _record_of(header, arrays)
-    # A damaged or foreign file can raise nearly anything.
-    except Exception as e:
-        raise_invalid(str(path), "a record written by kseq.agreement", repr(e))
+        run = Run(**json.loads(path.read_text(encoding="utf-8")))
+        _check_texts(run)
+    except Exception as error:  # a damaged file can raise nearly anything
+        raise_invalid(str(path), "a run written by kseq.agreement", repr(error))
+    found = map(load_result, sorted(folder.glob("*.npz")))
+    return Record(run, {result.test: result for result in found})
+
+
+def _check_texts(run: Run) -> None:
+    fields = asdict(run)
+    if not isinstance(fields.pop("finished"), bool):
+        raise_invalid("finished", "True or False", run.finished)
+    texts = [*fields.pop("versions").values(), *fields.values()]
+    if {*map(type, texts)} != {str}:
+        raise_invalid("run", "strings in every field", texts)
+
+
+def load_result(path: Path) -> Result:
+    """Load the result of one test.
+
+    Pickled arrays raise an error, so no code from the file is executed.
+    """
+    try:
+        # Opened here because np.load does not close a damaged file.
+        with (
+            open(path, "rb") as opened,
+            np.load(opened, allow_pickle=False) as file,
+        ):
+            # First, so that no array with a damaged size is allocated.
+            if damaged := file.zip.testzip():
+                raise zipfile.BadZipFile(f"damaged: {damaged}")
+            header = json.loads(str(file["header"]))
+            arrays = {n: file[n] for n in file.files if n != "header"}
+            version = header.pop("format")
+            if version == FORMAT:
+                return _result(header, arrays)
+    except Exception as error:  # a damaged file can raise nearly anything
+        raise_invalid(
+            str(path), "a result written by kseq.agreement", repr(error)
+        )
     raise_invalid(
         str(path),
-        f"a record of format {FORMAT} (this one was written by another version "
+        f"a result of format {FORMAT} (this one was written by another version "
         "of kseq; compute it again)",
         version,
     )
 
 
-def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read the header and the arrays of an undamaged file.
-
-    Pickled arrays raise an error, so no code from the file is executed.
-    """
-    # Opened here because np.load does not close a damaged file.
-    with (
-        open(path, "rb") as opened,
-        np.load(opened, allow_pickle=False) as file,
-    ):
-        # First, so that no array with a damaged size is allocated.
-        if damaged := file.zip.testzip():
-            raise zipfile.BadZipFile(f"damaged: {damaged}")
-        header = json.loads(str(file["header"]))
-        names = [name for name in file.files if name != "header"]
-        return header, {name: file[name] for name in names}
-
-
-def _record_of(header: dict[str, Any], arrays: dict[str, Any]) -> Record:
-    """Build a record from a file's contents, and validate all of it."""
-    record = Record(
-        Run(**header["run"]),
-        dtypes=header["dtypes"],
-        left_out=header["left_out"],
-        errors=header["errors"],
-    )
-    for key, array in arrays.items():
-        group, case, dtype, kind, name = key.split("/", 4)
-        check_one_of("dtype", dtype, DTYPES)
-        check_one_of("kind", kind, KINDS)
-        groups = {"value": record.values, "reference": record.references}
-        groups[group][f"{case}/{dtype}/{kind}/{name}"] = _real(key, array)
-    # A damaged archive can lack arrays without an error.
-    listed = [{*record.dtypes}, {*header["references"]}]
-    if [{*record.values}, {*record.references}] != listed:
-        raise_invalid("arrays", "all arrays that the header lists", [*arrays])
-    run = asdict(record.run)
-    finished = run.pop("finished")
-    fields = (
-        run.pop("versions"),
-        record.dtypes,
-        record.left_out,
-        record.errors,
-    )
-    texts = [*run.values(), *(v for each in fields for v in each.values())]
-    if not isinstance(finished, bool) or {*map(type, texts)} - {str}:
-        raise_invalid("header", "strings in every field", header)
-    return record
+def _result(header: dict[str, Any], arrays: dict[str, Any]) -> Result:
+    """Build a result from a file's contents, and validate it."""
+    entries = []
+    for i, fields in enumerate(header.pop("entries")):
+        for group in GROUPS:
+            # A damaged archive can lack arrays without an error.
+            named = {
+                n: arrays.pop(f"{i}/{group}/{n}", None) for n in fields[group]
+            }
+            for name, array in named.items():
+                optional = group == "values" and fields["kind"].startswith(
+                    "grad"
+                )
+                if array is None and optional:
+                    continue
+                if array is None or not is_real(array):
+                    raise_invalid(name, "an array of numbers", array)
+            fields[group] = named
+        check_one_of("policy", fields["policy"], POLICIES)
+        check_one_of("kind", fields["kind"], (*KINDS, LAYERS))
+        entries.append(Entry(**fields))
+    if arrays:
+        raise_invalid("arrays", "the arrays that the header lists", [*arrays])
+    return Result(entries=entries, **header)
 
 
-def _real(key: str, array: Any) -> Any:
-    """Require an array that can be compared, on saving and on loading."""
-    if not is_real(array):
-        raise_invalid(key, "an array of real numbers", array.dtype.name)
-    return array
-
-
-def to_numpy(value: Any) -> Any:
-    """Convert a tensor to an array that a file can store.
-
-    Bfloat16 becomes float32.
-    """
-    array = np.asarray(keras.ops.convert_to_numpy(value))
-    return array.astype("float32") if array.dtype.kind == "V" else array
-
-
-def computation_key(key: str) -> str:
-    """Return the `case/dtype/kind` of a key; array names may contain "/"."""
-    return "/".join(key.split("/", 3)[:3])
-
-
-def reference_key(key: str) -> str:
-    """Return the key of the reference for the key of a value."""
-    case, dtype, kind, name = key.split("/", 3)
-    return f"{case}/{dtype}/{kind.removesuffix('_compiled')}/{name}"
-
-
-def fingerprint(sources: Mapping[str, Path]) -> str:
+def fingerprint(paths: Iterable[Path]) -> str:
     """Hash the names and contents of the sources of a record.
 
     Records computed from different sources must not be compared: an outdated
     one could hide a fault or show one that is already fixed.
     """
     digest = hashlib.sha256()
-    for name, path in sorted(sources.items()):
-        digest.update(name.encode())
+    for path in sorted({*paths}):
+        digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -12,48 +12,41 @@ Squire and Trapp, SIAM Review 40 (1998) 110.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 Arrays = list[Any]
-Reference = Callable[[Arrays, Arrays], Any]
 
 STEP = 1e-30
 
 
-def flatten(outputs: Any) -> Arrays:
-    """Flatten one output or a structure of outputs into a list."""
-    return list(keras.tree.flatten(outputs))
-
-
 def complex_step_gradients(
-    reference: Reference,
-    inputs: Sequence[Any],
-    weights: Sequence[Any],
+    function: Callable[[Arrays], Arrays],
+    arrays: Sequence[Any],
     cotangents: Sequence[Any],
-) -> tuple[Arrays, Arrays]:
+) -> Arrays:
     """Compute the gradients of `sum(outputs * cotangents)`.
 
     Args:
-        reference: `reference(inputs, weights) -> outputs`, composed of
-            operations that accept complex numbers and compare real parts only.
-        inputs: arrays; the gradient of an integer or bool array is None.
-        weights: floating-point arrays.
-        cotangents: one array per output.
+        function: a function of a list of arrays, composed of operations that
+            accept complex numbers and compare real parts only.
+        arrays: the list of arrays.
+        cotangents: one array per output; None ignores the output.
 
     Returns:
-        `(input gradients, weight gradients)`.
+        One gradient per array; None for an array of integers or bools.
     """
-    inputs, weights = list(inputs), list(weights)
+    arrays = list(arrays)
 
     def loss() -> Any:
-        outputs = flatten(reference(inputs, weights))
         return sum(
             np.sum(output * cotangent)
-            for output, cotangent in zip(outputs, cotangents, strict=True)
+            for output, cotangent in zip(
+                function(arrays), cotangents, strict=True
+            )
+            if cotangent is not None
         )
 
-    def differentiate(arrays: Arrays, i: int) -> Any:
+    def differentiate(i: int) -> Any:
         original = arrays[i]
         if original.dtype.kind != "f":
             return None
@@ -66,7 +59,4 @@ def complex_step_gradients(
         arrays[i] = original
         return gradient
 
-    return (
-        [differentiate(inputs, i) for i in range(len(inputs))],
-        [differentiate(weights, i) for i in range(len(weights))],
-    )
+    return [differentiate(i) for i in range(len(arrays))]

@@ -11,40 +11,34 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kseq.agreement.compare import REFERENCE, Comparison, Difference, Failure
-from kseq.agreement.files import REPORTS
+from kseq.agreement.compare import Comparison, Difference, Failure
 from kseq.agreement.record import Run
-from kseq.agreement.tables import DTYPES, KINDS, TOLERANCES, tolerance
+from kseq.agreement.tables import KINDS, POLICIES, TOLERANCES, tolerance
 from kseq.files import replace_text
 
+REPORTS = ("agreement.json", "agreement.md", "index.html")
 Rows = dict[tuple[str, str], list[Difference]]
 
 
-def worst(differences: Iterable[Difference]) -> Difference | None:
-    """Return the difference with the largest share of its tolerance."""
-    return max(differences, key=tolerance_share, default=None)
+def share(difference: Difference) -> float:
+    """Return a difference in units of its limit."""
+    found = [difference.between_runs, *difference.to_reference.values()]
+    return max(found) / difference.limit
 
 
-def tolerance_share(difference: Difference) -> float:
-    """Return a difference in units of its tolerance; NaN becomes infinity."""
-    ratio = difference.relative / difference.limit
-    return math.inf if math.isnan(ratio) else ratio
-
-
-def by_dtype_and_kind(comparison: Comparison) -> Rows:
+def by_policy_and_kind(comparison: Comparison) -> Rows:
     """Group the differences, in the order of the tables."""
-    rows: Rows = {(dtype, kind): [] for dtype in DTYPES for kind in KINDS}
+    rows: Rows = {(policy, kind): [] for policy in POLICIES for kind in KINDS}
     for difference in comparison.differences:
-        rows[difference.dtype, difference.kind].append(difference)
+        if (difference.policy, difference.kind) in rows:
+            rows[difference.policy, difference.kind].append(difference)
     return {key: found for key, found in rows.items() if found}
 
 
-def between_runs(differences: Iterable[Difference]) -> list[Difference]:
-    return [d for d in differences if REFERENCE not in d.runs]
-
-
-def to_reference(differences: Iterable[Difference]) -> list[Difference]:
-    return [d for d in differences if REFERENCE in d.runs]
+def to_run(differences: Iterable[Difference], run: str) -> float | None:
+    """Return the largest difference of a run to the reference."""
+    found = [d.to_reference[run] for d in differences if run in d.to_reference]
+    return max(found, default=None)
 
 
 def print_report(comparison: Comparison, console: Console) -> None:
@@ -65,37 +59,42 @@ def print_report(comparison: Comparison, console: Console) -> None:
     console.print(runs)
     table = Table(title="Largest differences, in units of the largest value")
     table.add_column("computation", no_wrap=True)
-    for column in ("cases", "between runs", "to reference", "limit"):
+    for column in ("tests", "between runs", "to reference", "limit"):
         table.add_column(column, justify="right")
     table.add_column("where most of the limit is used")
-    for (dtype, kind), found in by_dtype_and_kind(comparison).items():
-        farthest = worst(found)
-        assert farthest is not None
+    for (policy, kind), found in by_policy_and_kind(comparison).items():
+        farthest = max(found, key=share)
+        names = {run for d in found for run in d.to_reference}
+        references = [to_run(found, name) or 0.0 for name in names]
         table.add_row(
             *_plain(
-                f"{dtype} {kind.replace('_', ' ')}",
-                str(len({d.case for d in found})),
-                number(worst(between_runs(found))),
-                number(worst(to_reference(found))),
+                f"{policy} {kind.replace('_', ' ')}",
+                str(len({d.test for d in found})),
+                number(max(d.between_runs for d in found)),
+                number(max(references, default=None)),
                 f"{farthest.limit:.0e}",
-                f"{farthest.case}, {' and '.join(farthest.runs)}",
-            ),
-            style=None if farthest.within else "red",
+                farthest.test.rpartition("::")[2],
+            )
         )
     console.print(table)
-    for failure, more in grouped(comparison.failures):
-        where = f" {failure.where}" if failure.where else ""
+    for function, tests in sorted(comparison.explained.items()):
         console.print(
-            Text.assemble(
-                (failure.kind, "red"), f"{where}: {failure.what}{more}"
-            ),
+            f"float64 is computed in 32 bits by {function} (Keras); "
+            f"{len(tests)} tests are held to float32's limits",
+            markup=False,
             soft_wrap=True,
         )
+    for failure, more in grouped(comparison.failures):
+        console.print(
+            Text.assemble((failure.test, "red"), f" {failure}{more}"),
+            soft_wrap=True,
+        )
+    counted_tests = f"{comparison.tests} tests"
     verdict = (
-        "[green]The runs agree.[/green]"
+        f"[green]The runs agree in {counted_tests}.[/green]"
         if comparison.agrees
         else "[red]The runs do not agree: "
-        f"{counted(comparison.failures)}.[/red]"
+        f"{counted(comparison.failures)} in {counted_tests}.[/red]"
     )
     console.print(verdict)
 
@@ -106,11 +105,10 @@ def _plain(*cells: str) -> list[Text]:
 
 
 def grouped(failures: Iterable[Failure]) -> Iterator[tuple[Failure, str]]:
-    """Yield the first failure of each kind and computation, and a count."""
-    groups: dict[tuple[str, str], list[Failure]] = {}
+    """Yield the first failure of each test and kind, and a count."""
+    groups: dict[tuple[str, str, str], list[Failure]] = {}
     for failure in failures:
-        case, dtype, kind, *_ = (*failure.where.split("/"), "", "", "")
-        key = failure.kind, f"{case}/{dtype}/{kind}"
+        key = failure.test, failure.policy, failure.kind
         groups.setdefault(key, []).append(failure)
     for first, *others in groups.values():
         yield first, f" ({len(others)} more like it)" if others else ""
@@ -120,8 +118,8 @@ def counted(failures: Sequence[Failure]) -> str:
     return f"{len(failures)} failure{'' if len(failures) == 1 else 's'}"
 
 
-def number(difference: Difference | None) -> str:
-    return "-" if difference is None else f"{difference.relative:.1e}"
+def number(difference: float | None) -> str:
+    return "-" if difference is None else f"{difference:.1e}"
 
 
 def to_json(comparison: Comparison) -> str:
@@ -129,12 +127,14 @@ def to_json(comparison: Comparison) -> str:
     return json.dumps(
         {
             "agrees": comparison.agrees,
+            "tests": comparison.tests,
             "runs": [asdict(run) for run in comparison.runs],
             "failures": [asdict(f) for f in comparison.failures],
-            "differences": [
-                {**asdict(d), "within": d.within}
-                for d in comparison.differences
-            ],
+            "differences": [asdict(d) for d in comparison.differences],
+            "explained": {
+                name: sorted(tests)
+                for name, tests in comparison.explained.items()
+            },
             "tolerances": {
                 f"{dtype}/{kind}": asdict(limit)
                 for (dtype, kind), limit in TOLERANCES.items()
@@ -149,14 +149,11 @@ def to_markdown(comparison: Comparison) -> str:
     names = [run.name for run in comparison.runs]
     head = ["dtype", "computation", *names, "worst pair", "limit"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for (dtype, kind), found in by_dtype_and_kind(comparison).items():
-        cells = [dtype, kind.replace("_", ", ")]
-        cells += [
-            number(worst(d for d in to_reference(found) if name in d.runs))
-            for name in names
-        ]
-        cells.append(number(worst(between_runs(found))))
-        cells.append(f"{tolerance(kind, dtype).limit:.0e}")
+    for (policy, kind), found in by_policy_and_kind(comparison).items():
+        cells = [policy, kind.replace("_", ", ")]
+        cells += [number(to_run(found, name)) for name in names]
+        cells.append(number(max(d.between_runs for d in found)))
+        cells.append(f"{tolerance(kind, policy).limit:.0e}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -174,20 +171,21 @@ th:first-child, td:first-child { text-align: left }
 .ok { color: #116329; font-weight: 600 }
 .bad { color: #b3261e; font-weight: 600 }
 .none { color: #8a929a }
+pre { white-space: pre-wrap }
 """
 
 
 def to_html(comparison: Comparison) -> str:
     """Return a self-contained page with a heat map for each dtype."""
     verdict = (
-        "<p class=ok>The runs agree.</p>"
+        f"<p class=ok>The runs agree in {comparison.tests} tests.</p>"
         if comparison.agrees
         else f"<p class=bad>{counted(comparison.failures)}.</p>"
     )
     sections = [
-        heat_map(comparison, dtype)
-        for dtype in DTYPES
-        if any(d.dtype == dtype for d in comparison.differences)
+        heat_map(comparison, policy)
+        for policy in POLICIES
+        if any(d.policy == policy for d in comparison.differences)
     ]
     return f"""<!doctype html>
 <html lang=en><meta charset=utf-8>
@@ -195,36 +193,34 @@ def to_html(comparison: Comparison) -> str:
 <title>kseq agreement</title><style>{STYLE}</style>
 <h1>Agreement between runs</h1>
 {verdict}{_failures(comparison)}{_runs(comparison)}
-<p>Each cell shows the largest difference of a case, over forward, gradients and
-fit, in units of the computation's largest value. Its colour shows the share of
-the tolerance: green for a thousandth or less, yellow for all of it, red for
-more. Hover over a cell for details.</p>
+<p>Each cell shows the largest difference of a test between runs or to its
+reference, in units of the largest value. Its colour shows the share of the
+tolerance: green for a thousandth or less, yellow for all of it, red for more.
+Hover over a cell for details.</p>
 {"".join(sections)}
 </html>
 """
 
 
-def heat_map(comparison: Comparison, dtype: str) -> str:
-    """Return a table of cases by pairs of runs, coloured by tolerance share."""
-    found = [d for d in comparison.differences if d.dtype == dtype]
-    pairs = sorted({d.runs for d in found}, key=lambda p: (REFERENCE in p, p))
-    cells: dict[tuple[str, tuple[str, str]], list[Difference]] = {}
-    for difference in found:
-        cells.setdefault((difference.case, difference.runs), []).append(
-            difference
-        )
-    head = "".join(
-        f"<th>{html.escape(first)}<br>{html.escape(second)}</th>"
-        for first, second in pairs
-    )
+def heat_map(comparison: Comparison, policy: str) -> str:
+    """Return a table of tests by kinds, coloured by share of the tolerance."""
+    cells: dict[tuple[str, str], Difference] = {}
+    for d in comparison.differences:
+        key = d.test, d.kind
+        if d.policy == policy and (
+            key not in cells or share(d) > share(cells[key])
+        ):
+            cells[key] = d
+    kinds = [k for k in KINDS if any(kind == k for _, kind in cells)]
+    head = "".join(f"<th>{kind.replace('_', ' ')}</th>" for kind in kinds)
     rows = [
-        f"<tr><td>{html.escape(case)}</td>"
-        + "".join(_cell(worst(cells.get((case, p), []))) for p in pairs)
+        f"<tr><td>{html.escape(test)}</td>"
+        + "".join(_cell(cells.get((test, kind))) for kind in kinds)
         + "</tr>"
-        for case in sorted({d.case for d in found})
+        for test in dict.fromkeys(test for test, _ in cells)
     ]
     return (
-        f"<h2>{dtype}</h2><div class=scroll><table><tr><th>case</th>{head}"
+        f"<h2>{policy}</h2><div class=scroll><table><tr><th>test</th>{head}"
         f"</tr>{''.join(rows)}</table></div>"
     )
 
@@ -232,16 +228,13 @@ def heat_map(comparison: Comparison, dtype: str) -> str:
 def _cell(difference: Difference | None) -> str:
     if difference is None:
         return "<td class=none>&ndash;</td>"
-    where = (
-        f"{difference.kind}, {difference.array}: absolute "
-        f"{difference.absolute:.1e}, {difference.ulps:.0f} ulps, limit "
-        f"{difference.limit:.0e}"
+    found = {**difference.to_reference, "between runs": difference.between_runs}
+    where = f"{difference.array}, limit {difference.limit:.0e}: " + ", ".join(
+        f"{name} {x:.1e}" for name, x in found.items()
     )
-    if difference.farther:
-        where += f"; farther from the reference: {difference.farther}"
     return (
-        f'<td style="background:{colour(tolerance_share(difference))}" '
-        f'title="{html.escape(where)}">{difference.relative:.1e}</td>'
+        f'<td style="background:{colour(share(difference))}" '
+        f'title="{html.escape(where)}">{max(found.values()):.1e}</td>'
     )
 
 
@@ -254,14 +247,12 @@ def colour(ratio: float) -> str:
 
 
 def _failures(comparison: Comparison) -> str:
-    if comparison.agrees:
-        return ""
     items = "".join(
-        f"<li><b>{html.escape(failure.kind)}</b> "
-        f"{html.escape(f'{failure.where}: {failure.what}{more}')}</li>"
+        f"<li><b>{html.escape(failure.test)}</b> "
+        f"<pre>{html.escape(f'{failure}{more}')}</pre></li>"
         for failure, more in grouped(comparison.failures)
     )
-    return f"<ul>{items}</ul>"
+    return f"<ul>{items}</ul>" if items else ""
 
 
 def _runs(comparison: Comparison) -> str:

@@ -1,12 +1,13 @@
 """Backend-specific computations, chosen by the current Keras backend.
 
-Each module of this package implements the five functions below. `layer` is a
-built layer, or a function of tensors, which has no weights.
+Each module of this package implements the functions below. `function` is a
+built layer, or a function of tensors; `args` and `kwargs` contain tensors.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -21,9 +22,51 @@ float64: Callable[[], AbstractContextManager[None]] = _module.float64
 device: Callable[[], str] = _module.device
 # The names of all visible devices.
 devices: Callable[[], list[str]] = _module.devices
-# `forward(layer, inputs, kwargs, compiled)` returns a flat list of outputs.
-forward: Callable[..., list[Any]] = _module.forward
-# `gradients(layer, inputs, kwargs, cotangents, compiled)` returns the gradients
-# of `sum(outputs * cotangents)` with respect to floating-point inputs and
-# trainable weights; they are zero where the sum does not depend on one.
-gradients: Callable[..., tuple[list[Any], list[Any]]] = _module.gradients
+# `forward(function, args, kwargs, compiled)` returns the outputs.
+forward: Callable[..., Any] = _module.forward
+# `gradients(function, args, kwargs, cotangents, compiled)` returns, for each
+# cotangent that is not None, the gradients of `sum(output * cotangent)` with
+# respect to floating-point arguments and trainable weights; None, or zero,
+# where the output does not depend on one.
+gradients: Callable[..., list[tuple[list[Any], list[Any]]]] = _module.gradients
+# `narrowed(function, args, kwargs)` returns the functions of Keras that turn
+# float64 into float32 in a forward pass.
+narrowed: Callable[..., list[str]] = _module.narrowed
+
+
+def float_tensors(tensors: Any) -> list[Any]:
+    """Return the floating-point tensors of a structure."""
+    return [
+        x
+        for x in keras.tree.flatten(tensors)
+        if keras.ops.is_tensor(x) and is_float(x)
+    ]
+
+
+def is_float(x: Any) -> bool:
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    return bool(keras.backend.is_float_dtype(dtype))
+
+
+# Functions that others call.
+_GENERAL = ("cast", "convert_to_tensor", "sparse_wrapper", "wrapper")
+
+
+def keras_function(frames: Iterable[tuple[str, str]]) -> str:
+    """Name the function of Keras that a stack of calls is in.
+
+    Args:
+        frames: file and function names, the innermost first.
+    """
+    found = ""
+    for file, function in frames:
+        file = file.replace("\\", "/")
+        in_backend = f"/keras/src/backend/{_backend}/" in file
+        function = function.rpartition(".")[2]
+        if in_backend and function not in _GENERAL:
+            found = function
+        elif found:
+            break
+        elif not in_backend and "/keras/src/" in file:
+            return f"{Path(file).stem}.{function}"
+    return found or "a function outside of Keras"

@@ -5,8 +5,6 @@ from typing import Any, NoReturn
 
 import keras
 
-from kseq.agreement.reference import flatten
-
 
 def float64() -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext()
@@ -20,19 +18,17 @@ def devices() -> list[str]:
     return ["cpu"]
 
 
-def forward(
-    layer: Any, inputs: Any, kwargs: dict[str, Any], compiled: bool
-) -> list[Any]:
+def forward(function: Any, args: Any, kwargs: Any, compiled: bool) -> Any:
     if compiled:
         raise NotImplementedError(f"no compiler on {keras.backend.backend()}")
-    return flatten(layer(inputs, **kwargs))
+    return function(*args, **kwargs)
 
 
 def gradients(
-    layer: Any,
-    inputs: Any,
-    kwargs: dict[str, Any],
-    cotangents: list[Any],
-    compiled: bool,
+    function: Any, args: Any, kwargs: Any, cotangents: Any, compiled: bool
 ) -> NoReturn:
     raise NotImplementedError(f"no gradients on {keras.backend.backend()}")
+
+
+def narrowed(function: Any, args: Any, kwargs: Any) -> list[str]:
+    return []

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kseq.agreement.reference import flatten
+from kseq.agreement import probes
 
 
 def float64() -> contextlib.AbstractContextManager[None]:
@@ -26,50 +26,47 @@ def devices() -> list[str]:
     ]
 
 
-def forward(
-    layer: Any, inputs: Any, kwargs: dict[str, Any], compiled: bool
-) -> list[Any]:
-    def outputs(inputs: Any) -> list[Any]:
-        return flatten(layer(inputs, **kwargs))
-
-    return _maybe_compiled(outputs, compiled)(inputs)
+def forward(function: Any, args: Any, kwargs: Any, compiled: bool) -> Any:
+    if not compiled:
+        return function(*args, **kwargs)
+    return _compiled(function)(*args, **kwargs)
 
 
 def gradients(
-    layer: Any,
-    inputs: Any,
-    kwargs: dict[str, Any],
-    cotangents: list[Any],
-    compiled: bool,
-) -> tuple[list[Any], list[Any]]:
-    weights = [w.value for w in getattr(layer, "weights", []) if w.trainable]
+    function: Any, args: Any, kwargs: Any, cotangents: Any, compiled: bool
+) -> list[tuple[list[Any], list[Any]]]:
+    layers = [function] if isinstance(function, keras.Layer) else []
+    weights = [w.value for x in layers for w in x.weights if w.trainable]
 
-    def gradient(inputs: Any) -> Any:
-        features = [
-            x for x in keras.tree.flatten(inputs) if x.dtype.is_floating
-        ]
-        with tf.GradientTape() as tape:
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        features = probes.float_tensors((args, kwargs))
+        with tf.GradientTape(persistent=True) as tape:
             tape.watch(features)
-            outputs = flatten(layer(inputs, **kwargs))
-            loss = tf.add_n(
-                [
-                    tf.reduce_sum(o * c)
-                    for o, c in zip(outputs, cotangents, strict=True)
-                ]
-            )
-        return tape.gradient(
-            loss,
-            (features, weights),
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        )
+            outputs = keras.tree.flatten(function(*args, **kwargs))
+            sums = [
+                tf.reduce_sum(output * cotangent)
+                for output, cotangent in zip(outputs, cotangents, strict=True)
+                if cotangent is not None
+            ]
+        return [tape.gradient(x, (features, weights)) for x in sums]
 
-    input_gradients, weight_gradients = _maybe_compiled(gradient, compiled)(
-        inputs
+    if compiled:
+        gradient = _compiled(gradient)
+    return [(list(a), list(b)) for a, b in gradient(*args, **kwargs)]
+
+
+def narrowed(function: Any, args: Any, kwargs: Any) -> list[str]:
+    graph = tf.function(function, autograph=False).get_concrete_function(
+        *args, **kwargs
     )
-    return list(input_gradients), list(weight_gradients)
+    found = any(
+        operation.type == "Cast"
+        and operation.get_attr("SrcT") == tf.float64
+        and operation.get_attr("DstT") == tf.float32
+        for operation in graph.graph.get_operations()
+    )
+    return ["a cast to float32"] if found else []
 
 
-def _maybe_compiled(function: Any, compiled: bool) -> Any:
-    if not compiled:
-        return function
+def _compiled(function: Any) -> Any:
     return tf.function(function, jit_compile=True, autograph=False)
