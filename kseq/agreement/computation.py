@@ -80,8 +80,7 @@ class Computation:
         arrays = self.arrays(policy)
         function = self.make(policy)
         if isinstance(function, keras.Layer):
-            if not function.built:
-                build(function, *to_tensors(arrays, dtype))
+            self._build(function, *to_tensors(arrays, dtype))
             seed_weights(function, dtype=dtype)
         if change is not None:
             flat = keras.tree.flatten(arrays)
@@ -90,6 +89,17 @@ class Computation:
             for i, w in enumerate(weights_of(function), len(flat)):
                 w.assign(_change(ops.convert_to_numpy(w.value), i, change))
         return Built(function, *to_tensors(arrays, dtype))
+
+    def _build(self, layer: Any, args: Any, kwargs: Any) -> None:
+        """Build a layer; after the first time from shapes, which is faster."""
+        config = self.cache.get("build")
+        if config and not layer.built:
+            layer.build_from_config(config)
+        if not layer.built:
+            build(layer, args, kwargs)
+            # A layer of layers may not know all the shapes.
+            if not getattr(layer, "layers", None):
+                self.cache["build"] = layer.get_build_config()
 
     def make(self, policy: str) -> Any:
         """Create the layer, or return the function."""
