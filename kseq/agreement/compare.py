@@ -24,6 +24,7 @@ from kseq.agreement.values import (
     Limits,
     differing_texts,
     find_difference,
+    floor_of,
     largest,
 )
 from kseq.checks import check_items, check_path, raise_invalid
@@ -300,16 +301,6 @@ def compare_entries(
         ):
             yield differs(finding)
     names = dict.fromkeys(n for e in given.values() for n in e.values)
-    gradients = first.kind.startswith("gradients")
-    scale = max(
-        (
-            largest(x)
-            for e in given.values()
-            for x in e.values.values()
-            if gradients and x is not None
-        ),
-        default=0.0,
-    )
     narrowed = sorted(
         {f"{run}'s {n}" for run, e in given.items() for n in e.narrowed}
     )
@@ -320,13 +311,11 @@ def compare_entries(
             text = f"{' and '.join(lacking)} did not return this array"
             yield failure(text, lacking, name)
             continue
-        finding = _compare_array(
-            comparison, test, name, given, scale, first.policy
-        )
+        finding = _compare_array(comparison, test, name, given, first.policy)
         if finding and explain and narrowed and first.policy == "float64":
             wide = {run: e for run, e in given.items() if not e.narrowed}
-            strict = _compare_array(None, test, name, wide, scale, "float64")
-            loose = _compare_array(None, test, name, given, scale, "float32")
+            strict = _compare_array(None, test, name, wide, "float64")
+            loose = _compare_array(None, test, name, given, "float32")
             if not strict and not loose:
                 for function in narrowed:
                     comparison.explained.setdefault(function, set()).add(test)
@@ -350,7 +339,6 @@ def _compare_array(
     test: str,
     name: str,
     entries: Mapping[str, Entry],
-    scale: float,
     policy: str,
 ) -> Finding | None:
     if not entries:
@@ -376,6 +364,7 @@ def _compare_array(
     sensitivity = None
     if sensitivities and same_shape:
         sensitivity = np.max(sensitivities, axis=0)
+    scale = max(floor_of(name, kind, e.values) for e in entries.values())
     limits = Limits(relative, policy, scale, sensitivity)
     if comparison is not None and same_shape:
         comparison.differences.append(

@@ -38,7 +38,7 @@ from kseq.agreement.tables import (
     compute_dtype,
     tolerance,
 )
-from kseq.agreement.values import Limits, find_difference
+from kseq.agreement.values import Limits, find_difference, floor_of
 from kseq.checks import check_bool, check_instance, raise_invalid
 
 DEFAULT_KINDS = ("forward", "training", "forward_compiled", "gradients")
@@ -260,7 +260,6 @@ def check_repeated(entry: Entry) -> list[str]:
     if changed:
         return []
     found = []
-    limits = _limits(entry)
     for name in again:
         first = name.removesuffix(suffix)
         if not first.startswith("output") or first not in entry.values:
@@ -269,7 +268,7 @@ def check_repeated(entry: Entry) -> list[str]:
             "call 1": entry.values[first],
             f"call {CALLS}": entry.values[name],
         }
-        if finding := find_difference(values, limits):
+        if finding := find_difference(values, _limits(entry, first)):
             found.append(f"{first}: repeated calls differ: {finding.text}")
     return found
 
@@ -281,23 +280,18 @@ def check_compiled(eager: Entry, compiled: Entry) -> list[str]:
         if name not in eager.values:
             found.append(f"{name}: only the compiled call returned it")
             continue
-        limits = _limits(eager, eager.sensitivities.get(name))
+        limits = _limits(eager, name)
         values = {"eager": eager.values[name], "compiled": value}
         if finding := find_difference(values, limits):
             found.append(f"{name}: {finding.text}")
     return found
 
 
-def _limits(entry: Entry, sensitivity: Any = None) -> Limits:
+def _limits(entry: Entry, name: str) -> Limits:
     policy = "float32" if entry.narrowed else entry.policy
-    limit = tolerance(entry.kind, policy).limit
-    gradients = entry.kind.startswith("gradients")
-    values = [x for x in entry.values.values() if x is not None]
-    scale = max(
-        (float(np.max(np.abs(x), initial=0.0)) for x in values if gradients),
-        default=0.0,
-    )
-    return Limits(entry.relative or limit, policy, scale, sensitivity)
+    limit = entry.relative or tolerance(entry.kind, policy).limit
+    scale = floor_of(name, entry.kind, entry.values)
+    return Limits(limit, policy, scale, entry.sensitivities.get(name))
 
 
 def check_spec(computation: Computation, policy: str) -> list[str]:

@@ -28,7 +28,7 @@ from kseq.agreement.tables import (
     left_out,
     tolerance,
 )
-from kseq.agreement.values import largest
+from kseq.agreement.values import floor_of, largest
 from kseq.checks import (
     Unquoted,
     check_instance,
@@ -508,12 +508,11 @@ def sensitivities(
 def within(like: Entry, expected: Mapping[str, Any]) -> bool:
     """Return whether results differ from others by less than their limit."""
     limit = tolerance(like.kind, like.policy).limit
-    given = {name: x for name, x in expected.items() if x is not None}
-    scale = max(map(largest, given.values()), default=0.0)
     return all(
-        largest(like.values[name] - x) <= limit * scale
-        for name, x in given.items()
-        if like.values.get(name) is not None
+        largest(like.values[name] - x)
+        <= limit * max(largest(x), floor_of(name, like.kind, expected))
+        for name, x in expected.items()
+        if x is not None and like.values.get(name) is not None
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kseq.agreement.tables import ROUNDINGS, epsilon
+from kseq.agreement.tables import ROUNDINGS, compute_dtype, epsilon
 
 REFERENCE = "reference"
 
@@ -35,11 +35,12 @@ class Limits:
         if self.sensitivity is None:
             return np.full(values[0].shape, allowed)
         unit = epsilon(self.policy)
+        roundings = ROUNDINGS[compute_dtype(self.policy)]
         size = np.max([np.where(np.isfinite(x), abs(x), 0) for x in values], 0)
-        each = ROUNDINGS * (self.sensitivity + unit * size)
+        each = roundings * (self.sensitivity + unit * size)
         each = np.maximum(each, self.relative * size)
         # Ill-conditioned elements may exceed the limit of the whole array.
-        whole = max(allowed, ROUNDINGS * largest(self.sensitivity))
+        whole = max(allowed, roundings * largest(self.sensitivity))
         return np.minimum(each, whole)
 
 
@@ -60,6 +61,21 @@ def largest(x: Any) -> float:
     """Return the largest finite absolute value, or 0."""
     x = np.asarray(x, "float64")
     return float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))
+
+
+def floor_of(name: str, kind: str, arrays: Mapping[str, Any]) -> float:
+    """Return the least scale of an array's limit, from its computation.
+
+    It is 0 but for gradients: those of one output add up terms of one size, so
+    a small one can consist of rounding errors.
+    """
+    if not kind.startswith("gradients"):
+        return 0.0
+    output = name.partition(" of output")[2]
+    same = [
+        x for n, x in arrays.items() if n.partition(" of output")[2] == output
+    ]
+    return max((largest(x) for x in same if x is not None), default=0.0)
 
 
 def find_difference(
