@@ -1,5 +1,6 @@
 """Compare the records of several runs."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -174,7 +175,7 @@ def _check_runs(
         if not record.run.finished:
             comparison.fail("", record.run.name, "the run did not finish")
     fingerprints = {r.run.name: r.run.fingerprint for r in records}
-    finding = differing_texts("recorded from different sources", fingerprints)
+    finding = differing_texts("their sources", fingerprints)
     if finding:
         comparison.fail(
             "", "", f"{finding.text}; delete or compute the old records again"
@@ -217,7 +218,7 @@ def compare_test(
         run: 1 + max((e.call for e in result.entries), default=-1)
         for run, result in found.items()
     }
-    if finding := differing_texts("the numbers of calls differ", calls):
+    if finding := differing_texts("the number of calls", calls):
         failures.append(Failure(test, "", finding.text))
     entries: dict[Any, dict[str, Entry]] = {}
     for run, result in found.items():
@@ -290,23 +291,23 @@ def compare_entries(
     if not given:
         return
     facts = dict.fromkeys(n for e in given.values() for n in e.facts)
-    for fact in facts:
-        texts = {run: e.facts.get(fact, "missing") for run, e in given.items()}
-        finding = differing_texts(f"{fact} differs", texts)
-        # A gradient that does not exist has no dtype.
-        absent = fact.removesuffix(" dtype")
-        if finding and not any(
-            absent in e.values and e.values[absent] is None
-            for e in given.values()
-        ):
+    found: set[str] = set()
+    for fact in sorted(facts, key="arguments".__ne__):
+        texts = {r: e.facts[fact] for r, e in given.items() if fact in e.facts}
+        finding = differing_texts(fact, texts)
+        if finding and not _is_repeated(fact, found):
+            found.add(fact)
             yield differs(finding)
+            if fact == "arguments":  # what follows is a consequence
+                return
     names = dict.fromkeys(n for e in given.values() for n in e.values)
     narrowed = sorted(
         {f"{run}'s {n}" for run, e in given.items() for n in e.narrowed}
     )
-    found: set[str] = set()
     for name in names:
         lacking = [run for run, e in given.items() if name not in e.values]
+        if lacking and "structure" in found:
+            continue
         if lacking:
             text = f"{' and '.join(lacking)} did not return this array"
             yield failure(text, lacking, name)
@@ -320,8 +321,7 @@ def compare_entries(
                 for function in narrowed:
                     comparison.explained.setdefault(function, set()).add(test)
                 finding = None
-        first_call = name.partition(" of call ")[0]
-        if finding and first_call not in found:
+        if finding and not _is_repeated(name, found):
             found.add(name)
             yield differs(finding, name)
             if first.kind == LAYERS:  # what follows is a consequence
@@ -332,6 +332,12 @@ def compare_entries(
                 if value is not None and not np.all(np.isfinite(value)):
                     text = f"{run} has NaN or infinity"
                     yield failure(text, (run,), name)
+
+
+def _is_repeated(name: str, found: set[str]) -> bool:
+    """Return whether the same was found for an earlier call."""
+    earlier = re.sub(r" of call \d+", "", name)
+    return earlier != name and earlier in found
 
 
 def _compare_array(

@@ -103,7 +103,7 @@ def find_difference(
     }
     shapes = {name: x.shape for name, x in arrays.items()}
     if len({*shapes.values()}) > 1:
-        return differing_texts("shapes differ", shapes)
+        return differing_texts("shape", shapes)
     stacked = {name: np.asarray(x) for name, x in arrays.items()}
     excess = _excess(stacked, limits)
     if not excess.size or not excess.max() > 1:
@@ -113,7 +113,7 @@ def find_difference(
     at = {name: x[index] for name, x in stacked.items()}
     missing = {name for name, x in values.items() if x is None}
     groups = _groups(at, float(allowed))
-    shown = {n: "None" if n in missing else _number(x) for n, x in at.items()}
+    shown = _numbers(at) | dict.fromkeys(missing, "None")
     position = f"at {tuple(map(int, index))}" if index else ""
     return Finding(groups, _sentence(position, groups, shown))
 
@@ -166,7 +166,7 @@ def _close(a: Any, b: Any, allowed: float) -> bool:
 
 
 def differing_texts(what: str, texts: Mapping[str, Any]) -> Finding | None:
-    """Compare texts, such as dtypes, that must be equal."""
+    """Compare texts that must be equal; `what` they are, such as "dtype"."""
     groups: dict[Any, list[str]] = {}
     for name, text in texts.items():
         groups.setdefault(text, []).append(name)
@@ -174,7 +174,7 @@ def differing_texts(what: str, texts: Mapping[str, Any]) -> Finding | None:
         return None
     ordered = sorted(map(tuple, groups.values()), key=lambda g: -len(g))
     shown = {name: str(text) for name, text in texts.items()}
-    return Finding(tuple(ordered), _sentence(what, ordered, shown))
+    return Finding(tuple(ordered), _sentence(f"in {what}", ordered, shown))
 
 
 def _sentence(
@@ -206,6 +206,13 @@ def _sentence(
     return f"{head}: {', '.join(values)}"
 
 
-def _number(x: Any) -> str:
-    x = np.asarray(x)
-    return str(x.item()) if x.dtype.kind in "biu" else f"{float(x):.7g}"
+def _numbers(values: Mapping[str, Any]) -> dict[str, str]:
+    """Format numbers with as many digits as are needed to tell them apart."""
+    for digits in (7, 17):
+        shown = {
+            name: str(x.item()) if x.dtype.kind in "biu" else f"{x:.{digits}g}"
+            for name, x in values.items()
+        }
+        if len({*shown.values()}) == len({*map(float, values.values())}):
+            break
+    return shown

@@ -305,11 +305,11 @@ PLANTED = {
     "one of many": Planted(r"at \(0,\)", one_of_many, (SMALL,)),
     "integer": Planted("torch 6, ", integer, (np.array([5, 1_000_000]),)),
     "bool": Planted("True", boolean, (np.arange(5),)),
-    "keys": Planted("structure", keys),
-    "order of keys": Planted("structure", order_of_keys),
-    "nesting": Planted("structure", nesting),
-    "tuple for list": Planted("structure", tuple_for_list),
-    "no output": Planted("structure", no_output),
+    "keys": Planted("in structure: torch", keys),
+    "order of keys": Planted("in structure: torch", order_of_keys),
+    "nesting": Planted("in structure: torch", nesting),
+    "tuple for list": Planted("in structure: torch", tuple_for_list),
+    "no output": Planted("in structure: torch", no_output),
     "mask": Planted("mask of output", Mask(), (IDS,)),
     "given mask": Planted(
         "compute_mask 0", GivenMask(), kwargs={"mask": X[..., 0] > 0}
@@ -345,12 +345,14 @@ PLANTED = {
     "NaN": Planted("nan", nan_elsewhere),
     "infinity": Planted("-inf", sign_of_infinity),
     "no NaN": Planted("nan", finite_for_nan),
-    "dtype": Planted("dtype differs", dtype),
-    "shape": Planted("shapes differ", shape),
+    "dtype": Planted("in output dtype: torch int64", dtype),
+    "shape": Planted("in shape: torch", shape),
     "no gradient": Planted(
         "gradients, y", no_gradient, (X, X), kinds="gradients", each=True
     ),
-    "epsilon": Planted("output", epsilon, dtypes="float64"),
+    "epsilon": Planted(
+        r"torch (\S+), tensorflow = jax (?!\1)", epsilon, dtypes="float64"
+    ),
     "error": Planted("RuntimeError: planted", raises),
     "gradients": Planted(
         "gradients, x", Scaled(1e-4, "gradients"), kinds="gradients"
@@ -430,10 +432,7 @@ def test_a_planted_fault_is_found(name, monkeypatch):
 @pytest.mark.once
 def test_a_missing_call_is_found(monkeypatch):
     one = result_of("dtype", False, monkeypatch)
-    two = Result("test", entries=[*one.entries])
-    monkeypatch.setattr(two.entries[0], "call", 1)
-    two.entries += one.entries
-    assert "the numbers of calls differ" in failures(a=Result(""), b=one)
+    assert "differ in the number of calls" in failures(a=Result(""), b=one)
 
 
 @pytest.mark.once
@@ -444,4 +443,4 @@ def test_arguments_that_are_not_seeded_are_named():
         agreement(ops.square, x, kinds="forward", dtypes="float32")
         return Result("test", entries=agreement.entries)
 
-    assert "arguments differ" in failures(torch=draw(), jax=draw())
+    assert "the runs differ in arguments" in failures(torch=draw(), jax=draw())
