@@ -196,7 +196,7 @@ def _sentence(
     else:
         subject = "the runs differ"
     values = []
-    for group in sorted(groups, key=len):
+    for group in sorted(groups, key=lambda g: ([*g] == [REFERENCE], len(g))):
         names = [n for n in group if n != REFERENCE]
         parts = [f"{' = '.join(names)} {shown[names[0]]}"] if names else []
         if REFERENCE in group:
