@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import kseq.optimizers
-from kseq.agreement.measure import dtype_scope
+from kseq.agreement.computation import dtype_scope
 from kseq.layers import Embedding
 from kseq.models.click_model import ClickModel
 from tests.arrays import to_numpy

@@ -70,7 +70,7 @@ class Agreement:
 
     def __call__(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., Any] | Computation,
         /,
         *args: Any,
         dtypes: str | Sequence[str] = ("float32", "float64"),
@@ -84,7 +84,8 @@ class Agreement:
 
         Args:
             function: a layer, `functools.partial` of a layer class, a loss, a
-                metric, or a function of tensors.
+                metric, a function of tensors, or a `Computation`, which has
+                its own arguments and reference.
             *args: its positional arguments, with NumPy arrays for tensors.
             dtypes: dtype policies: "float64", "float32", "bfloat16",
                 "float16", "mixed_bfloat16", "mixed_float16".
@@ -100,7 +101,11 @@ class Agreement:
             ValueError: if an argument is invalid.
             AssertionError: if something is wrong on this backend.
         """
-        computation = Computation(function, args, kwargs, reference)
+        computation = (
+            function
+            if isinstance(function, Computation)
+            else Computation(function, args, kwargs, reference)
+        )
         policies = split_names("dtypes", dtypes, POLICIES)
         kinds = split_names("kinds", kinds, KINDS)
         check_bool("finite", finite)
@@ -111,11 +116,12 @@ class Agreement:
         call = len(self.computations)
         self.computations.append(computation)
         entries = []
+        label = label_of(computation.function)
         done: dict[tuple[str, str], Entry] = {}
         # Float64 first, since other policies are compared with it.
         for policy in sorted(policies, key=POLICIES.index):
             for kind in kinds:
-                entry = Entry(call, label_of(function), policy, kind)
+                entry = Entry(call, label, policy, kind)
                 entry.relative, entry.finite = rtol, finite
                 entries.append(entry)
                 self._compute(computation, entry, done)
@@ -157,9 +163,7 @@ class Agreement:
                 entry.references = done[policy, eager].references
                 entry.sensitivities = done[policy, eager].sensitivities
             else:
-                entry.references = references(
-                    computation, policy, kind, measured
-                )
+                entry.references = references(computation, policy, kind)
                 entry.sensitivities = sensitivities(
                     computation,
                     policy,

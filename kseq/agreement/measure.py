@@ -346,18 +346,17 @@ def narrowed(computation: Computation) -> list[str]:
 
 
 def references(
-    computation: Computation, policy: str, kind: str, like: Measured
+    computation: Computation, policy: str, kind: str
 ) -> dict[str, Any]:
     """Compute the float64 reference of a computation.
 
     The reference receives the computation's numbers, rounded to the policy.
-    Only the names, and the order of the weights, come from the backend.
+    Only names, shapes and the order of the weights come from the backend.
 
     Args:
         computation: the computation.
         policy: the dtype policy, as for `measure`.
         kind: the computation, as for `measure`.
-        like: the results of the computation.
 
     Returns:
         Arrays by name; none for "fit" or a computation without a reference.
@@ -368,49 +367,49 @@ def references(
     """
     if computation.reference is None or kind == "fit":
         return {}
+    key = f"reference {policy} {kind.removesuffix('_compiled')}"
+    if key not in computation.cache:
+        computation.cache[key] = _references(computation, policy, kind)
+    return dict(computation.cache[key])
+
+
+def _references(
+    computation: Computation, policy: str, kind: str
+) -> dict[str, Any]:
     with dtype_scope(policy):
+        if kind == "training":
+            computation = in_training(computation)
         built = computation.built(policy)
         function, arrays = _reference_function(computation, policy, built)
-        outputs = function(arrays)
+        symbols = named_outputs(
+            probes.forward(built.function, built.args, built.kwargs, False)
+        )
+        outputs = _check_reference(
+            function(arrays), [tuple(x.shape) for _, x in symbols]
+        )
+        named = {n: y for (n, _), y in zip(symbols, outputs, strict=True)}
         if not kind.startswith("gradients"):
-            names = [
-                n
-                for n in like.values
-                if n.startswith("output") and " of call " not in n
-            ]
-            shapes = [like.values[n].shape for n in names]
-            outputs = _check_reference(outputs, shapes)
-            return dict(zip(names, outputs, strict=True))
-        shapes = [tuple(x.shape) for _, x in _symbolic_outputs(built)]
-        outputs = _check_reference(outputs, shapes)
-        floats = [probes.is_float(x) for _, x in _symbolic_outputs(built)]
-        dtype = compute_dtype(policy)
-        cotangents = [
-            cotangent(i, x.shape, dtype) if is_float else None
-            for i, (x, is_float) in enumerate(zip(outputs, floats, strict=True))
-        ]
+            return named
+        floats = [name for name, x in symbols if probes.is_float(x)]
         names = gradient_names(computation, built)
         trainable = [w.trainable for w in weights_of(built.function)]
-        count = len(arrays) - len(trainable)
-        keep = [*(a.dtype.kind == "f" for a in arrays[:count]), *trainable]
+        inputs = arrays[: len(arrays) - len(trainable)]
+        keep = [*(x.dtype.kind == "f" for x in inputs), *trainable]
         found: dict[str, Any] = {}
-        for i, (name, _) in enumerate(_symbolic_outputs(built)):
-            if not floats[i]:
-                continue
-            only = [c if i == j else None for j, c in enumerate(cotangents)]
-            gradients = complex_step_gradients(function, arrays, only)
-            suffix = "" if sum(floats) == 1 else f" of {name}"
-            kept = [g for g, k in zip(gradients, keep, strict=True) if k]
+        for name in floats:
+            cotangents = [
+                cotangent(i, y.shape, compute_dtype(policy))
+                if other == name
+                else None
+                for i, (other, y) in enumerate(named.items())
+            ]
+            gradients = complex_step_gradients(function, arrays, cotangents)
+            suffix = "" if len(floats) == 1 else f" of {name}"
+            kept = (g for g, k in zip(gradients, keep, strict=True) if k)
             found |= {
                 f"{n}{suffix}": g for n, g in zip(names, kept, strict=True)
             }
         return found
-
-
-def _symbolic_outputs(built: Built) -> list[tuple[str, Any]]:
-    return named_outputs(
-        probes.forward(built.function, built.args, built.kwargs, False)
-    )
 
 
 def _reference_function(
@@ -426,7 +425,10 @@ def _reference_function(
     ]
     reference = computation.reference
     assert reference is not None
-    takes_weights = "weights" in inspect.signature(reference).parameters
+    weights_parameter = inspect.signature(reference).parameters.get("weights")
+    takes_weights = weights_parameter is not None and (
+        weights_parameter.kind != inspect.Parameter.VAR_POSITIONAL
+    )
 
     def function(arrays: list[Any]) -> list[Any]:
         filled = list(flat)

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from kseq.agreement.run import BACKENDS
+from kseq.agreement.processes import BACKENDS
 
 COUNTED = re.compile(r"- (\d+) passing, (\d+) failing")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kseq.agreement import probes
-from kseq.agreement.measure import dtype_scope
+from kseq.agreement.computation import dtype_scope
 from kseq.agreement.tables import tolerance
 from kseq.layers.core import BatchNormalization
 from kseq.layers.sequence import WeightedSequenceLayer

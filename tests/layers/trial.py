@@ -12,9 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kseq.agreement import Case
+from kseq.agreement import Computation
 from kseq.agreement.numbers import seed_weights
-from kseq.agreement.tables import DTYPES, KINDS
 from tests.arrays import to_numpy
 
 Arrays = Mapping[str, Any]
@@ -205,22 +204,20 @@ class Trial:
 
     # Computations
 
-    def case(self, name="trial", dtypes=DTYPES, kinds=KINDS) -> Case:
+    def computation(self) -> Computation:
         """The trial for `kseq.agreement`."""
 
-        def reference(inputs: list[Any], weights: list[Any]) -> Any:
+        def reference(inputs: Any, weights: list[Any], **kwargs: Any) -> Any:
             given = [*self.features, *(self.lengths or {})]
             names = [n for n in self.order or given if n in given]
+            arrays = keras.tree.flatten(inputs)
             named = {  # complex arrays remain
                 n: x.astype("float64") if x.dtype.kind == "i" else x
-                for n, x in zip([*names, *self.shared], inputs, strict=True)
+                for n, x in zip([*names, *self.shared], arrays, strict=True)
             }
             return self.reference(named, self.valid, weights)
 
-        def build() -> tuple[Any, ...]:
-            return self.make(), self.inputs, self.kwargs
-
-        return Case(name, build, reference, dtypes, kinds)
+        return Computation(self.make(), (self.inputs,), self.kwargs, reference)
 
     def built(self, seeded: bool = True, **options: Any) -> Any:
         """The layer, built, with the same weights on every backend."""

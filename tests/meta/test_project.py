@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import kseq
-from kseq.agreement.run import BACKENDS
+from kseq.agreement.processes import BACKENDS
 
 pytestmark = pytest.mark.once
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.agreement.measure import dtype_scope
+from kseq.agreement.computation import dtype_scope
 from kseq.agreement.tables import tolerance
 from kseq.models import DIEN, DSIN
 from tests.arrays import to_numpy

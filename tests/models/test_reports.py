@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from kseq.agreement import seed_weights
-from kseq.agreement.measure import dtype_scope
+from kseq.agreement.computation import dtype_scope
 from kseq.feature_column import SparseFeat, VarLenSparseFeat
 from kseq.layers import AttentionSequencePoolingLayer, DynamicGRU
 from kseq.models import DIN

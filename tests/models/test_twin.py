@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kseq.agreement.measure import dtype_scope
+from kseq.agreement.computation import dtype_scope
 from kseq.feature_column import get_feature_names
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close, skip_left_out

@@ -8,22 +8,23 @@ import pytest
 from keras import ops
 
 from kseq.agreement import probes
-from kseq.agreement.measure import dtype_scope
+from kseq.agreement.computation import dtype_scope
+from kseq.agreement.measure import to_numpy
 from kseq.agreement.numbers import rounded
-from kseq.agreement.record import to_numpy
-from kseq.agreement.tables import DTYPES, HALF_KINDS, left_out, tolerance
+from kseq.agreement.tables import left_out, tolerance
 from kseq.ops.dtypes import HALF_DTYPES, dtype_of
-from tests import cases
+from tests.gradients import gradients as gradients_of
+from tests.layers import catalog
 
 
 def draw(name, *shape):
     """Numbers of 8 significant bits, which are the same in every dtype."""
-    return rounded(cases.draw(name, *shape), "bfloat16")
+    return rounded(catalog.draw(name, *shape), "bfloat16")
 
 
 BACKEND = keras.backend.backend()
-KIND = HALF_KINDS[0]
-COMPUTED = [d for d in DTYPES if left_out(BACKEND, KIND, d) is None]
+DTYPES = ("float64", "float32", *HALF_DTYPES)
+COMPUTED = [d for d in DTYPES if left_out(BACKEND, "forward", d) is None]
 
 each_dtype = pytest.mark.parametrize("dtype", COMPUTED)
 each_half_dtype = pytest.mark.parametrize(
@@ -68,14 +69,15 @@ def gradients(function, inputs, cotangents=None, compiled=BACKEND == "jax"):
     On JAX compiled, as Keras trains there, and faster than op by op.
     """
     inputs = keras.tree.map_structure(lambda x: tensor(x, "float32"), inputs)
-    outputs = probes.forward(function, inputs, {}, False)
+    outputs = probes.forward(function, (inputs,), {}, False)
+    outputs = keras.tree.flatten(outputs)
     if cotangents is None:
         cotangents = [ops.ones_like(y) for y in outputs]
     cotangents = [
         ops.cast(c, y.dtype) for c, y in zip(cotangents, outputs, strict=True)
     ]
-    found, _ = probes.gradients(function, inputs, {}, cotangents, compiled)
-    return [to_numpy(g) for g in found]
+    found, _ = gradients_of(function, (inputs,), {}, cotangents, compiled)
+    return found
 
 
 def gradient(function, x):
@@ -84,7 +86,7 @@ def gradient(function, x):
 
 
 def assert_close(got, expected, dtype):
-    check_within(got, expected, tolerance(KIND, dtype).limit)
+    check_within(got, expected, tolerance("forward", dtype).limit)
 
 
 def assert_close_gradient(got, expected):

@@ -9,7 +9,7 @@ import pytest
 
 from kseq import ops as kops
 from kseq.agreement import probes
-from kseq.agreement.record import to_numpy
+from kseq.agreement.measure import to_numpy
 from kseq.ops.dtypes import HALF_DTYPES, dtype_of
 from tests.ops.compute import (
     BACKEND,
@@ -185,8 +185,8 @@ def test_torch_compile(name):
     example = BY_NAME[name]
     arrays = example.arrays("float32", steps=2, queries=2)
     tensors = keras.tree.map_structure(lambda x: tensor(x, "float32"), arrays)
-    got = probes.forward(in_one(example), tensors, {}, compiled=True)
-    check(example, list(map(to_numpy, got)), arrays, "float32")
+    got = probes.forward(in_one(example), (tensors,), {}, compiled=True)
+    check(example, [*map(to_numpy, keras.tree.flatten(got))], arrays, "float32")
 
 
 # Keras's NumPy backend traces with arrays that it has not filled.

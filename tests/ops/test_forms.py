@@ -60,7 +60,7 @@ def test_a_graph_does_not_grow_with_the_steps(traced):
         traced.clear()
         ones = [ops.ones((4, steps, 6))]
         tensors = tensors_of("gru", steps=steps, units=6)
-        probes.gradients(outputs, tensors, {}, ones, compiled=True)
+        probes.gradients(outputs, (tensors,), {}, ones, compiled=True)
         lengths.append(len(traced))
     few, many = lengths
     assert 0 < few == many < 20

@@ -16,7 +16,8 @@ from torch.autograd import forward_ad
 
 from kseq.ops import plain_forms
 from kseq.ops.backends import torch_attention, torch_buckets, torch_select
-from tests import cases
+from tests.gradients import gradients
+from tests.layers import catalog
 from tests.ops.examples import BY_NAME, EXAMPLES
 from tests.ops.unequal import (
     ARRAYS,
@@ -99,7 +100,7 @@ def test_layers_in_buckets(name, size, monkeypatch):
     cotangents = [torch.ones_like(layer(inputs, **kwargs))]
 
     def results():
-        found = probes.gradients(layer, inputs, kwargs, cotangents, False)
+        found = gradients(layer, (inputs,), kwargs, cotangents)
         return [layer(inputs, **kwargs), *keras.tree.flatten(found)]
 
     with plain_forms():
@@ -183,7 +184,7 @@ def test_torch_func(example):
     """jvp, grad and vmap agree with the reference and with plain calls."""
     function, floats = of_floats(example)
     tangents = tuple(
-        torch.tensor(cases.draw(f"tangent {i}", *x.shape))
+        torch.tensor(catalog.draw(f"tangent {i}", *x.shape))
         for i, x in enumerate(floats)
     )
     outputs, moved = torch.func.jvp(function, floats, tangents)
@@ -218,7 +219,7 @@ def test_forward_mode(name, monkeypatch):
         def first(x):
             return function(x, *others)[0]
 
-    tangent = torch.tensor(cases.draw("tangent", *x.shape))
+    tangent = torch.tensor(catalog.draw("tangent", *x.shape))
     with forward_ad.dual_level():
         output = first(forward_ad.make_dual(x, tangent))
         got = forward_ad.unpack_dual(output).tangent

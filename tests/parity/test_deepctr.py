@@ -6,10 +6,9 @@ import pytest
 from keras import ops
 
 import kseq.layers
-from kseq.agreement import probes
-from kseq.agreement.reference import flatten
 from kseq.convert.deepctr import set_layer_weights, weights_in_deepctr_order
 from tests.golden.load import RECORDS, cases
+from tests.gradients import gradients
 from tests.layers.checks import skip_left_out
 
 # Of each layer one case, and all of them on PyTorch, which compiles nothing.
@@ -77,7 +76,7 @@ def largest(arrays):
 @each_case
 def test_outputs(layer_name, case):
     layer, inputs, kwargs = built(layer_name, case)
-    outputs = flatten(layer(inputs, **kwargs))
+    outputs = keras.tree.flatten(layer(inputs, **kwargs))
     for got, expected, weight in zip(
         outputs, case.outputs, case.cotangents, strict=True
     ):
@@ -99,8 +98,8 @@ def test_gradients(layer_name, case):
     skip_left_out("gradients")
     layer, inputs, kwargs = built(layer_name, case)
     cotangents = [ops.convert_to_tensor(c) for c in case.cotangents]
-    of_inputs, of_weights = probes.gradients(
-        layer, inputs, kwargs, cotangents, compiled=BACKEND == "jax"
+    of_inputs, of_weights = gradients(
+        layer, (inputs,), kwargs, cotangents, compiled=BACKEND == "jax"
     )
     floats = [n for n, x in case.inputs.items() if x.dtype.kind == "f"]
     of_input = dict(zip(floats, of_inputs, strict=True))
@@ -113,8 +112,8 @@ def test_gradients(layer_name, case):
     for name, gradient in case.grad_inputs.items():
         assert_close(of_input[name], gradient, scale, GRADIENT, name)
     own = weights_in_deepctr_order(layer)
-    gradients = used(layer, case.grad_weights)
-    for weight, gradient in zip(own, gradients, strict=True):
+    expected = used(layer, case.grad_weights)
+    for weight, gradient in zip(own, expected, strict=True):
         if gradient is not None:
             got = of_weight[weight.path]
             assert_close(got, gradient, scale, GRADIENT, weight.path)

@@ -10,13 +10,10 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.agreement.measure import measure, reference_values
-from kseq.agreement.record import to_numpy
+from kseq.agreement.measure import measure, references
 from kseq.agreement.tables import tolerance
-from tests.cases import CASES
+from tests.computations import COMPUTATIONS
 from tests.layers.checks import skip_left_out
-
-BY_NAME = {case.name: case for case in CASES}
 
 # The largest factors of standard normal inputs for which intermediate results
 # fit into float32 and float16. DIN multiplies query and key, batch statistics
@@ -53,7 +50,7 @@ WITH_GRADIENTS = (
 
 
 def changed(name, features=None, scores=None):
-    """Return a case with a function applied to its features or scores."""
+    """Return a computation with a function applied to features or scores."""
 
     def apply(x):
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or x.ndim < 3:
@@ -61,30 +58,26 @@ def changed(name, features=None, scores=None):
         function = scores if x.shape[-1] == 1 else features
         return x if function is None else function(x)
 
-    def build():
-        layer, inputs, *rest = case.build()
-        return layer, keras.tree.map_structure(apply, inputs), *rest
-
-    case = BY_NAME[name]
-    return dataclasses.replace(case, build=build)
+    computation = COMPUTATIONS[name]
+    args = keras.tree.map_structure(apply, computation.args)
+    return dataclasses.replace(computation, args=args, cache={})
 
 
 def assert_matches_reference(
-    case, kind="forward", dtype="float32", scale=0.0, weight_scale=0.0
+    computation, kind="forward", dtype="float32", scale=0.0, weight_scale=0.0
 ):
     """Compare with errors relative to the largest number, or to `scale`."""
     skip_left_out(kind, dtype)
     with np.errstate(all="ignore"):
-        expected = reference_values(case, dtype, kind)
-        results = measure(case, dtype, kind)
-    assert results.keys() == expected.keys()
-    for name, result in results.items():
-        got = to_numpy(result).astype("float64")
-        unit = max(scale, np.abs(expected[name]).max(initial=0))
+        expected = references(computation, dtype, kind)
+        results = measure(computation, dtype, kind).values
+    for name, value in expected.items():
+        got = results[name].astype("float64")
+        unit = max(scale, np.abs(value).max(initial=0))
         if name.startswith("weight"):
             unit = max(unit, weight_scale)
         assert np.all(np.isfinite(got)), name
-        distance = np.abs(got - expected[name]).max(initial=0)
+        distance = np.abs(got - value).max(initial=0)
         assert distance <= tolerance(kind, dtype).limit * unit, name
 
 
@@ -103,8 +96,8 @@ def test_gradients_of_the_largest_values(name):
     case = changed(name, lambda x: x * factor)
     if name in SATURATED:
         skip_left_out("gradients")
-        for gradient in measure(case, "float32", "gradients").values():
-            assert np.all(np.isfinite(to_numpy(gradient)))
+        for gradient in measure(case, "float32", "gradients").values.values():
+            assert np.all(np.isfinite(gradient))
     else:
         # Gradients of kernels are multiplied by the inputs.
         assert_matches_reference(

@@ -11,6 +11,7 @@ from keras import ops
 from kseq.agreement import probes
 from kseq.ops import multi_head_attention
 from tests.arrays import to_numpy
+from tests.gradients import gradients
 from tests.layers.catalog import BY_CLASS, Example
 from tests.layers.checks import skip_left_out
 from tests.models import examples
@@ -54,7 +55,7 @@ def test_long_histories(name):
     for weight in layer.weights:
         weight.assign(weight * 0.5)
     inputs = [ops.convert_to_tensor(x) for x in trial.inputs]
-    (output,) = probes.forward(layer, inputs, {}, COMPILED)
+    output = probes.forward(layer, (inputs,), {}, COMPILED)
     features, weights = keras.tree.map_structure(
         lambda x: to_numpy(x).astype("float64"),
         (dict(trial.features), [w.value for w in layer.weights]),
@@ -63,10 +64,10 @@ def test_long_histories(name):
 
     skip_left_out("gradients")
     ones = [ops.ones_like(output)]
-    gradients = probes.gradients(layer, inputs, {}, ones, COMPILED)
-    gradients = [to_numpy(g) for g in keras.tree.flatten(gradients)]
-    assert all(np.isfinite(g).all() for g in gradients)
-    assert any((g != 0).any() for g in gradients)
+    found = gradients(layer, (inputs,), {}, ones, COMPILED)
+    found = keras.tree.flatten(found)
+    assert all(np.isfinite(g).all() for g in found)
+    assert any((g != 0).any() for g in found)
 
 
 def test_multi_head_attention_of_long_histories():

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import kseq
-from kseq.agreement.measure import dtype_scope
+from kseq.agreement.computation import dtype_scope
 from kseq.agreement.numbers import seed_weights
 from kseq.layers.core import DNN
 from kseq.layers.sequence import AttentionSequencePoolingLayer

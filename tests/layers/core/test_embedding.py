@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kseq.agreement.measure import dtype_scope
+from kseq.agreement.computation import dtype_scope
 from kseq.layers import Embedding
 from tests.arrays import to_numpy
 from tests.layers.checks import skip_left_out
