@@ -1,6 +1,5 @@
 """Compare the records of several runs."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from kseq.agreement.values import (
     Limits,
     differing_texts,
     find_difference,
+    first_call,
     floor_of,
     largest,
 )
@@ -294,6 +294,10 @@ def compare_entries(
     found: set[str] = set()
     for fact in sorted(facts, key="arguments".__ne__):
         texts = {r: e.facts[fact] for r, e in given.items() if fact in e.facts}
+        if explain and first.policy == "float64" and fact.endswith(" dtype"):
+            for run, e in given.items():
+                if e.narrowed and texts.get(run) == "float32":
+                    texts[run] = "float64"
         finding = differing_texts(fact, texts)
         if finding and not _is_repeated(fact, found):
             found.add(fact)
@@ -336,8 +340,7 @@ def compare_entries(
 
 def _is_repeated(name: str, found: set[str]) -> bool:
     """Return whether the same was found for an earlier call."""
-    earlier = re.sub(r" of call \d+", "", name)
-    return earlier != name and earlier in found
+    return first_call(name) != name and first_call(name) in found
 
 
 def _compare_array(
@@ -357,9 +360,9 @@ def _compare_array(
     if references:
         values[REFERENCE] = references[0]
     sensitivities = [
-        e.sensitivities[name]
+        e.sensitivities[first_call(name)]
         for e in entries.values()
-        if name in e.sensitivities
+        if first_call(name) in e.sensitivities
     ]
     given = [x for x in values.values() if x is not None]
     same_shape = len({np.shape(x) for x in (*given, *sensitivities)}) == 1

@@ -231,6 +231,8 @@ def clone(layer: Any, policy: str) -> Any:
 def with_policy(config: Any, old: str, new: str) -> Any:
     """Return a config, nested too, with another dtype policy."""
     if isinstance(config, Mapping):
+        if config.get("class_name") == "InputLayer":  # has no policy
+            new = compute_dtype(new)
         return {
             key: new
             if key == "dtype" and _policy_name(value) == old

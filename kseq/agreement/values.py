@@ -1,5 +1,6 @@
 """Decide whether arrays of several runs agree, and say where they differ."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from kseq.agreement.tables import ROUNDINGS, compute_dtype, epsilon
 
 REFERENCE = "reference"
+SMALLEST = 2.0**-126  # the smallest normal number of float32
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Limits:
         size = np.max([np.where(np.isfinite(x), abs(x), 0) for x in values], 0)
         each = roundings * (self.sensitivity + unit * size)
         each = np.maximum(each, self.relative * size)
+        # Some backends replace subnormal numbers by 0.
+        each = np.maximum(each, SMALLEST)
         # Ill-conditioned elements may exceed the limit of the whole array.
         whole = max(allowed, roundings * largest(self.sensitivity))
         return np.minimum(each, whole)
@@ -61,6 +65,11 @@ def largest(x: Any) -> float:
     """Return the largest finite absolute value, or 0."""
     x = np.asarray(x, "float64")
     return float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))
+
+
+def first_call(name: str) -> str:
+    """Return the name of an array, or fact, in the first call."""
+    return re.sub(r" of call \d+", "", name)
 
 
 def floor_of(name: str, kind: str, arrays: Mapping[str, Any]) -> float:

@@ -246,7 +246,7 @@ def finite_for_nan(x):
 
 
 def dtype(x):
-    return ops.cast(x, "int64" if FAULTY else "int32")
+    return ops.cast(x, "int8" if FAULTY else "int32")
 
 
 def shape(x):
@@ -345,7 +345,7 @@ PLANTED = {
     "NaN": Planted("nan", nan_elsewhere),
     "infinity": Planted("-inf", sign_of_infinity),
     "no NaN": Planted("nan", finite_for_nan),
-    "dtype": Planted("in output dtype: torch int64", dtype),
+    "dtype": Planted("in output dtype: torch int8", dtype),
     "shape": Planted("in shape: torch", shape),
     "no gradient": Planted(
         "gradients, y", no_gradient, (X, X), kinds="gradients", each=True
