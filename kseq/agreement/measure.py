@@ -17,7 +17,7 @@ from kseq.agreement.computation import (
     weights_of,
 )
 from kseq.agreement.fit import fit
-from kseq.agreement.numbers import cotangent
+from kseq.agreement.numbers import cotangent, name_of
 from kseq.agreement.record import Entry
 from kseq.agreement.reference import complex_step_gradients
 from kseq.agreement.tables import (
@@ -242,7 +242,7 @@ def _add_state(measured: Measured, built: Built, suffix: str) -> None:
         measured.add(f"loss {i}{suffix}", loss)
     for i, v in enumerate(layer.non_trainable_variables):
         if not _is_seed(v):
-            measured.add(f"state {i} {v.name}{suffix}", v.value)
+            measured.add(f"state {i} {name_of(v)}{suffix}", v.value)
 
 
 def structure(outputs: Any) -> str:
@@ -309,7 +309,7 @@ def gradient_names(computation: Computation, built: Built) -> list[str]:
         if ops.is_tensor(x) and probes.is_float(x)
     ]
     weights = [w for w in weights_of(built.function) if w.trainable]
-    return names + [f"weight {i} {w.name}" for i, w in enumerate(weights)]
+    return names + [f"weight {i} {name_of(w)}" for i, w in enumerate(weights)]
 
 
 def _fit(computation: Computation, policy: str, change: Any = None) -> Measured:

@@ -1,5 +1,6 @@
 """Deterministic numbers that are the same on every backend."""
 
+import re
 from typing import Any
 
 import keras
@@ -47,6 +48,14 @@ def seed_weights(layer: Any, seed: int = 0, dtype: str | None = None) -> None:
         # A variance must be positive.
         value = np.exp(draw / 2) if "variance" in weight.name else draw / 2
         weight.assign(rounded(value, dtype or dtype_of(weight)))
+
+
+def name_of(weight: Any) -> str:
+    """Return a weight's name without the number that Keras appends.
+
+    The number counts the weights of the process, and differs between runs.
+    """
+    return re.sub(r"_\d+$", "", weight.name)
 
 
 def cotangent(i: int, shape: Any, dtype: str) -> Any:
