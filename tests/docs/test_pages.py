@@ -14,8 +14,8 @@ import keras
 import pytest
 
 import kseq.layers
-from tests.golden.load import model
 from tests.docs.test_own_layers import PLUGIN
+from tests.golden.load import model
 from tests.layers.checks import skip_left_out
 
 once = pytest.mark.once
