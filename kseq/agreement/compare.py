@@ -82,6 +82,15 @@ class Comparison:
         failures: why the runs do not agree.
         differences: the largest difference of each array.
         explained: tests by function of Keras that computes in 32 bits.
+
+    Example:
+        >>> from kseq.agreement import Comparison
+        >>> comparison = Comparison([])
+        >>> comparison.agrees
+        True
+        >>> comparison.fail("test_a", "float32 forward", "torch alone differs")
+        >>> comparison.agrees, str(comparison.failures[0])
+        (False, 'float32 forward: torch alone differs')
     """
 
     runs: list[Run]
@@ -114,9 +123,21 @@ def compare(
         explain: whether float64 results are held to float32's limits where
             Keras itself computes in 32 bits.
 
+    Returns:
+        The comparison, with the failures.
+
     Raises:
         ValueError: if the directory does not exist or has no records, one of
             them is damaged, or `runs` is not a sequence of names.
+
+    Example:
+        >>> import tempfile
+        >>> from kseq.agreement import compare
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     compare(folder)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: folder: expected a directory with records; received ...
     """
     folder = check_path("folder", folder)
     if runs is not None:

@@ -50,6 +50,8 @@ DEFAULT_KINDS = ("forward", "training", "forward_compiled", "gradients")
 class Agreement:
     """Compute calls of layers and functions, and check what they return.
 
+    The value of the pytest fixture `agreement`.
+
     On one backend, a call is compared with its reference, its compiled form,
     its symbolic outputs, a layer from its config, and a repeated call. With
     `pytest --agreement=tensorflow,torch,jax` all results are also compared
@@ -61,6 +63,21 @@ class Agreement:
         raises: whether a call raises AssertionError at once for what is wrong
             on this backend; otherwise its entries have it.
         known: the known differences of this backend.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras import ops
+        >>> from kseq.agreement import Agreement
+        >>> agreement = Agreement("test_square")
+        >>> settings = {"dtypes": "float32", "kinds": "forward"}
+        >>> x = np.array([1.0, 2.0])
+        >>> agreement(ops.square, x, reference=lambda x: x**2, **settings)
+        >>> agreement(
+        ...     ops.square, x, reference=lambda x: x**3, **settings
+        ... )  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        AssertionError: square, call 2, float32 forward, output: ...
     """
 
     test: str

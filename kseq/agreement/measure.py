@@ -99,10 +99,10 @@ def measure(
         kind: "forward" for outputs, masks, losses and state of three calls;
             "training" for the same with `training=True`; "forward_compiled"
             for the outputs of a compiled call; "gradients" or
-            "gradients_compiled" for the gradients of `sum(output * c)`, where
-            `c` is random with a fixed seed, for each floating-point output and
-            with respect to floating-point inputs and trainable weights; "fit"
-            for the losses and weights of 20 training steps.
+            "gradients_compiled" for the gradients of $\\sum_j y_j c_j$ of each
+            floating-point output $y$, with random $c$ that are the same in
+            every process, for floating-point arguments and trainable weights;
+            "fit" for the losses and weights of 20 training steps.
         change: see `Computation.built`.
 
     Returns:
@@ -111,6 +111,15 @@ def measure(
     Raises:
         ValueError: if an argument is invalid.
         LeftOutError: if there is nothing to compute, or this backend cannot.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> from kseq.agreement import Computation, measure
+        >>> computation = Computation(keras.ops.square, [np.array([1.0, 2.0])])
+        >>> measured = measure(computation, "float32", "gradients")
+        >>> [(name, x.shape) for name, x in measured.values.items()]
+        [('x', (2,))]
     """
     _check(computation, policy, kind)
     if reason := left_out(keras.backend.backend(), kind, policy):

@@ -35,6 +35,15 @@ def seed_weights(layer: Any, seed: int = 0, dtype: str | None = None) -> None:
     Raises:
         ValueError: if `layer` is not a built layer, or `seed` is not a
             nonnegative integer.
+
+    Example:
+        >>> import keras
+        >>> from kseq.agreement import seed_weights
+        >>> layer = keras.layers.Dense(2)
+        >>> layer.build((None, 3))
+        >>> seed_weights(layer)
+        >>> print(keras.ops.convert_to_numpy(layer.bias.value).round(3))
+        [ 0.051 -0.49 ]
     """
     check_instance("layer", layer, keras.Layer, "a built Keras layer")
     if not layer.built:
