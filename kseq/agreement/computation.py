@@ -38,6 +38,15 @@ class Computation:
 
     Raises:
         ValueError: if an argument is invalid.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> from kseq.agreement import Computation, measure
+        >>> x = np.array([[3.0, 4.0]])
+        >>> computation = Computation(keras.layers.UnitNormalization(), [x])
+        >>> measure(computation, "float32", "forward").values["output"]
+        array([[0.6, 0.8]], dtype=float32)
     """
 
     function: Callable[..., Any]
