@@ -6,7 +6,7 @@ signature; `OPS`, `LAYERS` and `LOSSES` have those that do not.
 
 import functools
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -91,13 +91,16 @@ def automatic(function: Any) -> list[Call]:
             named("ties and zeros", TIES),
             named("NaN and infinity", SPECIAL, kinds=FORWARD),
             named("integers", INTS, kinds=FORWARD),
-            named("bools", BOOLS, kinds=FORWARD),
-            named("no rows", np.zeros((0, 4)), kinds=FORWARD),
         ]
         axis = parameters.get("axis")
         if axis is not None:
             other = 0 if axis.default == -1 else -1
-            calls += [call(X, axis=other), named("ties and zeros", TIES, axis=other)]
+            calls += [
+                call(X, axis=other),
+                named("ties and zeros", TIES, axis=other),
+                named("bools", BOOLS, kinds=FORWARD),
+                named("no rows", np.zeros((0, 4)), kinds=FORWARD),
+            ]
         return calls
     if tuple(required) in TWO:
         return [
@@ -372,11 +375,14 @@ OPS: dict[str, list[Call]] = {
         named("integers", INTS, OTHER_INTS),
         named("rounded quotients", array(1.0, 0.6, -1.0), array(0.1, 0.2, 0.1)),
     ],
-    "fold": [call(normal(2, 12, 6), (4, 5), (2, 2), stride=(2, 1)), call(normal(2, 12, 20), (4, 5), 2, padding=0)],
+    "fold": [call(normal(2, 12, 8), (4, 5), (2, 2), stride=(2, 1)), call(normal(2, 12, 30), (4, 5), 2, padding=1)],
     "unfold": [call(normal(2, 3, 5, 6), 2), call(normal(2, 3, 5, 6), 3, padding=1, stride=2, dilation=1)],
     "fori_loop": of(lambda x: ops.fori_loop(0, 3, lambda i, s: ops.sin(s), x), X),
     "full": [call((2, 3), 1.5), call((2,), 3), call((2,), True)],
     "full_like": [call(X, 2.5), named("integers", INTS, 3)],
+    "gcd": [named("integers", INTS, OTHER_INTS), named("zeros", 0 * INTS, OTHER_INTS)],
+    "lcm": [named("integers", INTS, OTHER_INTS), named("zeros", 0 * INTS, OTHER_INTS)],
+    "glu": [call(X), call(normal(4, 3), axis=0), named("ties and zeros", TIES), named("NaN and infinity", SPECIAL, kinds=FORWARD)],
     "geomspace": [call(1.0, 8.0, 4), call(1.0, 8.0, 4, endpoint=False)],
     "get_item": [call(X, 1), call(X, (slice(None), -1)), call(X, (slice(None, None, 2), None))],
     "hamming": [call(5), call(1)],
@@ -387,10 +393,10 @@ OPS: dict[str, list[Call]] = {
         named("NaN and infinity", SPECIAL, array(0.5), kinds=FORWARD),
     ],
     "histogram": [
-        named("normals", X),
-        named("ties and zeros", TIES, bins=4, range=(-1, 1)),
-        named("equal values", np.ones(4), bins=3),
-        named("integers", INTS, bins=4),
+        named("normals", ROW, kinds=FORWARD),
+        named("ties and zeros", TIES[0], bins=4, range=(-1, 1), kinds=FORWARD),
+        named("equal values", np.ones(4), bins=3, kinds=FORWARD),
+        named("integers", INTS[1], bins=4),
     ],
     "hsplit": [call(X, 2)],
     "hstack": many((3, 4), (3, 2)),
@@ -719,9 +725,9 @@ LAYERS: dict[str, list[Any]] = {
     "StackedRNNCells": [({"cells": lambda: [inner("GRUCell", units=3), inner("SimpleRNNCell", units=2)]}, [normal(2, 4), [normal(2, 3), normal(2, 2)]])],
     "GroupNormalization": [({"groups": 2}, [normal(2, 5, 4)]), ("offset of 1000", {"groups": 2}, [normal(2, 5, 4) + 1000]), ({"groups": -1}, [normal(2, 5, 4)])],
     "GroupQueryAttention": attend({"head_dim": 4, "num_query_heads": 4, "num_key_value_heads": 2}, key=False),
-    "Hashing": [({"num_bins": 5}, [INTS]), ({"num_bins": 5, "salt": 3}, [INTS])],
+    "Hashing": [({"num_bins": 5, "dtype": "int32"}, [INTS]), ({"num_bins": 5, "salt": 3, "dtype": "int32"}, [INTS])],
     "HashedCrossing": [({"num_bins": 5}, [[LABELS[:, 0], LABELS[:, 1]]])],
-    "IntegerLookup": [({"vocabulary": [3, 1]}, [LABELS])],
+    "IntegerLookup": [({"vocabulary": [3, 1], "dtype": "int64"}, [LABELS])],
     "Lambda": [({"function": lambda: lambda x: ops.sin(x)}, [X])],
     "LayerNormalization": [({}, [STEPS]), ({"axis": (1, 2)}, [STEPS]), ("offset of 1000", {}, [STEPS + 1000]), ("zeros", {}, [0 * STEPS])],
     "RMSNormalization": [({}, [STEPS]), ("zeros", {}, [0 * STEPS])],
@@ -855,6 +861,13 @@ def loss_inputs(name: str) -> list[Call]:
     ]
 
 
+def first_in_both(calls: list[Call]) -> tuple[Call, ...]:
+    """Compute only the first call in float64 too, which saves time."""
+    return tuple(
+        replace(c, dtypes="float32") if i else c for i, c in enumerate(calls)
+    )
+
+
 @dataclass(frozen=True)
 class Row:
     """A function of Keras and its calls."""
@@ -870,25 +883,25 @@ def rows() -> list[Row]:
         function = find(ops, name)
         if name not in LEFT_OUT:
             calls = OPS.get(name) or automatic(function)
-            found.append(Row(f"ops.{name}", function, tuple(calls)))
+            found.append(Row(f"ops.{name}", function, first_in_both(calls)))
     for name, layer in unique(keras.layers, is_layer).items():
         if name not in LAYERS_LEFT_OUT:
             calls = layer_calls(name, layer)
-            found.append(Row(f"layers.{name}", layer, tuple(calls)))
+            found.append(Row(f"layers.{name}", layer, first_in_both(calls)))
     out = ("deserialize", "serialize", "get", "Loss")
     for name in dir(keras.losses):
         loss = getattr(keras.losses, name)
         if not name.startswith("_") and name not in out:
             function = loss() if isinstance(loss, type) else loss
-            calls = tuple(loss_inputs(name))
+            calls = first_in_both(loss_inputs(name))
             found.append(Row(f"losses.{name}", function, calls))
     for name, activation in unique(keras.activations, inspect.isfunction).items():
         if name not in out:
             calls = automatic(activation)
             calls = [c for c in calls if c.inputs not in ("integers", "bools")]
-            if name == "threshold":
-                calls = OPS["threshold"]
+            if name in ("threshold", "glu"):
+                calls = OPS[name]
             if name == "softmax":
                 calls += [named("large", 200 * X)]
-            found.append(Row(f"activations.{name}", activation, tuple(calls)))
+            found.append(Row(f"activations.{name}", activation, first_in_both(calls)))
     return found

