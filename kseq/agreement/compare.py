@@ -1,5 +1,6 @@
 """Compare the records of several runs."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -288,16 +289,27 @@ def compare_entries(
     given = {r: e for r, e in entries.items() if not e.error and not e.left_out}
     if not given:
         return
+    narrowed = sorted(
+        {f"{run}'s {n}" for run, e in given.items() for n in e.narrowed}
+    )
+    explained = explain and narrowed and first.policy == "float64"
     facts = dict.fromkeys(n for e in given.values() for n in e.facts)
+    differing: set[str] = set()
     for fact in facts:
         texts = {run: e.facts.get(fact, "missing") for run, e in given.items()}
         finding = differing_texts(f"{fact} differs", texts)
         # A gradient that does not exist has no dtype.
         absent = fact.removesuffix(" dtype")
-        if finding and not any(
+        if not finding or any(
             absent in e.values and e.values[absent] is None
             for e in given.values()
         ):
+            continue
+        if explained and {*texts.values()} == {"float32", "float64"}:
+            for function in narrowed:
+                comparison.explained.setdefault(function, set()).add(test)
+        elif re.sub(" of call .", "", fact) not in differing:
+            differing.add(fact)
             yield differs(finding)
     names = dict.fromkeys(n for e in given.values() for n in e.values)
     gradients = first.kind.startswith("gradients")
@@ -310,9 +322,6 @@ def compare_entries(
         ),
         default=0.0,
     )
-    narrowed = sorted(
-        {f"{run}'s {n}" for run, e in given.items() for n in e.narrowed}
-    )
     found: set[str] = set()
     for name in names:
         lacking = [run for run, e in given.items() if name not in e.values]
@@ -323,7 +332,7 @@ def compare_entries(
         finding = _compare_array(
             comparison, test, name, given, scale, first.policy
         )
-        if finding and explain and narrowed and first.policy == "float64":
+        if finding and explained:
             wide = {run: e for run, e in given.items() if not e.narrowed}
             strict = _compare_array(None, test, name, wide, scale, "float64")
             loose = _compare_array(None, test, name, given, scale, "float32")

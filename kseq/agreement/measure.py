@@ -252,7 +252,9 @@ def structure(outputs: Any) -> str:
         return "{" + ", ".join(items) + "}"
     if isinstance(outputs, list | tuple):
         inner = ", ".join(structure(x) for x in outputs)
-        return f"{type(outputs).__name__}({inner})"
+        # Each backend has its own named tuples.
+        kind = "tuple" if isinstance(outputs, tuple) else "list"
+        return f"{kind}({inner})"
     return "None" if outputs is None else "tensor"
 
 
