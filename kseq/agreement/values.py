@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kseq.agreement.tables import ROUNDINGS, epsilon
+from kseq.agreement.tables import ROUNDINGS, epsilon, smallest
 
 REFERENCE = "reference"
 
@@ -38,6 +38,8 @@ class Limits:
         size = np.max([np.where(np.isfinite(x), abs(x), 0) for x in values], 0)
         each = ROUNDINGS * (self.sensitivity + unit * size)
         each = np.maximum(each, self.relative * size)
+        # XLA and Eigen replace denormal numbers by 0.
+        each = np.maximum(each, smallest(self.policy))
         # Ill-conditioned elements may exceed the limit of the whole array.
         whole = max(allowed, ROUNDINGS * largest(self.sensitivity))
         return np.minimum(each, whole)
