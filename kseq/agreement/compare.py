@@ -385,6 +385,7 @@ def _compare_array(
     ]
     if references:
         values[REFERENCE] = references[0]
+    # Measured for the first call; a repeated one computes the same.
     sensitivities = [
         e.sensitivities[first_call(name)]
         for e in entries.values()

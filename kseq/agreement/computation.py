@@ -15,7 +15,7 @@ from keras import ops
 
 from kseq.agreement import probes
 from kseq.agreement.numbers import rounded, seed_weights
-from kseq.agreement.tables import compute_dtype
+from kseq.agreement.tables import POLICIES, compute_dtype
 from kseq.checks import check_instance, raise_invalid
 
 
@@ -243,7 +243,9 @@ def build(layer: Any, args: Any, kwargs: Any) -> None:
 
 def clone(layer: Any, policy: str) -> Any:
     """Create a layer from its config under another dtype policy."""
-    config = with_policy(layer.get_config(), layer.dtype_policy.name, policy)
+    config, own = layer.get_config(), layer.dtype_policy.name
+    if own in POLICIES:  # not that of a layer that returns integers
+        config = with_policy(config, own, policy)
     return type(layer).from_config(config)
 
 
