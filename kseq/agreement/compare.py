@@ -24,6 +24,8 @@ from kseq.agreement.values import (
     Limits,
     differing_texts,
     find_difference,
+    first_call,
+    floor_of,
     largest,
 )
 from kseq.checks import check_items, check_path, raise_invalid
@@ -194,7 +196,7 @@ def _check_runs(
         if not record.run.finished:
             comparison.fail("", record.run.name, "the run did not finish")
     fingerprints = {r.run.name: r.run.fingerprint for r in records}
-    finding = differing_texts("recorded from different sources", fingerprints)
+    finding = differing_texts("their sources", fingerprints)
     if finding:
         comparison.fail(
             "", "", f"{finding.text}; delete or compute the old records again"
@@ -237,7 +239,7 @@ def compare_test(
         run: 1 + max((e.call for e in result.entries), default=-1)
         for run, result in found.items()
     }
-    if finding := differing_texts("the numbers of calls differ", calls):
+    if finding := differing_texts("the number of calls", calls):
         failures.append(Failure(test, "", finding.text))
     entries: dict[Any, dict[str, Entry]] = {}
     for run, result in found.items():
@@ -310,33 +312,53 @@ def compare_entries(
     if not given:
         return
     facts = dict.fromkeys(n for e in given.values() for n in e.facts)
-    for fact in facts:
-        texts = {run: e.facts.get(fact, "missing") for run, e in given.items()}
-        finding = differing_texts(f"{fact} differs", texts)
-        # A gradient that does not exist has no dtype.
-        absent = fact.removesuffix(" dtype")
-        if finding and not any(
-            absent in e.values and e.values[absent] is None
-            for e in given.values()
-        ):
+    found: set[str] = set()
+    for fact in sorted(facts, key="arguments".__ne__):
+        texts = {r: e.facts[fact] for r, e in given.items() if fact in e.facts}
+        if explain and first.policy == "float64" and fact.endswith(" dtype"):
+            for run, e in given.items():
+                if e.narrowed and texts.get(run) == "float32":
+                    texts[run] = "float64"
+        finding = differing_texts(fact, texts)
+        if finding and not _is_repeated(fact, found):
+            found.add(fact)
             yield differs(finding)
+            if fact == "arguments":  # what follows is a consequence
+                return
     names = dict.fromkeys(n for e in given.values() for n in e.values)
-    gradients = first.kind.startswith("gradients")
-    scale = max(
-        (
-            largest(x)
-            for e in given.values()
-            for x in e.values.values()
-            if gradients and x is not None
-        ),
-        default=0.0,
-    )
     narrowed = sorted(
         {f"{run}'s {n}" for run, e in given.items() for n in e.narrowed}
     )
-    found: set[str] = set()
     for name in names:
         lacking = [run for run, e in given.items() if name not in e.values]
+        if lacking and "structure" in found:
+            continue
+        if lacking:
+            text = f"{' and '.join(lacking)} did not return this array"
+            yield failure(text, lacking, name)
+            continue
+        finding = _compare_array(comparison, test, name, given, first.policy)
+        if finding and explain and narrowed and first.policy == "float64":
+            wide = {run: e for run, e in given.items() if not e.narrowed}
+            strict = _compare_array(None, test, name, wide, "float64")
+            loose = _compare_array(None, test, name, given, "float32")
+            if not strict and not loose:
+                for function in narrowed:
+                    comparison.explained.setdefault(function, set()).add(test)
+                finding = None
+        if finding and not _is_repeated(fact, found):
+            found.add(fact)
+            yield differs(finding)
+            if fact == "arguments":  # what follows is a consequence
+                return
+    names = dict.fromkeys(n for e in given.values() for n in e.values)
+    narrowed = sorted(
+        {f"{run}'s {n}" for run, e in given.items() for n in e.narrowed}
+    )
+    for name in names:
+        lacking = [run for run, e in given.items() if name not in e.values]
+        if lacking and "structure" in found:
+            continue
         if lacking:
             text = f"{' and '.join(lacking)} did not return this array"
             yield failure(text, lacking, name)
@@ -346,19 +368,16 @@ def compare_entries(
             run: replace(e, sensitivities={}) if e.narrowed else e
             for run, e in given.items()
         }
-        finding = _compare_array(
-            comparison, test, name, exact, scale, first.policy
-        )
+        finding = _compare_array(comparison, test, name, exact, first.policy)
         if explain and narrowed and first.policy == "float64":
             wide = {run: e for run, e in given.items() if not e.narrowed}
-            strict = _compare_array(None, test, name, wide, scale, "float64")
-            loose = _compare_array(None, test, name, given, scale, "float32")
+            strict = _compare_array(None, test, name, wide, "float64")
+            loose = _compare_array(None, test, name, given, "float32")
             if finding and not strict and not loose:
                 for function in narrowed:
                     comparison.explained.setdefault(function, set()).add(test)
             finding = strict or loose
-        first_call = name.partition(" of call ")[0]
-        if finding and first_call not in found:
+        if finding and not _is_repeated(name, found):
             found.add(name)
             yield differs(finding, name)
             if first.kind == LAYERS:  # what follows is a consequence
@@ -371,12 +390,16 @@ def compare_entries(
                     yield failure(text, (run,), name)
 
 
+def _is_repeated(name: str, found: set[str]) -> bool:
+    """Return whether the same was found for an earlier call."""
+    return first_call(name) != name and first_call(name) in found
+
+
 def _compare_array(
     comparison: Comparison | None,
     test: str,
     name: str,
     entries: Mapping[str, Entry],
-    scale: float,
     policy: str,
 ) -> Finding | None:
     if not entries:
@@ -388,11 +411,10 @@ def _compare_array(
     ]
     if references:
         values[REFERENCE] = references[0]
-    first_call = name.partition(" of call ")[0]
     sensitivities = [
-        e.sensitivities[first_call]
+        e.sensitivities[first_call(name)]
         for e in entries.values()
-        if first_call in e.sensitivities
+        if first_call(name) in e.sensitivities
     ]
     given = [x for x in values.values() if x is not None]
     same_shape = len({np.shape(x) for x in (*given, *sensitivities)}) == 1
@@ -403,6 +425,7 @@ def _compare_array(
     sensitivity = None
     if sensitivities and same_shape:
         sensitivity = np.max(sensitivities, axis=0)
+    scale = max(floor_of(name, kind, e.values) for e in entries.values())
     limits = Limits(relative, policy, scale, sensitivity)
     if comparison is not None and same_shape:
         comparison.differences.append(

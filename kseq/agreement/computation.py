@@ -185,16 +185,26 @@ def _to_array(x: Any) -> Any:
 
 
 def to_tensors(arrays: Any, dtype: str) -> Any:
-    """Convert arrays to tensors, floating-point ones with the dtype."""
+    """Convert arrays to tensors, floating-point ones with the dtype.
+
+    Integers of 64 bits are converted to 32 bits if they fit, since JAX does so.
+    """
 
     def tensor(x: Any) -> Any:
         if not isinstance(x, np.ndarray):
             return x
         # A copy, since PyTorch's tensors share memory with arrays.
-        floating = x.dtype.kind == "f"
-        return ops.convert_to_tensor(x.copy(), dtype if floating else None)
+        x = _narrow(x).copy()
+        return ops.convert_to_tensor(x, dtype if x.dtype.kind == "f" else None)
 
     return keras.tree.map_structure(tensor, arrays)
+
+
+def _narrow(x: Any) -> Any:
+    if x.dtype.kind not in "iu" or x.dtype.itemsize < 8:
+        return x
+    narrow = x.astype(f"{x.dtype.kind}4")
+    return narrow if np.array_equal(narrow, x) else x
 
 
 def _change(x: Any, i: int, change: Callable[[int, Any], Any]) -> Any:
@@ -230,6 +240,8 @@ def clone(layer: Any, policy: str) -> Any:
 def with_policy(config: Any, old: str, new: str) -> Any:
     """Return a config, nested too, with another dtype policy."""
     if isinstance(config, Mapping):
+        if config.get("class_name") == "InputLayer":  # has no policy
+            new = compute_dtype(new)
         return {
             key: new
             if key == "dtype" and _policy_name(value) == old

@@ -41,7 +41,8 @@ class SquaredError(keras.losses.Loss):
         self.batch = batch
 
     def call(self, target: Tensor, output: Tensor) -> Tensor:
-        error = output - target
+        # Keras casts both, but not where `LastLoss` calls this.
+        error = ops.cast(output, target.dtype) - target
         return ops.sum(error * error, axis=-1) / self.batch
 
 

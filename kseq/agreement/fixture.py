@@ -1,7 +1,7 @@
 """The `agreement` fixture: compute on this backend, check, and record."""
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from kseq.agreement.known import Known, split_names
 from kseq.agreement.measure import (
     CALLS,
     LeftOutError,
+    dtype_fact,
     measure,
     named_outputs,
     narrowed,
@@ -35,12 +36,16 @@ from kseq.agreement.script import recipe
 from kseq.agreement.tables import (
     KINDS,
     POLICIES,
-    ROUNDINGS,
     compute_dtype,
     epsilon,
     tolerance,
 )
-from kseq.agreement.values import Limits, find_difference, largest
+from kseq.agreement.values import (
+    Limits,
+    find_difference,
+    first_call,
+    floor_of,
+)
 from kseq.checks import check_bool, check_instance, raise_invalid
 
 DEFAULT_KINDS = ("forward", "training", "forward_compiled", "gradients")
@@ -147,12 +152,19 @@ class Agreement:
         if all(entry.left_out for entry in entries) and not _predicts_only():
             reasons = sorted({entry.left_out for entry in entries})
             raise_invalid("kinds", "a kind that can be computed", reasons)
-        first = next(
-            (e for e in entries if e.kind == "forward" and not e.left_out), None
-        )
-        if first is not None and not first.error:
-            first.own += check_spec(computation, first.policy)
-            first.own += check_config(computation)
+        for entry in entries:
+            if entry.policy == "float64" and not entry.sensitivities:
+                _scale_sensitivities(entry, done)
+        forward = [
+            e
+            for e in entries
+            if e.kind == "forward" and not e.left_out and not e.error
+        ]
+        if forward:
+            # The last policy: Keras's symbolic outputs are often wrong in
+            # float64.
+            forward[-1].own += check_spec(computation, forward[-1].policy)
+            forward[-1].own += check_config(computation)
         if not self.raises:
             first = entries[0]
             first.imports, first.expression, first.arguments = recipe(
@@ -191,8 +203,6 @@ class Agreement:
                     done.get(("float64", kind)),
                     "float32" if entry.narrowed else policy,
                 )
-            if entry.narrowed and kind != "fit":
-                add_narrowing(entry, computation)
         except LeftOutError as reason:
             entry.left_out = str(reason)
             return
@@ -252,25 +262,6 @@ class Agreement:
             raise AssertionError("\n".join(map(str, failures)))
 
 
-def add_narrowing(entry: Entry, computation: Computation) -> None:
-    """Let each result change by one rounding of the arguments to float32.
-
-    Where the arguments cancel, as in `x - mean(x)` of one step, `sensitivities`
-    are 0, but what Keras has rounded to 32 bits does not cancel.
-    """
-    arrays = keras.tree.flatten(computation.arrays(entry.policy))
-    floats = [x for x in arrays if getattr(x, "dtype", None) == "float64"]
-    change = epsilon("float32") * max(map(largest, floats), default=0.0)
-    limit = tolerance(entry.kind, "float32").limit
-    for name, x in entry.values.items():
-        if x is None or x.dtype.kind != "f":
-            continue
-        known = entry.sensitivities.get(name)
-        if known is None:  # the ordinary limit
-            known = np.full(x.shape, limit * largest(x) / ROUNDINGS)
-        entry.sensitivities[name] = np.maximum(known, change)
-
-
 def label_of(function: Any) -> str:
     """Return a short name of a layer or function."""
     function = getattr(function, "func", function)  # of a partial
@@ -289,6 +280,18 @@ def _predicts_only() -> bool:
     return keras.backend.backend() in ("numpy", "openvino")
 
 
+def _scale_sensitivities(
+    entry: Entry, done: Mapping[tuple[str, str], Entry]
+) -> None:
+    """Use float32's sensitivities, in roundings of float64."""
+    narrow = done.get(("float32", entry.kind))
+    ratio = epsilon("float64") / epsilon("float32")
+    if narrow is not None:
+        entry.sensitivities = {
+            name: x * ratio for name, x in narrow.sensitivities.items()
+        }
+
+
 def check_repeated(entry: Entry) -> list[str]:
     """Compare the third call with the first, unless the state has changed."""
     suffix = f" of call {CALLS}"
@@ -304,7 +307,6 @@ def check_repeated(entry: Entry) -> list[str]:
     if changed:
         return []
     found = []
-    limits = _limits(entry)
     for name in again:
         first = name.removesuffix(suffix)
         if not first.startswith("output") or first not in entry.values:
@@ -313,7 +315,7 @@ def check_repeated(entry: Entry) -> list[str]:
             "call 1": entry.values[first],
             f"call {CALLS}": entry.values[name],
         }
-        if finding := find_difference(values, limits):
+        if finding := find_difference(values, _limits(entry, first)):
             found.append(f"{first}: repeated calls differ: {finding.text}")
     return found
 
@@ -325,23 +327,19 @@ def check_compiled(eager: Entry, compiled: Entry) -> list[str]:
         if name not in eager.values:
             found.append(f"{name}: only the compiled call returned it")
             continue
-        limits = _limits(eager, eager.sensitivities.get(name))
+        limits = _limits(eager, name)
         values = {"eager": eager.values[name], "compiled": value}
         if finding := find_difference(values, limits):
             found.append(f"{name}: {finding.text}")
     return found
 
 
-def _limits(entry: Entry, sensitivity: Any = None) -> Limits:
+def _limits(entry: Entry, name: str) -> Limits:
     policy = "float32" if entry.narrowed else entry.policy
-    limit = tolerance(entry.kind, policy).limit
-    gradients = entry.kind.startswith("gradients")
-    values = [x for x in entry.values.values() if x is not None]
-    scale = max(
-        (float(np.max(np.abs(x), initial=0.0)) for x in values if gradients),
-        default=0.0,
-    )
-    return Limits(entry.relative or limit, policy, scale, sensitivity)
+    limit = entry.relative or tolerance(entry.kind, policy).limit
+    scale = floor_of(name, entry.kind, entry.values)
+    sensitivity = entry.sensitivities.get(first_call(name))
+    return Limits(limit, policy, scale, sensitivity)
 
 
 def check_spec(computation: Computation, policy: str) -> list[str]:
@@ -367,17 +365,16 @@ def check_spec(computation: Computation, policy: str) -> list[str]:
     for (name, symbol), (_, tensor) in zip(specs, outputs, strict=True):
         shape = tuple(tensor.shape)
         expected = tuple(symbol.shape)
-        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        dtype, symbolic = dtype_fact(tensor), dtype_fact(symbol)
         if len(shape) != len(expected) or any(
             e not in (None, s) for e, s in zip(expected, shape, strict=True)
         ):
             found.append(
                 f"{name}: a symbolic call has shape {expected}, a call {shape}"
             )
-        if symbol.dtype != dtype:
+        if symbolic != dtype:
             found.append(
-                f"{name}: a symbolic call has dtype {symbol.dtype}, a call "
-                f"{dtype}"
+                f"{name}: a symbolic call has dtype {symbolic}, a call {dtype}"
             )
     return found
 

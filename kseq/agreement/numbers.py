@@ -19,7 +19,8 @@ def rounded(x: Any, dtype: str) -> Any:
     """
     mantissa, exponent = np.frexp(x)
     scale = 2.0 ** BITS[dtype]
-    return np.ldexp(np.round(mantissa * scale) / scale, exponent)
+    # NumPy's functions return scalars for 0-d arrays.
+    return np.asarray(np.ldexp(np.round(mantissa * scale) / scale, exponent))
 
 
 def seed_weights(layer: Any, seed: int = 0, dtype: str | None = None) -> None:

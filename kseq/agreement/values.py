@@ -1,14 +1,16 @@
 """Decide whether arrays of several runs agree, and say where they differ."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kseq.agreement.tables import ROUNDINGS, epsilon
+from kseq.agreement.tables import ROUNDINGS, compute_dtype, epsilon
 
 REFERENCE = "reference"
+SMALLEST = 2.0**-126  # the smallest normal number of float32
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,14 @@ class Limits:
         if self.sensitivity is None:
             return np.full(values[0].shape, allowed)
         unit = epsilon(self.policy)
+        roundings = ROUNDINGS[compute_dtype(self.policy)]
         size = np.max([np.where(np.isfinite(x), abs(x), 0) for x in values], 0)
-        each = ROUNDINGS * (self.sensitivity + unit * size)
+        each = roundings * (self.sensitivity + unit * size)
         each = np.maximum(each, self.relative * size)
+        # Some backends replace subnormal numbers by 0.
+        each = np.maximum(each, SMALLEST)
         # Ill-conditioned elements may exceed the limit of the whole array.
-        whole = max(allowed, ROUNDINGS * largest(self.sensitivity))
+        whole = max(allowed, roundings * largest(self.sensitivity))
         return np.minimum(each, whole)
 
 
@@ -60,6 +65,26 @@ def largest(x: Any) -> float:
     """Return the largest finite absolute value, or 0."""
     x = np.asarray(x, "float64")
     return float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))
+
+
+def first_call(name: str) -> str:
+    """Return the name of an array, or fact, in the first call."""
+    return re.sub(r" of call \d+", "", name)
+
+
+def floor_of(name: str, kind: str, arrays: Mapping[str, Any]) -> float:
+    """Return the least scale of an array's limit, from its computation.
+
+    It is 0 but for gradients: those of one output add up terms of one size, so
+    a small one can consist of rounding errors.
+    """
+    if not kind.startswith("gradients"):
+        return 0.0
+    output = name.partition(" of output")[2]
+    same = [
+        x for n, x in arrays.items() if n.partition(" of output")[2] == output
+    ]
+    return max((largest(x) for x in same if x is not None), default=0.0)
 
 
 def find_difference(
@@ -87,7 +112,7 @@ def find_difference(
     }
     shapes = {name: x.shape for name, x in arrays.items()}
     if len({*shapes.values()}) > 1:
-        return differing_texts("shapes differ", shapes)
+        return differing_texts("shape", shapes)
     stacked = {name: np.asarray(x) for name, x in arrays.items()}
     excess = _excess(stacked, limits)
     if not excess.size or not excess.max() > 1:
@@ -97,7 +122,7 @@ def find_difference(
     at = {name: x[index] for name, x in stacked.items()}
     missing = {name for name, x in values.items() if x is None}
     groups = _groups(at, float(allowed))
-    shown = {n: "None" if n in missing else _number(x) for n, x in at.items()}
+    shown = _numbers(at) | dict.fromkeys(missing, "None")
     position = f"at {tuple(map(int, index))}" if index else ""
     return Finding(groups, _sentence(position, groups, shown))
 
@@ -150,7 +175,7 @@ def _close(a: Any, b: Any, allowed: float) -> bool:
 
 
 def differing_texts(what: str, texts: Mapping[str, Any]) -> Finding | None:
-    """Compare texts, such as dtypes, that must be equal."""
+    """Compare texts that must be equal; `what` they are, such as "dtype"."""
     groups: dict[Any, list[str]] = {}
     for name, text in texts.items():
         groups.setdefault(text, []).append(name)
@@ -158,7 +183,7 @@ def differing_texts(what: str, texts: Mapping[str, Any]) -> Finding | None:
         return None
     ordered = sorted(map(tuple, groups.values()), key=lambda g: -len(g))
     shown = {name: str(text) for name, text in texts.items()}
-    return Finding(tuple(ordered), _sentence(what, ordered, shown))
+    return Finding(tuple(ordered), _sentence(f"in {what}", ordered, shown))
 
 
 def _sentence(
@@ -180,7 +205,7 @@ def _sentence(
     else:
         subject = "the runs differ"
     values = []
-    for group in sorted(groups, key=len):
+    for group in sorted(groups, key=lambda g: ([*g] == [REFERENCE], len(g))):
         names = [n for n in group if n != REFERENCE]
         parts = [f"{' = '.join(names)} {shown[names[0]]}"] if names else []
         if REFERENCE in group:
@@ -190,6 +215,13 @@ def _sentence(
     return f"{head}: {', '.join(values)}"
 
 
-def _number(x: Any) -> str:
-    x = np.asarray(x)
-    return str(x.item()) if x.dtype.kind in "biu" else f"{float(x):.7g}"
+def _numbers(values: Mapping[str, Any]) -> dict[str, str]:
+    """Format numbers with as many digits as are needed to tell them apart."""
+    for digits in (7, 17):
+        shown = {
+            name: str(x.item()) if x.dtype.kind in "biu" else f"{x:.{digits}g}"
+            for name, x in values.items()
+        }
+        if len({*shown.values()}) == len({*map(float, values.values())}):
+            break
+    return shown

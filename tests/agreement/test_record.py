@@ -5,104 +5,110 @@ import io
 import json
 import os
 import pickle
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import keras
 import numpy as np
 import pytest
 
-from kseq.agreement.record import FORMAT, fingerprint, load_record, new_record
+from kseq.agreement.compare import compare, compare_records
+from kseq.agreement.record import (
+    FORMAT,
+    RUN_FILE,
+    Entry,
+    Record,
+    Result,
+    fingerprint,
+    load_record,
+    load_result,
+    new_run,
+    result_file,
+    save_result,
+    save_run,
+)
 from kseq.installed import versions
-from tests.agreement.records import KEY, make_record
 from tests.reliability.disk import contents, full_after, needs_limits
 
 pytestmark = pytest.mark.once
 
-CASE = "pool", "float32", "forward"
-VALUE, REFERENCE = f"value/{KEY}", f"reference/{KEY}"
+TEST = "tests/t.py::test[a/b]"
 
 
-def make_full_record():
-    record = make_record("a", np.arange(6, dtype="float32").reshape(2, 3))
-    record.add_references(*CASE, {"output 0": [1, 2]})
-    record.leave_out("pool", "float64", "fit", "a reason")
-    record.fail("pool", "float16", "fit", RuntimeError("\nfirst\nsecond"))
-    record.fail("other", "float16", "fit", KeyError())
-    return record
+def make_result(test=TEST):
+    x = np.arange(6, dtype="float32").reshape(2, 3)
+    forward = Entry(0, "f", "float32", "forward", {"output": x, "": x > 2})
+    forward.facts["output dtype"] = "float32"
+    forward.references["output"] = x.astype("float64")
+    forward.sensitivities["output"] = x
+    forward.arguments["0"] = np.array(1, "int8")
+    gradients = Entry(0, "f", "float64", "gradients", {"x": None, "y": x})
+    failed = Entry(1, "", "bfloat16", "fit", error="E\nE", own=["own"])
+    entries = [forward, gradients, failed]
+    known = [{"backend": "torch", "reason": "a reason"}]
+    return Result(test, "t.py", 3, "failed", "text", entries, known)
+
+
+def make_run(name="torch", **fields):
+    run = new_run(name, name, "cpu", "abc")
+    return replace(run, **{"finished": True, **fields})
 
 
 @pytest.fixture
 def path(tmp_path):
-    make_full_record().save(tmp_path / "a.npz")
-    return tmp_path / "a.npz"
+    save_run(tmp_path, make_run())
+    save_result(tmp_path, make_result())
+    return tmp_path / result_file(TEST)
 
 
-def assert_equal(record, expected):
-    for name in ("run", "dtypes", "left_out", "errors"):
-        assert getattr(record, name) == getattr(expected, name)
-    for name in ("values", "references"):
-        found, known = getattr(record, name), getattr(expected, name)
-        assert found.keys() == known.keys()
-        for key, value in known.items():
-            np.testing.assert_array_equal(found[key], value, strict=True)
+def assert_equal(found, expected):
+    np.testing.assert_equal(asdict(found), asdict(expected), strict=True)
 
 
 def assert_rejected(path, words="written by kseq.agreement; received"):
-    message = f"^{path}: expected a record .*{words}"
-    with pytest.raises(ValueError, match=message):
-        load_record(path)
+    with pytest.raises(ValueError, match=rf"^{path}: expected a .*{words}"):
+        load_result(path)
 
 
 def test_a_saved_record_is_loaded(path):
-    record = load_record(path)
-    assert_equal(record, make_full_record())
-    assert record.left_out == {"pool/float64/fit": "a reason"}
-    assert record.errors == {
-        "pool/float16/fit": "RuntimeError: first",
-        "other/float16/fit": "KeyError: ",
-    }
+    save_result(path.parent, make_result("tests/t.py::other"))
+    record = load_record(path.parent)
+    assert_equal(record.results[TEST], make_result())
+    assert len(record.results) == 2
+    assert record.run == make_run(made=record.run.made)
 
 
-def test_results_that_cannot_be_added():
-    record = make_full_record()
-    message = f"^case: expected one result for each key; received {KEY!r}"
-    with pytest.raises(ValueError, match=message):
-        record.add(*CASE, {"output 0": np.ones(1)})
-    for add in (record.add, record.add_references):
-        with pytest.raises(ValueError, match=r"output 1: .*'complex64'"):
-            add(*CASE, {"output 1": np.ones(1, "F")})
-    assert_equal(record, make_full_record())
-
-
-def test_a_new_record_describes_this_process():
-    run = new_record("a", "gpu", "abc").run
-    assert (run.name, run.device, run.fingerprint) == ("a", "gpu", "abc")
-    assert run.backend == keras.backend.backend()
+def test_a_new_run_describes_this_process():
+    run = new_run("a", "torch", "gpu", "abc")
     assert run.versions == versions()
+    assert run.versions["keras"] == keras.__version__
     assert not run.finished
     age = datetime.now(UTC) - datetime.fromisoformat(run.made)
     assert age < timedelta(minutes=1)
 
 
 def test_a_fingerprint_depends_on_names_and_contents(tmp_path):
-    a, b = tmp_path / "a", tmp_path / "b"
+    a, b, c = (tmp_path / name for name in "abc")
     a.write_text("a")
     b.write_text("b")
-    expected = fingerprint({"a": a, "b": b})
-    assert fingerprint({"b": b, "a": a}) == expected
-    for sources in ({"a": a}, {"a": b, "b": a}, {"c": a, "b": b}):
-        assert fingerprint(sources) != expected
+    expected = fingerprint([a, b])
+    assert fingerprint([b, a, b]) == expected
+    b.write_text("c")
+    assert fingerprint([a, b]) != expected
+    b.rename(c)
+    c.write_text("b")
+    assert fingerprint([a, c]) != expected
 
 
 def test_a_damaged_file_is_rejected_unless_harmless(path):
-    content, saved = path.read_bytes(), load_record(path)
-    for position in range(0, len(content), 7):
+    content, saved = path.read_bytes(), load_result(path)
+    for position in range(0, len(content), 11):
         changed = bytearray(content)
         changed[position] ^= 1 + position % 255
         path.write_bytes(changed)
         with contextlib.suppress(ValueError):
-            assert_equal(load_record(path), saved)
-    for size in range(0, len(content), 41):
+            assert_equal(load_result(path), saved)
+    for size in range(0, len(content), 97):
         path.write_bytes(content[:size])
         assert_rejected(path)
 
@@ -117,16 +123,6 @@ def write_parts(path, header, arrays):
     np.savez(path, header=np.array(json.dumps(header)), **arrays)
 
 
-def test_a_changed_size_is_rejected(path):
-    """NumPy alone would return the first numbers of the array."""
-    header, arrays = read_parts(path)
-    write_parts(path, header, {**arrays, REFERENCE: np.zeros(100_000)})
-    load_record(path)
-    content = path.read_bytes()
-    path.write_bytes(content.replace(b"(100000,)", b"( 10000,)"))
-    assert_rejected(path, "received .*damaged")
-
-
 @pytest.mark.parametrize("version", [FORMAT + 1, None, str(FORMAT)])
 def test_another_format_is_rejected(path, version):
     """Nothing else in the file is read."""
@@ -134,39 +130,45 @@ def test_another_format_is_rejected(path, version):
     assert_rejected(path, f"of format {FORMAT} .*compute it again")
 
 
-CHANGES = {
-    "run": ({"more": "words"}, {"versions": {"keras": 3}}, {"finished": "no"}),
-    "header": ({"dtypes": ["float32"]}, {"errors": {"a": 3}}),
-    "arrays": (
-        {VALUE: "words"},
-        {VALUE: np.zeros(2, "V4")},
-        {REFERENCE: 1j},
-        {"other/pool/float32/forward/output 0": 1.0},
-        {"reference/pool/float8/forward/output 0": 1.0},
-        {"reference/pool/float32/backward/output 0": 1.0},
-    ),
-}
-
-
 @pytest.mark.parametrize(
-    ("part", "change"), [(p, change) for p in CHANGES for change in CHANGES[p]]
+    "change",
+    [
+        {"0/values/output": np.array("words")},
+        {"0/values/output": np.zeros(2, "V4")},
+        {"0/references/output": np.array(1j)},
+        {"0/values/other": np.zeros(2)},
+        {"0/values/output": None},
+        {"0/references/output": None},
+        {"policy": "float8"},
+        {"kind": "backward"},
+        {"more": "words"},
+        {"values": ["output", "other"]},
+    ],
 )
-def test_a_record_with_invalid_contents_is_rejected(path, part, change):
+def test_a_result_with_invalid_contents_is_rejected(path, change):
     header, arrays = read_parts(path)
-    parts = {"run": header["run"], "header": header, "arrays": arrays}
-    parts[part].update(change)
+    write_parts(path, header, arrays)
+    load_result(path)
+    for name, value in change.items():
+        if "/" not in name:
+            header["entries"][0][name] = value
+        elif value is None:
+            del arrays[name]
+        else:
+            arrays[name] = value
     write_parts(path, header, arrays)
     assert_rejected(path)
 
 
-def test_a_record_that_lacks_a_part_is_rejected(path):
-    parts = read_parts(path)
-    for part in parts:
-        for name in [*part]:
-            value = part.pop(name)
-            write_parts(path, *parts)
-            assert_rejected(path)
-            part[name] = value
+@pytest.mark.parametrize(
+    "change",
+    [{"finished": "no"}, {"name": 3}, {"versions": {"keras": 3}}, {"new": "x"}],
+)
+def test_an_invalid_run_is_rejected(path, change):
+    file = path.parent / RUN_FILE
+    file.write_text(json.dumps({**asdict(make_run()), **change}))
+    with pytest.raises(ValueError, match="a run written by"):
+        load_record(path.parent)
 
 
 def npz(**arrays):
@@ -175,11 +177,10 @@ def npz(**arrays):
     return file.getvalue()
 
 
-NOT_RECORDS = [b"words", npz(x=1.0), npz(header=1.0), npz(header="[1]")]
-
-
-@pytest.mark.parametrize("content", NOT_RECORDS)
-def test_a_file_that_is_not_a_record_is_rejected(path, content):
+@pytest.mark.parametrize(
+    "content", [b"words", npz(x=1.0), npz(header=1.0), npz(header="[1]")]
+)
+def test_a_file_that_is_not_a_result_is_rejected(path, content):
     path.write_bytes(content)
     assert_rejected(path)
     assert_rejected(path.with_name("none.npz"), "FileNotFoundError")
@@ -202,7 +203,7 @@ def test_loading_executes_no_code_from_the_file(path, tmp_path):
     pickled = pickle.dumps(attack)
     for content in (
         pickled,
-        npz(header=np.array(json.dumps(header)), **{VALUE: array}),
+        npz(header=np.array(json.dumps(header)), **{"0/values/output": array}),
         npz(header=array, **arrays),
     ):
         path.write_bytes(content)
@@ -213,9 +214,58 @@ def test_loading_executes_no_code_from_the_file(path, tmp_path):
 
 
 @needs_limits
-def test_a_full_disk_leaves_the_old_record(path):
+def test_a_full_disk_leaves_the_old_result(path):
     before = contents(path.parent)
-    large = make_record("b", np.random.default_rng(0).random(3000))
+    large = make_result()
+    large.entries[0].values["output"] = np.random.default_rng(0).random(3000)
     with full_after(300), pytest.raises(OSError, match="File too large"):
-        large.save(path)
+        save_result(path.parent, large)
     assert contents(path.parent) == before
+
+
+def failures(*records, **options):
+    comparison = compare_records(records, **options)
+    return [f"{f.where}: {f.text}" for f in comparison.failures]
+
+
+def make_record(name, values=(1.0, 2.0), **fields):
+    values = {"output": np.array(values, "float32")}
+    entry = Entry(0, "f", "float32", "forward", values)
+    return Record(
+        make_run(name, **fields), {TEST: Result(TEST, entries=[entry])}
+    )
+
+
+def test_records_are_compared():
+    a, b = make_record("a"), make_record("b")
+    assert not failures(a, b)
+    assert failures(a, b, runs=("a", "c")) == [
+        "c: there is no record of this run"
+    ]
+    assert failures(a) == [": fewer than two runs to compare"]
+    empty = Record(b.run, {})
+    assert failures(a, empty) == [
+        "b: the record has no results",
+        ": b did not run this test",
+    ]
+    (unfinished,) = failures(a, make_record("b", finished=False))
+    assert unfinished == "b: the run did not finish"
+    (stale,) = failures(a, make_record("b", fingerprint="def"))
+    assert "differ in their sources" in stale
+    (wrong,) = failures(a, make_record("b", [1.0, 2.1]))
+    assert wrong.startswith("f, float32 forward, output: the runs differ at (1")
+
+
+def test_a_folder_is_compared(tmp_path):
+    with pytest.raises(ValueError, match=r"^folder: expected .* records"):
+        compare(tmp_path)
+    for name, values in (("a", [1.0]), ("b", [1.0]), ("other", [2.0])):
+        record = make_record(name, values)
+        folder = tmp_path / name
+        folder.mkdir()
+        save_run(folder, record.run)
+        save_result(folder, record.results[TEST])
+    found = compare(tmp_path)
+    assert [run.name for run in found.runs] == ["a", "b", "other"]
+    assert not found.agrees
+    assert compare(tmp_path, runs=("a", "b")).agrees

@@ -56,17 +56,24 @@ def gradients(
         ]
 
     def gradient(features: Any, trainable: Any, cotangents: Any) -> Any:
-        _, pull_back = jax.vjp(outputs_of, features, trainable)
-        zeros = [jax.numpy.zeros_like(c) for c in cotangents]
+        # Each output alone: with a cotangent of 0, an infinite derivative of
+        # another output would be NaN.
+        def output(i: int) -> Any:
+            return lambda *arguments: outputs_of(*arguments)[i]
 
-        def pull_back_each(pull_back: Any, cotangents: Any) -> Any:
+        pull_backs = [
+            jax.vjp(output(i), features, trainable)[1]
+            for i in range(len(cotangents))
+        ]
+
+        def pull_back_each(pull_backs: Any, cotangents: Any) -> Any:
             return [
-                pull_back([*zeros[:i], c, *zeros[i + 1 :]])
-                for i, c in enumerate(cotangents)
+                pull_back(c)
+                for pull_back, c in zip(pull_backs, cotangents, strict=True)
             ]
 
         # One compilation; those of its operations, each alone, take longer.
-        return jax.jit(pull_back_each)(pull_back, cotangents)
+        return jax.jit(pull_back_each)(pull_backs, cotangents)
 
     if compiled:
         gradient = jax.jit(gradient)
