@@ -5,6 +5,7 @@ on one backend with ``pytest``, on several, and compared with each other, with
 ``pytest --agreement=tensorflow,torch,jax``.
 """
 
+from kseq.agreement import inputs as inputs
 from kseq.agreement.compare import Comparison as Comparison
 from kseq.agreement.compare import compare as compare
 from kseq.agreement.computation import Computation as Computation

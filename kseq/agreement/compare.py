@@ -84,6 +84,15 @@ class Comparison:
         failures: why the runs do not agree.
         differences: the largest difference of each array.
         explained: tests by function of Keras that computes in 32 bits.
+
+    Example:
+        >>> from kseq.agreement import Comparison
+        >>> comparison = Comparison([])
+        >>> comparison.agrees
+        True
+        >>> comparison.fail("test_a", "float32 forward", "torch alone differs")
+        >>> comparison.agrees, str(comparison.failures[0])
+        (False, 'float32 forward: torch alone differs')
     """
 
     runs: list[Run]
@@ -116,9 +125,21 @@ def compare(
         explain: whether float64 results are held to float32's limits where
             Keras itself computes in 32 bits.
 
+    Returns:
+        The comparison, with the failures.
+
     Raises:
         ValueError: if the directory does not exist or has no records, one of
             them is damaged, or `runs` is not a sequence of names.
+
+    Example:
+        >>> import tempfile
+        >>> from kseq.agreement import compare
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     compare(folder)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: folder: expected a directory with records; received ...
     """
     folder = check_path("folder", folder)
     if runs is not None:
@@ -316,15 +337,20 @@ def compare_entries(
             text = f"{' and '.join(lacking)} did not return this array"
             yield failure(text, lacking, name)
             continue
-        finding = _compare_array(comparison, test, name, given, first.policy)
-        if finding and explain and narrowed and first.policy == "float64":
+        # What 32 bits explain is not within the limits of float64.
+        exact = {
+            run: replace(e, sensitivities={}) if e.narrowed else e
+            for run, e in given.items()
+        }
+        finding = _compare_array(comparison, test, name, exact, first.policy)
+        if explain and narrowed and first.policy == "float64":
             wide = {run: e for run, e in given.items() if not e.narrowed}
             strict = _compare_array(None, test, name, wide, "float64")
             loose = _compare_array(None, test, name, given, "float32")
-            if not strict and not loose:
+            if finding and not strict and not loose:
                 for function in narrowed:
                     comparison.explained.setdefault(function, set()).add(test)
-                finding = None
+            finding = strict or loose
         if finding and not _is_repeated(name, found):
             found.add(name)
             yield differs(finding, name)
@@ -359,6 +385,7 @@ def _compare_array(
     ]
     if references:
         values[REFERENCE] = references[0]
+    # Measured for the first call; a repeated one computes the same.
     sensitivities = [
         e.sensitivities[first_call(name)]
         for e in entries.values()

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from kseq.agreement.computation import Built
-from kseq.agreement.numbers import cotangent, seed_weights
+from kseq.agreement.numbers import cotangent, name_of, seed_weights
 from kseq.ops.dtypes import dtype_of
 from kseq.types import Tensor
 
@@ -127,5 +127,5 @@ def fit(built: Built, dtype: str) -> dict[str, Any]:
         if key.endswith(name)
     }
     for i, weight in enumerate(model.weights):
-        result[f"weight {i} {weight.name}"] = ops.convert_to_tensor(weight)
+        result[f"weight {i} {name_of(weight)}"] = ops.convert_to_tensor(weight)
     return result

@@ -29,6 +29,15 @@ class Known:
         kinds: the kinds that differ, as a string or a sequence; all by default.
         policies: the dtype policies, likewise.
         test: a pattern of node ids, in which "*" matches anything.
+
+    Raises:
+        ValueError: if an argument is invalid.
+
+    Example:
+        >>> from kseq.agreement import Known
+        >>> known = Known("torch", "no epsilon", kinds="forward gradients")
+        >>> known.kinds
+        ('forward', 'gradients')
     """
 
     backend: str

@@ -1,5 +1,6 @@
 """Deterministic numbers that are the same on every backend."""
 
+import re
 from typing import Any
 
 import keras
@@ -35,6 +36,15 @@ def seed_weights(layer: Any, seed: int = 0, dtype: str | None = None) -> None:
     Raises:
         ValueError: if `layer` is not a built layer, or `seed` is not a
             nonnegative integer.
+
+    Example:
+        >>> import keras
+        >>> from kseq.agreement import seed_weights
+        >>> layer = keras.layers.Dense(2)
+        >>> layer.build((None, 3))
+        >>> seed_weights(layer)
+        >>> print(keras.ops.convert_to_numpy(layer.bias.value).round(3))
+        [ 0.051 -0.49 ]
     """
     check_instance("layer", layer, keras.Layer, "a built Keras layer")
     if not layer.built:
@@ -48,6 +58,14 @@ def seed_weights(layer: Any, seed: int = 0, dtype: str | None = None) -> None:
         # A variance must be positive.
         value = np.exp(draw / 2) if "variance" in weight.name else draw / 2
         weight.assign(rounded(value, dtype or dtype_of(weight)))
+
+
+def name_of(weight: Any) -> str:
+    """Return a weight's name without the number that Keras appends.
+
+    The number counts the weights of the process, and differs between runs.
+    """
+    return re.sub(r"_\d+$", "", weight.name)
 
 
 def cotangent(i: int, shape: Any, dtype: str) -> Any:

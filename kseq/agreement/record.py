@@ -111,7 +111,19 @@ class Result:
 
 @dataclass
 class Record:
-    """The results of one run, by test."""
+    """The results of one run, by test.
+
+    Args:
+        run: how, where and from which sources the results were computed.
+        results: the result of each test, by node id.
+
+    Example:
+        >>> from kseq.agreement import load_record
+        >>> try:
+        ...     record = load_record("records/torch")
+        ... except ValueError:
+        ...     record = None  # there is none, or it is damaged
+    """
 
     run: Run
     results: dict[str, Result] = field(default_factory=dict)
@@ -161,9 +173,22 @@ def result_file(test: str) -> str:
 def load_record(folder: str | Path) -> Record:
     """Load a record from its directory.
 
+    Args:
+        folder: what `pytest --agreement-record=FOLDER` has written.
+
+    Returns:
+        The record.
+
     Raises:
         ValueError: if the directory is not a record, a file is damaged, or it
             was written by another version of kseq.
+
+    Example:
+        >>> from kseq.agreement import load_record
+        >>> load_record("not/a/record")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: not/a/record/run.json: expected a run ...
     """
     folder = check_path("folder", folder)
     path = folder / RUN_FILE

@@ -3,6 +3,7 @@
 import hashlib
 import pprint
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -75,9 +76,20 @@ def _import(thing: Any) -> tuple[str, str]:
             return "", f"keras.{namespace}.{name}"
     module = getattr(thing, "__module__", "")
     qualified = getattr(thing, "__qualname__", "<>")
-    if not module or "<" in qualified or module == "__main__":
+    if module not in sys.modules or "<" in qualified or module == "__main__":
         return "", ""
-    return f"from {module} import {qualified.split('.')[0]}", qualified
+    line = f"from {module} import {qualified.split('.')[0]}"
+    return _path_of(module) + line, qualified
+
+
+def _path_of(module: str) -> str:
+    """Return lines that make a module importable, if it is not installed."""
+    file = getattr(sys.modules[module], "__file__", None)
+    if file is None or "site-packages" in Path(file).parts:
+        return ""
+    is_package = Path(file).stem == "__init__"
+    root = Path(file).parents[module.count(".") + is_package]
+    return f"import sys\nsys.path.append({str(root)!r})\n"
 
 
 def write_script(

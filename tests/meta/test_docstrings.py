@@ -11,7 +11,7 @@ import keras
 import pytest
 
 import kseq
-import kseq.agreement
+import kseq.agreement.inputs
 import kseq.convert.deepctr
 import kseq.data
 import kseq.export
@@ -35,6 +35,8 @@ BACKENDS = {"kseq.export.compare.export": ("tensorflow", "torch")}
 BASIC = {"Args", "Returns", "Example"}
 SECTIONS = {
     kseq.ops: BASIC,
+    kseq.agreement: {"Args", "Example"},
+    kseq.agreement.inputs: BASIC | {"Raises"},
     kseq.data: BASIC | {"Raises"},
     kseq.feature_column: BASIC | {"Raises"},
     kseq.layers: BASIC
@@ -56,7 +58,6 @@ SECTIONS_NOT_NEEDED = {
 }
 PACKAGES = (
     *SECTIONS,
-    kseq.agreement,
     kseq.convert.deepctr,
     kseq.export,
     kseq.losses,
