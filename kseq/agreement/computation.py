@@ -15,7 +15,7 @@ from keras import ops
 
 from kseq.agreement import probes
 from kseq.agreement.numbers import rounded, seed_weights
-from kseq.agreement.tables import compute_dtype
+from kseq.agreement.tables import POLICIES, compute_dtype
 from kseq.checks import check_instance, raise_invalid
 
 
@@ -89,8 +89,7 @@ class Computation:
         arrays = self.arrays(policy)
         function = self.make(policy)
         if isinstance(function, keras.Layer):
-            if not function.built:
-                build(function, *to_tensors(arrays, dtype))
+            self._build(function, *to_tensors(arrays, dtype))
             seed_weights(function, dtype=dtype)
         if change is not None:
             flat = keras.tree.flatten(arrays)
@@ -99,6 +98,17 @@ class Computation:
             for i, w in enumerate(weights_of(function), len(flat)):
                 w.assign(_change(ops.convert_to_numpy(w.value), i, change))
         return Built(function, *to_tensors(arrays, dtype))
+
+    def _build(self, layer: Any, args: Any, kwargs: Any) -> None:
+        """Build a layer; after the first time from shapes, which is faster."""
+        config = self.cache.get("build")
+        if config and not layer.built:
+            layer.build_from_config(config)
+        if not layer.built:
+            build(layer, args, kwargs)
+            # A layer of layers may not know all the shapes.
+            if not getattr(layer, "layers", None):
+                self.cache["build"] = layer.get_build_config()
 
     def make(self, policy: str) -> Any:
         """Create the layer, or return the function."""
@@ -233,7 +243,9 @@ def build(layer: Any, args: Any, kwargs: Any) -> None:
 
 def clone(layer: Any, policy: str) -> Any:
     """Create a layer from its config under another dtype policy."""
-    config = with_policy(layer.get_config(), layer.dtype_policy.name, policy)
+    config, own = layer.get_config(), layer.dtype_policy.name
+    if own in POLICIES:  # not that of a layer that returns integers
+        config = with_policy(config, own, policy)
     return type(layer).from_config(config)
 
 

@@ -37,6 +37,12 @@ def epsilon(policy: str) -> float:
     return 2.0 ** (1 - BITS[compute_dtype(policy)])
 
 
+def smallest(policy: str) -> float:
+    """Return the smallest normal number of a policy's dtype."""
+    names = {"float64": -1022, "float16": -14}
+    return float(2.0 ** names.get(compute_dtype(policy), -126))
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """Computations that are skipped on a backend, and why."""

@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from kseq.agreement.tables import ROUNDINGS, compute_dtype, epsilon
+from kseq.agreement.tables import (
+    ROUNDINGS,
+    compute_dtype,
+    epsilon,
+    smallest,
+)
 
 REFERENCE = "reference"
-SMALLEST = 2.0**-126  # the smallest normal number of float32
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class Limits:
         size = np.max([np.where(np.isfinite(x), abs(x), 0) for x in values], 0)
         each = roundings * (self.sensitivity + unit * size)
         each = np.maximum(each, self.relative * size)
-        # Some backends replace subnormal numbers by 0.
-        each = np.maximum(each, SMALLEST)
+        # XLA and Eigen replace denormal numbers by 0.
+        each = np.maximum(each, smallest(self.policy))
         # Ill-conditioned elements may exceed the limit of the whole array.
         whole = max(allowed, roundings * largest(self.sensitivity))
         return np.minimum(each, whole)
