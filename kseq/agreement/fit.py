@@ -102,6 +102,9 @@ def fit(built: Built, dtype: str) -> dict[str, Any]:
         keras.optimizers.SGD(2**-7, momentum=0.875),
         loss=[loss for _ in outputs],
         metrics=metrics if len(metrics) == 1 else [[m] for m in metrics],
+        # A scaled float16 gradient can overflow on one backend alone, and its
+        # step would be skipped.
+        auto_scale_loss=False,
     )
     targets = [
         ops.convert_to_numpy(

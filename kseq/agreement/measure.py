@@ -622,7 +622,10 @@ def _changes(
         # Terms that cancel leave rounding errors, also of unchanged inputs.
         scale = floor_of(name, like.kind, exact) or inputs
         noise = 4 / ROUNDINGS[compute_dtype(dtype)] * error
-        noise = np.minimum(noise, epsilon(dtype) * scale)
+        least = epsilon(dtype) * scale
+        noise = np.minimum(np.nan_to_num(noise, posinf=0.0), least)
+        zero = np.abs(value) < least
+        noise = np.where(zero, np.max(noise, where=zero, initial=0.0), noise)
         found[name] = np.fmax(change, noise)
     return found
 

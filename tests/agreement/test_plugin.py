@@ -1,0 +1,327 @@
+"""The pytest plugin, in a project with layers that are wrong on a backend."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+import pytest_kseq
+
+pytestmark = pytest.mark.once
+
+ROOT = Path(pytest_kseq.__file__).parent
+TESTS = """
+import os, time
+import keras, numpy as np, pytest
+from keras import ops
+
+BACKEND = keras.backend.backend()
+X = np.linspace(-1, 1, 12).reshape(2, 6)
+FORWARD = {"kinds": "forward", "dtypes": "float32"}
+
+
+class Square(keras.layers.Layer):
+    def call(self, x):
+        return ops.square(x)
+
+
+class Wrong(keras.layers.Layer):
+    def call(self, x):
+        return ops.square(x) * (1.5 if BACKEND == "torch" else 1)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_right(size, agreement):
+    options = {**FORWARD, "kinds": "forward gradients"}
+    agreement(Square(), X[:size], reference=lambda x: x**2, **options)
+
+def test_wrong(agreement):
+    agreement(Square(), X, **FORWARD)
+    agreement(Wrong(), X, **FORWARD)
+
+def test_crash(agreement):
+    if BACKEND == "numpy":
+        os._exit(3)
+    agreement(Square(), X, **FORWARD)
+
+def test_hang(agreement):
+    if BACKEND == "numpy":
+        time.sleep(1000)
+    agreement(Square(), X, **FORWARD)
+
+@pytest.mark.xfail(reason="planted", strict=True)
+def test_xfail(agreement):
+    agreement(Wrong(), X, **FORWARD)
+
+def test_skipped_once(agreement):
+    if BACKEND == "torch":
+        pytest.skip("not on torch")
+    agreement(Wrong(), X, **FORWARD)
+
+def test_skipped(agreement):
+    pytest.skip("on no backend")
+
+@pytest.mark.agreement_known(backend="torch", reason="planted")
+def test_known(agreement):
+    agreement(Wrong(), X, **FORWARD)
+
+@pytest.mark.agreement_known(backend="torch", reason="mended")
+def test_gone(agreement):
+    agreement(Square(), X, **FORWARD)
+
+def test_listed(agreement):
+    agreement(Wrong(), X, **FORWARD)
+
+def test_raises(agreement):
+    agreement(Square(), X, **FORWARD)
+    if BACKEND == "torch":
+        raise KeyError("planted")
+
+if BACKEND != "torch":
+    def test_missing(agreement):
+        agreement(Square(), X, **FORWARD)
+
+def test_model(agreement):
+    keras.utils.clear_session()
+    layers = keras.layers.Dense(3), Wrong(), keras.layers.Dense(2)
+    agreement.localize(keras.Sequential([keras.Input((6,)), *layers]), X)
+
+def test_sleep(agreement):
+    open("pids", "w").write(f"{os.getppid()} {os.getpid()}")
+    time.sleep(1000)
+
+def test_other():
+    pass
+"""
+KNOWN = """
+[[tool.kseq.agreement.known]]
+backend = "{}"
+reason = "planted"
+test = "*::{}"
+"""
+FAILED = ["wrong", "crash", "hang", "gone", "raises", "missing", "model"]
+
+
+def start(folder, *options, backend="numpy", **kwargs):
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": str(ROOT),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+    }
+    return subprocess.Popen(
+        [sys.executable, *options],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **kwargs,
+    )
+
+
+def run(folder, *options, **kwargs):
+    process = start(folder, *options, **kwargs)
+    output, _ = process.communicate(timeout=300)
+    return process.returncode, output
+
+
+PYTEST = "-m", "pytest", "-p", "pytest_kseq", "-q", "-p", "no:cacheprovider"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "test_layers.py").write_text(TESTS)
+    known = KNOWN.format("torch", "test_listed")
+    known += KNOWN.format("numpy", "test_right*")
+    (folder / "pyproject.toml").write_text(known)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def output(project):
+    code, output = run(
+        project,
+        *PYTEST,
+        "-knot sleep",
+        "--agreement=numpy,torch",
+        "--agreement-record=records",
+        "--agreement-timeout=30",
+        "--agreement-github",
+        "--junitxml=junit.xml",
+    )
+    assert code == 1, output
+    return output
+
+
+def test_each_difference_fails_its_test(output):
+    summary = output.rpartition("short test summary")[2]
+    failed = re.findall(r"^FAILED test_layers.py::test_(\w+)", summary, re.M)
+    assert failed == FAILED, output
+    assert "7 failed, 6 passed, 1 skipped, 1 deselected, 1 xfailed" in output
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Wrong, call 2, float32 forward, output: the runs differ at (0, 0): "
+        "numpy 1, torch 1.5",
+        "on numpy:\nthe process ended: exit code 3",
+        "on numpy:\nno result after 30 seconds",
+        "the known difference of torch is gone (mended)",
+        "KeyError: 'planted'",
+        "on torch:\ndid not run; exit code",
+        "the known difference of numpy in *::test_right* is gone (planted)",
+        "layer 1 wrong (Wrong), output 0: the runs differ at (",
+    ],
+)
+def test_the_output_says_what_is_wrong(output, line):
+    assert line in output
+
+
+def test_annotations_and_a_summary_for_github(output, project):
+    annotations = re.findall(r"^::error (.*?)::(.*)$", output, re.M)
+    line = 1 + TESTS[: TESTS.index("def test_wrong")].count("\n")
+    assert annotations[0][0] == (
+        f"file=test_layers.py,line={line},title=agreement%3A test_wrong"
+    )
+    assert "torch 1.5" in annotations[0][1]
+    assert len(annotations) == len(FAILED)
+    summary = (project / "summary.md").read_text()
+    assert summary.count("| test_layers.py::") == len(FAILED)
+
+
+def test_one_junit_file_of_all_tests(output, project):
+    suite = ET.parse(project / "junit.xml").getroot()[0]
+    names = [
+        case.get("name") for case in suite if case.find("failure") is not None
+    ]
+    assert names == [f"test_{name}" for name in FAILED]
+    assert suite.get("tests") == "15"
+
+
+def test_a_short_script_shows_a_failure_alone(output, project):
+    (script,) = project.glob(".agreement/*wrong*.py")
+    assert len(script.read_text().splitlines()) <= 15
+    code, printed = run(project, str(script))
+    assert code == 0, printed
+    assert "output\n[[1." in printed
+
+
+def compare(monkeypatch, *options):
+    arguments = "kseq-agreement", "compare", *map(str, options)
+    monkeypatch.setattr(sys, "argv", [*arguments])
+    return pytest_kseq.main()
+
+
+def test_records_are_compared(output, project, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    records = project / "records"
+    assert compare(monkeypatch, records, "--github") == 1
+    printed = capsys.readouterr().out
+    assert "torch 1.5" in printed
+    assert "::error file=test_layers.py" in printed
+    right = tmp_path / "right"
+    for path in records.glob("*/*"):
+        content = path.read_bytes()
+        if path.name == "run.json" or b"test_right[" in _header(path):
+            copy = right / path.relative_to(records)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(content)
+    for path in right.glob("*/run.json"):
+        fields = json.loads(path.read_text())
+        path.write_text(json.dumps({**fields, "finished": True}))
+    assert compare(monkeypatch, right, "--runs=numpy,torch") == 0
+    assert (right / "index.html").exists()
+    assert compare(monkeypatch, right, "--runs=numpy,torch,jax") == 1
+    fields["fingerprint"] = "another"
+    path.write_text(json.dumps(fields))
+    assert compare(monkeypatch, right) == 1
+    assert "differ in their sources" in capsys.readouterr().out
+    assert compare(monkeypatch, tmp_path / "none") == 2
+    shutil.rmtree(right / "torch")
+    assert compare(monkeypatch, right) == 1
+
+
+def _header(path):
+    import numpy as np
+
+    if path.suffix != ".npz":
+        return b""
+    with np.load(path) as file:
+        return str(file["header"]).encode()
+
+
+def test_one_backend_alone(project):
+    """With pytest's own options, and a record of this backend."""
+    options = "-k right or wrong or missing", "--agreement-record=alone/numpy"
+    code, output = run(project, *PYTEST, *options)
+    assert code == 0, output
+    assert "4 passed" in output
+    assert len([*(project / "alone" / "numpy").glob("*.npz")]) == 4
+
+
+def test_a_run_without_differences_passes(project, tmp_path):
+    shutil.copy(project / "test_layers.py", tmp_path)
+    options = "--agreement=numpy", "-k right or skipped_once or other"
+    code, output = run(tmp_path, *PYTEST, *options)
+    assert code == 0, output
+    assert "agreement: 3 tests on numpy" in output
+    assert "4 passed" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--agreement=numpy", "-k other"], "no collected test uses the"),
+        (["--agreement=numpy,keras"], "--agreement: expected one of"),
+        (["--agreement=numpy,numpy"], "expected different backends"),
+    ],
+)
+def test_invalid_runs_are_errors(project, options, text):
+    code, output = run(project, *PYTEST, *options)
+    assert code not in (0, 1), output
+    assert text in output
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL", "SIGINT"])
+def test_a_stopped_run_leaves_no_process(project, name):
+    pids = project / "pids"
+    pids.unlink(missing_ok=True)
+    parent = start(project, *PYTEST, "--agreement=numpy", "-k sleep")
+    try:
+        wait_until(pids.exists)
+        wait_until(pids.read_text)
+        _, child = map(int, pids.read_text().split())
+        parent.send_signal(getattr(signal, name))
+        parent.communicate(timeout=60)
+        wait_until(lambda: not is_running(child))
+    finally:
+        parent.kill()
+
+
+def wait_until(condition):
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    # Ended, if nobody has waited for it.
+    status = Path(f"/proc/{process}/stat")
+    return not status.exists() or status.read_text().split()[2] != "Z"
