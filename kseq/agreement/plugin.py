@@ -220,6 +220,12 @@ class Comparing:
         path = write_script(folder, test, results, failures)
         return str(path.relative_to(self.config.rootpath)) if path else None
 
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.skipped and hasattr(report, "wasxfail"):
+            self.comparison.failures = [
+                f for f in self.comparison.failures if f.test != report.nodeid
+            ]
+
     def pytest_sessionfinish(self, session: Any) -> None:
         self.processes.stop()
         self.temporary.cleanup()

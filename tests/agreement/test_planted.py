@@ -57,13 +57,13 @@ class LaterCalls(Base):
 
 
 class HiddenCount(Base):
-    """Wrong from the third call on, without a variable."""
+    """Wrong in the third call, without a variable."""
 
-    calls = -1  # the first one is symbolic
+    calls = -1  # the first one may be symbolic
 
     def call(self, x, training=False):
         self.calls += 1
-        late = FAULTY and self.calls >= 3
+        late = FAULTY and self.calls >= 2
         return ops.square(x) * (1.01 if late else 1)
 
 
@@ -226,7 +226,6 @@ def no_output(x):
 
 
 def in_place(x):
-    """On JAX and TensorFlow, `+=` makes a new tensor."""
     y = x
     if FAULTY:
         y += 1
@@ -383,6 +382,14 @@ PLANTED = {
     },
 }
 
+# Where a fault cannot be planted.
+IMPOSSIBLE = {
+    # `+=` makes a new tensor.
+    "in place": ("tensorflow", "jax"),
+    # Eager derivatives are traced, too.
+    "compiled gradients": ("jax",),
+}
+
 
 def result_of(name, faulty, monkeypatch):
     planted = PLANTED[name]
@@ -413,6 +420,7 @@ def failures(**results):
     [
         pytest.param(name, marks=() if planted.each else pytest.mark.once)
         for name, planted in PLANTED.items()
+        if BACKEND not in IMPOSSIBLE.get(name, ())
     ],
 )
 def test_a_planted_fault_is_found(name, monkeypatch):
@@ -420,9 +428,6 @@ def test_a_planted_fault_is_found(name, monkeypatch):
     right = result_of(name, False, monkeypatch)
     assert not failures(tensorflow=right, jax=right)
     wrong = result_of(name, True, monkeypatch)
-    if name == "in place" and BACKEND != "torch":
-        assert not failures(jax=wrong)
-        return
     found = failures(tensorflow=right, torch=wrong, jax=right)
     assert re.search(planted.words, found), found
     assert "torch" in found
