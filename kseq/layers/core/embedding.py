@@ -106,6 +106,11 @@ class Embedding(keras.layers.Embedding):
                 step.lookups.setdefault(self, []).append((inputs, rows))
         return ops.cast(rows, self.compute_dtype)
 
+    def rematerialized_call(self, call: Any, *args: Any, **kwargs: Any) -> Any:
+        # A lookup saves no memory, and JAX and TensorFlow would lose its
+        # penalty.
+        return call
+
     def compute_output_spec(
         self, inputs: Any, training: bool | None = None
     ) -> Any:
