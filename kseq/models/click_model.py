@@ -211,8 +211,9 @@ class ClickModel(keras.Model):
         elif y is not None:
             # DeepCTR's scripts have targets (batch,) and the metric
             # "binary_crossentropy", which requires (batch, 1).
-            shape = ops.shape(y_pred)
-            y = keras.tree.map_structure(lambda t: ops.reshape(t, shape), y)
+            y = keras.tree.map_structure(
+                lambda t: ops.expand_dims(t, -1) if len(t.shape) == 1 else t, y
+            )
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def get_compile_config(self) -> dict[str, Any]:

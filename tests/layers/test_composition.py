@@ -121,7 +121,7 @@ def in_remat_scope(trial):
 @each([e for e in SOME if not e.layer.measured])
 @pytest.mark.parametrize("scope", [False, True])
 def test_under_remat(example, scope):
-    """Except a loss inside keras.remat, which is lost, as Keras documents."""
+    """Except a loss inside keras.remat, which JAX rejects."""
     skip_left_out("gradients")
     trial, layer, expected = example.computed()
     if scope:

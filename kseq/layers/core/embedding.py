@@ -111,6 +111,12 @@ class Embedding(keras.layers.Embedding):
         # penalty.
         return call
 
+    def quantize(
+        self, mode: Any = None, type_check: bool = True, config: Any = None
+    ) -> None:
+        # By default Keras quantises no subclass.
+        super().quantize(mode, type_check=False, config=config)
+
     def compute_output_spec(
         self, inputs: Any, training: bool | None = None
     ) -> Any:
