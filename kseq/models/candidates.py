@@ -16,7 +16,8 @@ from kseq.checks import (
 from kseq.frames import to_dict
 from kseq.models.arrays import reshape, to_array
 from kseq.models.click_model import ClickModel
-from kseq.models.split import find_user_state, split_model, vocabulary_sizes
+from kseq.models.parts import CandidateScores, UserState
+from kseq.models.split import find_layer, split_model, vocabulary_sizes
 
 
 def score_candidates(
@@ -149,13 +150,14 @@ _parts: WeakKeyDictionary[keras.Model, _Parts] = WeakKeyDictionary()
 
 def split(model: keras.Model) -> _Parts | None:
     """The two parts of a model, which are kept, since they are compiled."""
-    layer = find_user_state(model)
-    if layer is not None and model not in _parts:
+    scores = find_layer(model, CandidateScores)
+    is_whole = find_layer(model, UserState) is not None
+    if is_whole and model not in _parts:
         user, candidates = split_model(model)
         for part in (user, candidates):
             part.run_eagerly = model.run_eagerly
             part.jit_compile = model.jit_compile
-        _parts[model] = _Parts(user, candidates, layer.candidate_inputs)
+        _parts[model] = _Parts(user, candidates, scores.candidate_inputs)
     return _parts.get(model)
 
 

@@ -58,6 +58,7 @@ ROUTES = (
     Route("ONNX", "onnx", "torch", (True,)),
     Route("ONNX", "onnx", "tensorflow", (True, False), ("KMaxPooling",)),
     Route("OpenVINO", "openvino", "torch", (True,)),
+    Route("SavedModel", "tf_saved_model", "jax", (True, False)),
     Route("LiteRT", "litert", "tensorflow", (True, False)),
     Route("torch.export", "torch", "torch", (True,)),
 )
