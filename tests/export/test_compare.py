@@ -239,6 +239,7 @@ def test_candidates_are_not_steps():
 
 def test_inputs_of_a_file_are_matched_by_name_or_position():
     assert input_order(["serving_default_b:0", "a"], ["a", "b"]) == [1, 0]
+    assert input_order(["a_a", "a_b"], ["a-b", "a-a"]) == [1, 0]
     assert input_order(["args_10", "args_9"], ["a", "b"]) == [1, 0]
     assert input_order(["input", "input"], ["a", "b"]) == [0, 1]
     with pytest.raises(ExportError, match="the file has the inputs"):
