@@ -109,7 +109,7 @@ def score_candidates(
         else:
             x = to_array(name, user[name], symbol.dtype, sizes.get(name))
             user_arrays[name] = reshape(name, x, (1, *shape))
-    user_arrays = _pad_histories(model, user_arrays)
+    user_arrays = _pad_histories(model, user_arrays, of_candidate)
     counts = {name: len(x) for name, x in candidate_arrays.items()}
     if len({*counts.values()}) != 1:
         raise_invalid(
@@ -174,7 +174,7 @@ def _power_of_two(n: int) -> int:
 
 
 def _pad_histories(
-    model: keras.Model, arrays: dict[str, NDArray[Any]]
+    model: keras.Model, arrays: dict[str, NDArray[Any]], of_candidate: set[str]
 ) -> dict[str, NDArray[Any]]:
     """Pad histories of any length, so that few lengths are compiled."""
     layers = model.layers
@@ -182,7 +182,11 @@ def _pad_histories(
         getattr(layer, "output_type", None) in ("mean", "sum")
         for layer in layers
     )
-    histories = [x.name for x in model.inputs if x.shape[1] is None]
+    histories = [
+        x.name
+        for x in model.inputs
+        if x.shape[1] is None and x.name not in of_candidate
+    ]
     of_users = isinstance(model, ClickModel) and {*histories} <= arrays.keys()
     if pools_padding or not of_users or not model.jit_compile:
         return arrays
