@@ -17,7 +17,7 @@ from kseq.models.arrays import (
 )
 from kseq.models.lists import candidate_loss, candidate_metric, pack
 from kseq.models.parts import CandidateScores, valid_ids
-from kseq.models.split import vocabulary_sizes
+from kseq.models.split import find_layer, vocabulary_sizes
 from kseq.ops.backends import train_step
 from kseq.optimizers import SparseUpdates
 from kseq.types import Tensor
@@ -164,7 +164,7 @@ class ClickModel(keras.Model):
         if not isinstance(x, dict):
             names = (symbol.name for symbol in self.inputs)
             x = dict(zip(names, keras.tree.flatten(x), strict=True))
-        (scores,) = (y for y in self.layers if isinstance(y, CandidateScores))
+        scores = find_layer(self, CandidateScores)
         return valid_ids(x[name] for name in scores.candidate_ids)
 
     def compile(
