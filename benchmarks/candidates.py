@@ -7,11 +7,13 @@ each. The two forms alternate, and the median is printed.
     for b in tensorflow torch jax; do
         KERAS_BACKEND=$b python benchmarks/candidates.py; done
 
-With `--memory lists` or `--memory rows`, prints by how much scoring 10,000
-candidates raises the process's peak memory.
+With `--memory FORM`, prints by how many MB scoring K candidates raises the peak
+memory of a process: by "score_candidates", in batches of 512 "rows" that repeat
+the history, or in one row, "one batch".
 """
 
 import argparse
+import multiprocessing
 import os
 import resource
 import statistics
@@ -24,10 +26,20 @@ import keras
 import numpy as np
 
 from kseq.feature_column import SparseFeat, VarLenSparseFeat
-from kseq.models import BST, DIEN, DIN, DSIN, score_candidates
+from kseq.models import (
+    BST,
+    DIEN,
+    DIN,
+    DSIN,
+    ranking_model,
+    score_candidates,
+)
 
 NAMES = ["item", "cate"]
 SIZE, DIM, SESSIONS, BATCH = 1000, 16, 5, 512
+COUNTS = (1, 100, 1000, 10_000)
+SPAWN = multiprocessing.get_context("spawn")
+FORMS = ("score_candidates", "rows", "one batch")
 DRAW = np.random.default_rng(0)
 
 
@@ -64,9 +76,9 @@ def user_features(model, rows):
     }
 
 
-def scoring(name, steps, count):
-    """Two functions that score the same candidates."""
-    model = make(name, steps)
+def scoring(name, steps, count, model=None):
+    """Three functions that score the same candidates."""
+    model = model or make(name, steps)
     user = user_features(model, 1)
     candidates = {name: ids(count) for name in NAMES}
 
@@ -82,7 +94,11 @@ def scoring(name, steps, count):
             scores.append(np.asarray(model.predict_on_batch(part))[:, 0])
         return np.concatenate(scores)
 
-    return lists, rows
+    def one_batch():
+        row = {n: x[None] for n, x in candidates.items()}
+        return ranking_model(model).predict_on_batch(user | row)
+
+    return lists, rows, one_batch
 
 
 def training(name, steps, users=32, count=50):
@@ -123,29 +139,37 @@ def print_row(name, steps, what, calls, repeats):
     )
 
 
-def print_memory(name, form):
-    call = scoring(name, 200, 10_000)[form == "rows"]
-    scoring(name, 200, 2)[form == "rows"]()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    call()
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"| {keras.backend.backend()} | {name} | {form} | "
-          f"{(after - before) // 1024} |")  # fmt: skip
+def print_memory(name, steps, form):
+    """In a process of its own, since the peak only grows."""
+    model = make(name, steps)
+    peaks = []
+    for count in (1, *COUNTS):  # the first call compiles
+        scoring(name, steps, count, model)[FORMS.index(form)]()
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    megabytes = [f"{(peak - peaks[0]) // 1024:,}" for peak in peaks[1:]]
+    print(
+        f"| {keras.backend.backend()} | {name} | {steps} | {form} | "
+        f"{' | '.join(megabytes)} |",
+        flush=True,
+    )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--memory", choices=("lists", "rows"))
+    parser.add_argument("--memory", help=f"of {', '.join(FORMS)}")
     parser.add_argument("--models", default="DIN,DIEN,DSIN,BST")
     arguments = parser.parse_args()
     for name in arguments.models.split(","):
-        if arguments.memory:
-            print_memory(name, arguments.memory)
-            continue
         for steps in (50, 200):
+            if arguments.memory:
+                work = {"args": (name, steps, arguments.memory)}
+                process = SPAWN.Process(target=print_memory, **work)
+                process.start()
+                process.join()
+                continue
             for count in (1, 100, 1000):
                 repeats = 7 if count < 1000 else 3
-                calls = scoring(name, steps, count)
+                calls = scoring(name, steps, count)[:2]
                 print_row(name, steps, f"K = {count:,}", calls, repeats)
             if steps == 50:
                 print_row(name, steps, "training", training(name, steps), 3)

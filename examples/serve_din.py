@@ -13,7 +13,7 @@ import os
 import tempfile
 from pathlib import Path
 
-# Only PyTorch's ONNX export accepts any number of rows without another package.
+# tox installs the packages of PyTorch's ONNX export.
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import httpx2
@@ -45,6 +45,7 @@ from serving.onnx_scorer import onnx_scorer
 from serving.ranker import Items, Ranker, Scorer
 
 from kseq.data import Samples, split_time
+from kseq.models import ranking_model
 
 STEPS = 30
 CANDIDATES = (10, 100, 500)
@@ -62,7 +63,7 @@ def main() -> None:
         ratings = keep_users(ratings, arguments.users, arguments.seed)
     catalogue = Catalogue.from_movies(movies)
     train, valid = split_time(build_samples(ratings, catalogue, STEPS), 0.8)
-    model = train_din(train, valid, catalogue, arguments)
+    model = ranking_model(train_din(train, valid, catalogue, arguments))
     items = make_items(catalogue)
     bodies = {
         count: make_requests(valid, items, count, arguments)
@@ -193,7 +194,7 @@ def in_process(
     for name, scorer in (
         ("onnxruntime", score),
         ("Keras: predict_on_batch", model.predict_on_batch),
-        ("Keras: predict", lambda x: model.predict(x, len(x["movie"]), 0)),
+        ("Keras: predict", lambda x: model.predict(x, verbose=0)),
     ):
         ranker = Ranker(items, scorer)
         for count, requests in bodies.items():

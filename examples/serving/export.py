@@ -9,7 +9,7 @@ import kseq.export
 from kseq.files import replacing_path
 from serving.ranker import Items, Ranker
 
-# The exported model is compared on a batch of this size, and on one row.
+# The exported model is compared with this number of candidates, and with one.
 CANDIDATES = 200
 
 
@@ -17,6 +17,9 @@ def export(
     model: keras.Model, items: Items, folder: Path
 ) -> kseq.export.Report:
     """Write `model.onnx` and `items.json` if ONNX Runtime agrees with Keras.
+
+    Args:
+        model: takes several candidates in one row (`ranking_model`).
 
     Raises:
         kseq.export.ExportError: it does not. The folder is not changed.

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-# Maps features `(rows, 1)` and `(rows, steps)` by name to scores `(rows, 1)`.
+# Maps features by name, of the candidates `(1, candidates)` and of the history
+# `(1, steps)`, to scores `(1, candidates)`.
 Scorer = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
@@ -41,11 +42,7 @@ class Ranking:
 
 
 class Ranker:
-    """Ranks the candidates of one user in one call of the model.
-
-    The user's ids are repeated for each candidate, so all of `kseq.models` can
-    be used.
-    """
+    """Ranks the candidates of one user in one row of a ranking model."""
 
     def __init__(self, items: Items, score: Scorer) -> None:
         self.steps = items.steps
@@ -77,7 +74,7 @@ class Ranker:
         known = [self._index[name] for name in history if name in self._index]
         known = known[-self.steps :]
         indices = np.array([self._index[name] for name in candidates])
-        scores = self.score(self.features(known, indices))[:, 0]
+        scores = self.score(self.features(known, indices))[0]
         order = np.argsort(-scores, kind="stable")
         return Ranking(
             items=[candidates[i] for i in order],
@@ -89,16 +86,15 @@ class Ranker:
     def features(
         self, history: Sequence[int], candidates: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Return the model's inputs, one row for each candidate.
+        """Return the model's inputs: one history, and all candidates.
 
         Args:
             history, candidates: indices of items.
         """
         padded = np.zeros(self.steps, "int32")
         padded[: len(history)] = history
-        rows = np.tile(padded, (len(candidates), 1))
         inputs = {}
         for name, values in self._features.items():
-            inputs[name] = values[candidates][:, None]
-            inputs[f"hist_{name}"] = values[rows]
+            inputs[name] = values[candidates][None]
+            inputs[f"hist_{name}"] = values[padded][None]
         return inputs

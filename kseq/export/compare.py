@@ -19,9 +19,11 @@ from kseq.checks import (
 )
 from kseq.export.examples import (
     Arrays,
+    count_candidates,
     history_lengths,
     model_inputs,
     resize_histories,
+    take_candidates,
     take_rows,
     to_arrays,
     zero_later_halves,
@@ -150,20 +152,25 @@ class _Trial:
         arrays: the inputs.
         outputs: the model's outputs.
         lengths: the lengths of histories that may have any length.
+        candidates: the number of candidates, if it may be any.
         zeroed: the histories whose later half is 0.
     """
 
     arrays: Arrays
     outputs: Arrays
     lengths: list[int]
+    candidates: int | None
     zeroed: list[str]
 
     def __str__(self) -> str:
         rows = len(self.arrays[0])
-        text = f"a batch of {rows} row{'s' * (rows != 1)}"
+        parts = [f"a batch of {rows} row{'s' * (rows != 1)}"]
         if self.lengths:
             steps = "/".join(map(str, self.lengths))
-            text += f" and histories of {steps} steps"
+            parts.append(f"histories of {steps} steps")
+        if n := self.candidates:
+            parts.append(f"{n} candidate{'s' * (n != 1)}")
+        text = " and ".join(parts)
         if self.zeroed:
             text += f" (0 in the later half of {', '.join(self.zeroed)})"
         return text
@@ -239,10 +246,16 @@ class _Comparison:
             batches = [range(rows), range(1 if rows > 1 else 2)]
         else:
             batches = [range(i, i + size) for i in range(0, rows, size)]
+        (count, *_) = *count_candidates(self.inputs, arrays), None
+        sizes = [(batch, count) for batch in batches]
+        if count is not None:
+            sizes.append((batches[0], 1 if count > 1 else 2))
         trials = []
-        for batch in batches:
+        for batch, n in sizes:
             x = take_rows(arrays, batch)
-            trials.append(_Trial(x, self._predict(x), lengths, [*zeroed]))
+            if n is not None:
+                x = take_candidates(self.inputs, x, n)
+            trials.append(_Trial(x, self._predict(x), lengths, n, [*zeroed]))
         return trials
 
     def _predict(self, arrays: Arrays) -> Arrays:
@@ -275,6 +288,15 @@ class _Comparison:
             # Keras enables it only for the first conversion of a process, and
             # 64-bit ids fail in the second.
             options["enable_x64"] = True
+        if (keras.backend.backend(), self.format.name) == (
+            "jax",
+            "tf_saved_model",
+        ):
+            # Without it, Keras gives each unknown size another name, and JAX
+            # cannot join two features of a history.
+            example = self.trials[0].arrays
+            shapes = self.inputs.symbolic_shapes(signature, example)
+            options["jax2tf_kwargs"] = {"polymorphic_shapes": shapes}
         try:
             with warnings.catch_warnings():
                 # The comparison shows whether a warning was justified.
@@ -315,6 +337,9 @@ class _Comparison:
             self.inputs.any_steps and self.steps is None,
             worst,
             min(self.effects, default=None),
+            tuple(
+                dict.fromkeys(t.candidates for t in self.trials if t.candidates)
+            ),
         )
 
     def _difference(self, runtime: Runtime, trial: _Trial) -> float:

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 
 from kseq.checks import Unquoted, raise_invalid
-from kseq.types import Shape
 
 Arrays = list[np.ndarray[Any, Any]]
 
@@ -20,10 +19,13 @@ class Inputs:
     Args:
         structure: the nested structure that the model is called with.
         specs: a `keras.InputSpec` for each input, in the model's order.
+        candidates: the names of inputs whose axis 1 is not of steps, but of
+            candidates.
     """
 
     structure: Any
     specs: list[Any]
+    candidates: frozenset[str] = frozenset()
 
     @property
     def names(self) -> list[str]:
@@ -31,33 +33,61 @@ class Inputs:
 
     @property
     def any_steps(self) -> bool:
-        return any(has_any_steps(spec.shape) for spec in self.specs)
+        return any(map(self.has_any_steps, self.specs))
 
     @property
     def known_steps(self) -> list[int]:
         """The sizes of axis 1 that could be numbers of steps."""
-        sizes = {s.shape[1] for s in self.specs if len(s.shape) > 1}
+        sizes = {
+            spec.shape[1]
+            for spec in self.specs
+            if len(spec.shape) > 1 and spec.name not in self.candidates
+        }
         return sorted(sizes - {None, 1})
+
+    def has_any_steps(self, spec: Any) -> bool:
+        """Whether an input has a time axis of unknown length."""
+        return _any_size(spec) and spec.name not in self.candidates
+
+    def has_any_candidates(self, spec: Any) -> bool:
+        """Whether an input has an axis of any number of candidates."""
+        return _any_size(spec) and spec.name in self.candidates
 
     def signature(self, batch_size: int | None, steps: int | None) -> Any:
         """The input signature for Keras's exporters, with given sizes."""
         specs = []
         for spec in self.specs:
             shape = (batch_size, *spec.shape[1:])
-            if has_any_steps(shape):
+            if self.has_any_steps(spec):
                 shape = (batch_size, steps, *shape[2:])
             specs.append(
                 keras.InputSpec(shape=shape, dtype=spec.dtype, name=spec.name)
             )
         return [self.pack(specs)]
 
+    def symbolic_shapes(self, signature: Any, arrays: Arrays) -> Any:
+        """A signature's shapes as text, with names for unknown sizes.
+
+        Histories of one length in the example share a name, and candidates.
+        """
+        shapes = []
+        for i, spec in enumerate(keras.tree.flatten(signature)):
+            names = ["batch"]
+            names += [f"size_{i}_{axis}" for axis in range(1, arrays[i].ndim)]
+            if spec.name in self.candidates:
+                names[1:2] = ["candidates"]
+            elif _any_size(spec):
+                names[1] = f"steps_{arrays[i].shape[1]}"
+            sizes = zip(spec.shape, names, strict=True)
+            shapes.append(f"({', '.join(str(n or s) for n, s in sizes)})")
+        return [self.pack(shapes)]
+
     def pack(self, items: list[Any]) -> Any:
         return keras.tree.pack_sequence_as(self.structure, items)
 
 
-def has_any_steps(shape: Shape) -> bool:
-    """Whether an input has a time axis of unknown length."""
-    return len(shape) > 1 and shape[1] is None
+def _any_size(spec: Any) -> bool:
+    return len(spec.shape) > 1 and spec.shape[1] is None
 
 
 def model_inputs(model: Any) -> Inputs:
@@ -76,6 +106,12 @@ def model_inputs(model: Any) -> Inputs:
             keras.InputSpec(shape=x.shape, dtype=x.dtype, name=x.name)
             for x in symbols
         ],
+        # Layers of `kseq.models` have this attribute.
+        frozenset(
+            name
+            for layer in model.layers
+            for name in getattr(layer, "candidate_inputs", ())
+        ),
     )
 
 
@@ -108,6 +144,13 @@ def to_arrays(inputs: Inputs, example_inputs: Any) -> Arrays:
             "as many rows of each input, and at least one",
             rows,
         )
+    counts = count_candidates(inputs, arrays)
+    if len({*counts}) > 1 or 0 in counts:
+        raise_invalid(
+            "example_inputs",
+            "as many candidates of each input, and at least one",
+            dict(zip(inputs.names, (x.shape for x in arrays), strict=True)),
+        )
     return arrays
 
 
@@ -137,10 +180,27 @@ def take_rows(arrays: Arrays, rows: range) -> Arrays:
     return [x[np.asarray(rows) % len(x)] for x in arrays]
 
 
+def count_candidates(inputs: Inputs, arrays: Arrays) -> list[int]:
+    """The candidates in each input that accepts any number of them."""
+    pairs = zip(arrays, inputs.specs, strict=True)
+    return [x.shape[1] for x, s in pairs if inputs.has_any_candidates(s)]
+
+
+def take_candidates(inputs: Inputs, arrays: Arrays, count: int) -> Arrays:
+    """Select the first candidates, starting again after the last."""
+    pairs = zip(arrays, inputs.specs, strict=True)
+    return [
+        x[:, np.arange(count) % x.shape[1]]
+        if inputs.has_any_candidates(spec)
+        else x
+        for x, spec in pairs
+    ]
+
+
 def history_lengths(inputs: Inputs, arrays: Arrays) -> list[int]:
     """The lengths of histories in the inputs that accept any length."""
     pairs = zip(arrays, inputs.specs, strict=True)
-    return sorted({x.shape[1] for x, s in pairs if has_any_steps(s.shape)})
+    return sorted({x.shape[1] for x, s in pairs if inputs.has_any_steps(s)})
 
 
 def resize_histories(
@@ -159,13 +219,17 @@ def resize_histories(
     new_longest = max(lengths.values(), default=0)
     resized = []
     for x, spec in zip(arrays, inputs.specs, strict=True):
-        if has_any_steps(spec.shape):
+        if inputs.has_any_steps(spec):
             steps = lengths[x.shape[1]]
             x = x[:, :steps]
             padding = [(0, 0)] * x.ndim
             padding[1] = (0, steps - x.shape[1])
             x = np.pad(x, padding)
-        elif x.dtype.kind in "iu" and x.max() <= longest:
+        elif (
+            spec.name not in inputs.candidates
+            and x.dtype.kind in "iu"
+            and x.max() <= longest
+        ):
             x = np.minimum(x, new_longest)
         resized.append(x)
     return resized
@@ -191,7 +255,8 @@ def zero_later_halves(
         for x, spec in zip(arrays, inputs.specs, strict=True)
         if x.ndim > 1
         and x.shape[1] > 1
-        and (has_any_steps(spec.shape) or x.ndim > 2 or x.dtype.kind in "biu")
+        and spec.name not in inputs.candidates
+        and (inputs.has_any_steps(spec) or x.ndim > 2 or x.dtype.kind in "biu")
     }
     for steps in sorted({*histories.values()}):
         names = [name for name, n in histories.items() if n == steps]

@@ -29,6 +29,8 @@ class Report:
             ignores that half would differ by as much. The smallest change, if
             histories have several lengths; None if no input was recognised as a
             history.
+        candidates: the numbers of candidates that were run; empty if the model
+            does not take any number.
     """
 
     path: Path
@@ -39,6 +41,7 @@ class Report:
     any_steps: bool
     difference: float
     later_half: float | None
+    candidates: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         runs = f"batches of {_join(self.batch_sizes)}"
@@ -46,6 +49,8 @@ class Report:
         if self.steps:
             runs += f", histories of {_join(self.steps)} steps"
             runs += " only" * (not self.any_steps)
+        if self.candidates:
+            runs += f", {_join(self.candidates)} candidates"
         effect = "no input was recognised as a history"
         if self.later_half is not None:
             effect = (

@@ -133,16 +133,18 @@ def dynamic_shapes(signature: Any) -> Any:
 def input_order(file_names: list[str], names: list[str]) -> list[int]:
     """For each input of a file, the index of the model's input.
 
-    Inputs are matched by name. If the exporter renamed them, they are matched
-    by position: some exporters number the inputs, and runtimes list named
-    arguments alphabetically.
+    Inputs are matched by name, in which TensorFlow replaces "-" by "_". If the
+    exporter renamed them, they are matched by position: some exporters number
+    the inputs, and runtimes list named arguments alphabetically.
     """
     plain = [
-        name.removeprefix("serving_default_").partition(":")[0]
+        _plain(name.removeprefix("serving_default_").partition(":")[0])
         for name in file_names
     ]
-    if len({*plain}) == len(plain) and {*plain} <= {*names}:
-        return [names.index(name) for name in plain]
+    known = [*map(_plain, names)]
+    is_unique = len({*plain}) == len(plain) and len({*known}) == len(known)
+    if is_unique and {*plain} <= {*known}:
+        return [known.index(name) for name in plain]
     if len(file_names) != len(names):
         raise ExportError(
             f"the file has the inputs {file_names}, the model {names}"
@@ -151,6 +153,10 @@ def input_order(file_names: list[str], names: list[str]) -> list[int]:
         return list(range(len(names)))
     by_number = sort_naturally(file_names)
     return [by_number.index(name) for name in file_names]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\W", "_", name)
 
 
 def sort_naturally(names: Iterable[str]) -> list[str]:

@@ -61,10 +61,21 @@ class Layer(keras.layers.Layer):
 
     def rematerialized_call(self, call: Any, *args: Any, **kwargs: Any) -> Any:
         """Recompute `call` in the backward pass, for keras.RematScope."""
+        # A second call would move batch statistics and draw another dropout.
+        if self.non_trainable_variables:
+            return call
         # Only tensors, and by position: Keras passes all arguments, of which
-        # JAX traces bools, and TensorFlow rejects keywords in graphs.
+        # JAX traces bools, and TensorFlow rejects keywords in graphs. Masks
+        # and lengths have no gradient, which TensorFlow requires.
         given = keras.tree.flatten((args, kwargs))
-        places = [i for i, x in enumerate(given) if keras.ops.is_tensor(x)]
+        places = [
+            i
+            for i, x in enumerate(given)
+            if keras.ops.is_tensor(x)
+            and keras.backend.is_float_dtype(
+                keras.backend.standardize_dtype(x.dtype)
+            )
+        ]
 
         def call_with(*tensors: Any) -> Any:
             filled = [*given]

@@ -16,7 +16,8 @@ from kseq.checks import (
 from kseq.frames import to_dict
 from kseq.models.arrays import reshape, to_array
 from kseq.models.click_model import ClickModel
-from kseq.models.split import find_user_state, split_model, vocabulary_sizes
+from kseq.models.parts import CandidateScores, UserState
+from kseq.models.split import find_layer, split_model, vocabulary_sizes
 
 
 def score_candidates(
@@ -108,7 +109,7 @@ def score_candidates(
         else:
             x = to_array(name, user[name], symbol.dtype, sizes.get(name))
             user_arrays[name] = reshape(name, x, (1, *shape))
-    user_arrays = _pad_histories(model, user_arrays)
+    user_arrays = _pad_histories(model, user_arrays, of_candidate)
     counts = {name: len(x) for name, x in candidate_arrays.items()}
     if len({*counts.values()}) != 1:
         raise_invalid(
@@ -149,13 +150,14 @@ _parts: WeakKeyDictionary[keras.Model, _Parts] = WeakKeyDictionary()
 
 def split(model: keras.Model) -> _Parts | None:
     """The two parts of a model, which are kept, since they are compiled."""
-    layer = find_user_state(model)
-    if layer is not None and model not in _parts:
+    scores = find_layer(model, CandidateScores)
+    is_whole = find_layer(model, UserState) is not None
+    if is_whole and model not in _parts:
         user, candidates = split_model(model)
         for part in (user, candidates):
             part.run_eagerly = model.run_eagerly
             part.jit_compile = model.jit_compile
-        _parts[model] = _Parts(user, candidates, layer.candidate_inputs)
+        _parts[model] = _Parts(user, candidates, scores.candidate_inputs)
     return _parts.get(model)
 
 
@@ -172,7 +174,7 @@ def _power_of_two(n: int) -> int:
 
 
 def _pad_histories(
-    model: keras.Model, arrays: dict[str, NDArray[Any]]
+    model: keras.Model, arrays: dict[str, NDArray[Any]], of_candidate: set[str]
 ) -> dict[str, NDArray[Any]]:
     """Pad histories of any length, so that few lengths are compiled."""
     layers = model.layers
@@ -180,7 +182,11 @@ def _pad_histories(
         getattr(layer, "output_type", None) in ("mean", "sum")
         for layer in layers
     )
-    histories = [x.name for x in model.inputs if x.shape[1] is None]
+    histories = [
+        x.name
+        for x in model.inputs
+        if x.shape[1] is None and x.name not in of_candidate
+    ]
     of_users = isinstance(model, ClickModel) and {*histories} <= arrays.keys()
     if pools_padding or not of_users or not model.jit_compile:
         return arrays

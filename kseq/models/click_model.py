@@ -17,7 +17,7 @@ from kseq.models.arrays import (
 )
 from kseq.models.lists import candidate_loss, candidate_metric, pack
 from kseq.models.parts import CandidateScores, valid_ids
-from kseq.models.split import vocabulary_sizes
+from kseq.models.split import find_layer, vocabulary_sizes
 from kseq.ops.backends import train_step
 from kseq.optimizers import SparseUpdates
 from kseq.types import Tensor
@@ -164,7 +164,7 @@ class ClickModel(keras.Model):
         if not isinstance(x, dict):
             names = (symbol.name for symbol in self.inputs)
             x = dict(zip(names, keras.tree.flatten(x), strict=True))
-        (scores,) = (y for y in self.layers if isinstance(y, CandidateScores))
+        scores = find_layer(self, CandidateScores)
         return valid_ids(x[name] for name in scores.candidate_ids)
 
     def compile(
@@ -211,8 +211,9 @@ class ClickModel(keras.Model):
         elif y is not None:
             # DeepCTR's scripts have targets (batch,) and the metric
             # "binary_crossentropy", which requires (batch, 1).
-            shape = ops.shape(y_pred)
-            y = keras.tree.map_structure(lambda t: ops.reshape(t, shape), y)
+            y = keras.tree.map_structure(
+                lambda t: ops.expand_dims(t, -1) if len(t.shape) == 1 else t, y
+            )
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def get_compile_config(self) -> dict[str, Any]:

@@ -626,7 +626,11 @@ def build_click_model(
             kernel_initializer=keras.initializers.GlorotUniform(features.seed),
             name="dense",
         ),
-        CandidateScores(features.candidate_ids, name="candidate_scores"),
+        CandidateScores(
+            features.candidate_inputs,
+            features.candidate_ids,
+            name="candidate_scores",
+        ),
         # In the weights' dtype: a probability in half precision makes the loss
         # inaccurate.
         PredictionLayer(
@@ -649,18 +653,18 @@ def build_click_model(
     for i, part in enumerate(parts):
         if part is not None and not part.of_candidate:
             state[f"features_{i}"] = concatenate(part.tensors)
-    user_state = UserState(
-        features.candidate_inputs, features.vocabulary_sizes, name="user_state"
-    )
+    user_state = UserState(features.vocabulary_sizes, name="user_state")
     state = user_state(state, features.unused)
-    vectors = []
+    vectors, of_candidates = [], []
     for i, part in enumerate(parts):
+        key = f"features_{i}"
         if part is None:
-            vectors += interests(**{name: state[name] for name in history})
+            found = interests(**{name: state[name] for name in history})
         else:
-            key = f"features_{i}"
-            vectors += [state[key]] if key in state else part.tensors
-    x = JoinFeatures(name="join_features")(vectors)
+            found = [state[key]] if key in state else part.tensors
+        vectors += found
+        of_candidates += [key not in state] * len(found)
+    x = JoinFeatures(of_candidates, name="join_features")(vectors)
     valid = features.valid_candidates()
     dnn, *others = head
     x = dnn(x) if valid is None else dnn(x, mask=valid)

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kseq.layers.base import Layer
+from kseq.ops.validation import known
 from kseq.types import Shape, Tensor
 
 
@@ -19,7 +20,6 @@ class UserState(keras.layers.Layer):
     What `kseq.models.split_model` divides a model at.
 
     Args:
-        candidate_inputs: the names of the candidate's inputs.
         vocabulary_sizes: the number of rows of the table that each input of
             ids is looked up in, by the input's name.
 
@@ -32,13 +32,11 @@ class UserState(keras.layers.Layer):
 
     def __init__(
         self,
-        candidate_inputs: Sequence[str],
         vocabulary_sizes: Mapping[str, int] | None = None,
         **kwargs: Any,
     ) -> None:
         # Embeddings are in the compute dtype already, lengths stay integers.
         super().__init__(autocast=False, **kwargs)
-        self.candidate_inputs = list(candidate_inputs)
         self.vocabulary_sizes = dict(vocabulary_sizes or {})
 
     def call(
@@ -48,11 +46,7 @@ class UserState(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        return {
-            **config,
-            "candidate_inputs": self.candidate_inputs,
-            "vocabulary_sizes": self.vocabulary_sizes,
-        }
+        return {**config, "vocabulary_sizes": self.vocabulary_sizes}
 
 
 def valid_ids(ids: Iterable[Tensor], rank: int = 2) -> Tensor:
@@ -73,26 +67,36 @@ def valid_ids(ids: Iterable[Tensor], rank: int = 2) -> Tensor:
 class JoinFeatures(keras.layers.Layer):
     """Concatenates features of the user and of the candidates.
 
+    Args:
+        of_candidates: for each input, whether it is of the candidates. Not
+            decided by shapes, since PyTorch's tracers may trace one candidate.
+
     Call arguments:
-        inputs: tensors `(batch, 1, dim)` or `(batch, candidates, dim)`.
+        inputs: tensors `(batch, candidates, dim)`, of the user `(batch, 1,
+            dim)`.
 
     Returns:
         `(batch, candidates, sum of dim)`.
     """
 
-    def call(self, inputs: list[Tensor]) -> Tensor:
-        def is_single(x: Tensor) -> bool:
-            # Not a symbolic size of torch.export.
-            return isinstance(x.shape[1], int) and x.shape[1] == 1
+    def __init__(self, of_candidates: Sequence[bool], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.of_candidates = list(of_candidates)
 
-        lists = [x for x in inputs if not is_single(x)]
-        if lists:
-            shape = ops.shape(lists[0])[:2]
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        pairs = [*zip(inputs, self.of_candidates, strict=True)]
+        (batch, candidates), *_ = (ops.shape(x)[:2] for x, of in pairs if of)
+        if known(candidates) != 1:
             inputs = [
-                ops.broadcast_to(x, (*shape, x.shape[2])) if is_single(x) else x
-                for x in inputs
+                x
+                if of
+                else ops.broadcast_to(x, (batch, candidates, x.shape[2]))
+                for x, of in pairs
             ]
         return ops.concatenate(inputs, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "of_candidates": self.of_candidates}
 
 
 @keras.saving.register_keras_serializable(package="kseq")
@@ -100,13 +104,21 @@ class CandidateScores(keras.layers.Layer):
     """Drops the last axis of scores `(batch, candidates, 1)`.
 
     Args:
-        candidate_ids: the names of the inputs whose id is 0 in candidates that
-            are padding.
+        candidate_inputs: the names of the candidate's inputs, which
+            `kseq.export` reads too.
+        candidate_ids: the names of those whose id is 0 in candidates that are
+            padding.
     """
 
-    def __init__(self, candidate_ids: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        candidate_inputs: Sequence[str],
+        candidate_ids: Sequence[str],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True  # None follows
+        self.candidate_inputs = list(candidate_inputs)
         self.candidate_ids = list(candidate_ids)
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -116,7 +128,11 @@ class CandidateScores(keras.layers.Layer):
         return None
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "candidate_ids": self.candidate_ids}
+        return {
+            **super().get_config(),
+            "candidate_inputs": self.candidate_inputs,
+            "candidate_ids": self.candidate_ids,
+        }
 
 
 @keras.saving.register_keras_serializable(package="kseq")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 
 from kseq.checks import check_instance, raise_invalid
-from kseq.models.parts import UserState
+from kseq.models.parts import CandidateScores, UserState
 from kseq.types import Tensor
 
 EXPECTED = "a model of kseq.models"
@@ -39,7 +39,7 @@ def ranking_model(model: keras.Model) -> keras.Model:
     >>> tuple(ranking_model(model)(features).shape)
     (2, 3)
     """
-    if find_user_state(model) is not None and model.output_shape[1] is None:
+    if find_layer(model, UserState) and model.output_shape[1] is None:
         return model
     return _copy(model).model
 
@@ -111,14 +111,14 @@ def _share(
 
 def vocabulary_sizes(model: keras.Model) -> dict[str, int]:
     """The sizes of the tables that inputs are looked up in, where known."""
-    layer = find_user_state(model)
+    layer = find_layer(model, UserState)
     return {} if layer is None else layer.vocabulary_sizes
 
 
-def find_user_state(model: Any) -> UserState | None:
-    """The layer at which a model can be split, if it has one."""
+def find_layer(model: Any, kind: type[keras.Layer]) -> Any:
+    """The only layer of a kind that a model has, or None."""
     check_instance("model", model, keras.Model, EXPECTED)
-    found = [x for x in model.layers if isinstance(x, UserState)]
+    found = [x for x in model.layers if isinstance(x, kind)]
     return found[0] if len(found) == 1 else None
 
 
@@ -130,13 +130,13 @@ class _Copy(NamedTuple):
 
 def _copy(model: Any) -> _Copy:
     """The model for any number of candidates, of the same layers."""
-    layer = find_user_state(model)
-    if layer is None:
+    scores = find_layer(model, CandidateScores)
+    if scores is None or find_layer(model, UserState) is None:
         raise_invalid("model", EXPECTED, model)
     inputs = {}
     for x in model.inputs:
         shape = [*x.shape]
-        if x.name in layer.candidate_inputs:
+        if x.name in scores.candidate_inputs:
             shape[1] = None
         inputs[x.name] = keras.KerasTensor(shape, dtype=x.dtype)
     states = []
@@ -150,4 +150,4 @@ def _copy(model: Any) -> _Copy:
     # Of a model that is not compiled: Keras would compile the copy.
     plain = type(model)(model.inputs, model.output, name=model.name)
     copied = _share(plain, inputs, call_function=call)
-    return _Copy(copied, states[0], layer.candidate_inputs)
+    return _Copy(copied, states[0], scores.candidate_inputs)

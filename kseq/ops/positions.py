@@ -104,7 +104,8 @@ def first_rows(table: Tensor, x: Tensor) -> Tensor:
         # table[:steps] would silently return fewer rows than steps.
         sizes = (ops.shape(x)[1], *table.shape[1:])
         return ops.slice(table, (0,) * len(sizes), sizes)
-    return ops.take(table, ops.arange(steps), axis=0)
+    # With a dtype: Keras finds none for a symbolic size of PyTorch.
+    return ops.take(table, ops.arange(steps, dtype="int32"), axis=0)
 
 
 def _periods(dim: int) -> Any:

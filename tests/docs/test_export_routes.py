@@ -12,7 +12,7 @@ from tests.export.routes import ROUTES, lost_exports
 pytestmark = pytest.mark.once
 PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
 ROUTES_SECTION = PAGE.partition("\n## The routes\n")[2].partition("\n## ")[0]
-BACKENDS = {"tensorflow": "TensorFlow", "torch": "PyTorch"}
+BACKENDS = {"tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
 
 
 def table_after(text):

@@ -53,6 +53,7 @@ EVERYWHERE = (
 # Blocks that need a certain backend.
 BACKENDS = {
     "docs/export.md-0": ("tensorflow", "torch"),
+    "docs/export.md-1": ("tensorflow", "torch"),
     "docs/devices.md-1": ("jax",),
     "docs/large_data.md-0": ("tensorflow",),
 }

@@ -10,7 +10,7 @@ import pytest
 
 from kseq.export.compare import TOLERANCE
 from kseq.feature_column import SparseFeat, VarLenSparseFeat
-from kseq.models import DIN
+from kseq.models import DIN, ranking_model
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
@@ -49,10 +49,10 @@ def test_candidates_get_their_features_and_are_ranked():
     assert ranking.items == ["g", "c", "b"]
     np.testing.assert_allclose(ranking.scores, [0.7, 0.3, 0.2])
     assert {k: x.tolist() for k, x in SCORED.items()} == {
-        "item": [[3], [7], [2]],
-        "kind": [[3], [1], [2]],
-        "hist_item": 3 * [[1, 4, 0, 0]],
-        "hist_kind": 3 * [[1, 1, 0, 0]],
+        "item": [[3, 7, 2]],
+        "kind": [[3, 1, 2]],
+        "hist_item": [[1, 4, 0, 0]],
+        "hist_kind": [[1, 1, 0, 0]],
     }
     assert {x.dtype for x in SCORED.values()} == {np.dtype("int32")}
 
@@ -135,7 +135,7 @@ def small_din():
 @needs("onnxscript", "onnxruntime", "uvicorn", *WEB)
 @pytest.mark.skipif(
     keras.backend.backend() != "torch",
-    reason="only PyTorch's ONNX export takes any number of rows",
+    reason="only PyTorch's ONNX exporter is installed",
 )
 def test_server_ranks_as_the_model_does(tmp_path):
     import httpx2
@@ -143,8 +143,9 @@ def test_server_ranks_as_the_model_does(tmp_path):
     from serving.export import export
 
     model = small_din()
-    assert export(model, ITEMS, tmp_path).any_batch_size
-    expected = Ranker(ITEMS, model.predict_on_batch)
+    ranking = ranking_model(model)
+    assert export(ranking, ITEMS, tmp_path).candidates == (200, 1)
+    expected = Ranker(ITEMS, ranking.predict_on_batch)
     bodies = [
         {"history": history, "candidates": candidates}
         for history in ([], ["a"], list("hgfedcba"))
@@ -155,10 +156,10 @@ def test_server_ranks_as_the_model_does(tmp_path):
             answers = [rank(client, body)["ranking"] for body in bodies]
         seconds, rate = measure_clients(address, bodies, clients=2)
     for body, answer in zip(bodies, answers, strict=True):
-        ranking = expected.rank(**body)
-        assert [best["item"] for best in answer] == ranking.items
+        ranked = expected.rank(**body)
+        assert [best["item"] for best in answer] == ranked.items
         scores = [best["score"] for best in answer]
-        np.testing.assert_allclose(scores, ranking.scores, atol=TOLERANCE)
+        np.testing.assert_allclose(scores, ranked.scores, atol=TOLERANCE)
         assert len(scores) == 1 or np.ptp(scores) > 100 * TOLERANCE
     assert len(seconds) == len(bodies)
     assert rate > 0

@@ -53,11 +53,13 @@ class Route(NamedTuple):
     excluded: tuple[str, ...] = ()
 
 
+NO_K_MAX = ("KMaxPooling",)
 ROUTES = (
     Route("SavedModel", "tf_saved_model", "tensorflow", (True, False)),
     Route("ONNX", "onnx", "torch", (True,)),
-    Route("ONNX", "onnx", "tensorflow", (True, False), ("KMaxPooling",)),
+    Route("ONNX", "onnx", "tensorflow", (True, False), NO_K_MAX),
     Route("OpenVINO", "openvino", "torch", (True,)),
+    Route("SavedModel", "tf_saved_model", "jax", (True, False), NO_K_MAX),
     Route("LiteRT", "litert", "tensorflow", (True, False)),
     Route("torch.export", "torch", "torch", (True,)),
 )

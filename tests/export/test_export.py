@@ -10,17 +10,30 @@ import numpy as np
 import pytest
 
 from kseq.export import ExportError, Report, check, export
+from kseq.export.formats import BY_NAME as FORMATS_BY_NAME
 from kseq.layers.sequence import DynamicGRU
 from kseq.models import ranking_model
 from tests.export.pooling import INPUTS, STEPS, pooling_model
+from tests.export.routes import MODELS, ONE_SIZE, ROUTES
 from tests.models.examples import BY_NAME, SIZES, inputs_of
 
 BACKEND = keras.backend.backend()
 # The formats that need only the backend itself. (Keras's OpenVINO backend
 # exports only models of one input.)
 NATIVE = {"tensorflow": "tf_saved_model", "torch": "torch"}
+OF_CANDIDATES = [
+    (NATIVE[BACKEND], name) for name in ("DIN", "BST") if BACKEND in NATIVE
+]
 if os.environ.get("KSEQ_EXPORT"):  # all backends and runtimes are installed
     NATIVE["jax"] = "tf_saved_model"
+    OF_CANDIDATES = [
+        (route.format, name)
+        for route in ROUTES
+        for name in MODELS
+        if route.backend == BACKEND
+        # LiteRT cannot run DIEN's loop with a size that is not known.
+        and (route.format, name) != ("litert", "DIEN")
+    ]
 
 
 def on(*backends):
@@ -67,20 +80,27 @@ def test_a_saved_model_of_a_gru_takes_any_history(path):
     assert export(gru(), path, INPUTS).any_steps
 
 
-# On JAX, Keras gives the candidates of each feature a size of its own.
-@on("tensorflow", "torch")
-@pytest.mark.parametrize("name", ["DIN", "BST"])
-def test_a_file_of_any_number_of_candidates(name, path):
-    model = ranking_model(BY_NAME[name].make())
+@pytest.mark.parametrize(("format", "name"), OF_CANDIDATES)
+def test_a_file_of_any_number_of_candidates(format, name, tmp_path):
+    """One history in each row, of another length than the candidates."""
+    one = BY_NAME[MODELS[name]].unknown_steps()
+    model = ranking_model(one)
+    path = tmp_path / f"model{FORMATS_BY_NAME[format].suffix}"
+    options = ONE_SIZE if format == "litert" else {}
+    if FORMATS_BY_NAME[format].option == "steps":
+        options = {"steps": STEPS}
+    options = {"format": format, **options}
 
-    def candidates(count):
+    def given(count):
         ids = np.arange(5 * count).reshape(5, count)
-        return {n: 1 + ids % (SIZES[n] - 1) for n in ("item", "cate")}
+        drawn = {n: 1 + ids % (SIZES[n] - 1) for n in ("item", "cate")}
+        return inputs_of(one) | drawn
 
-    given = inputs_of(BY_NAME[name].make())
-    assert export(model, path, given | candidates(7)).any_steps
-    for count in (2, 512):  # and half as many
-        assert check(model, path, given | candidates(count)).difference < 1e-5
+    report = export(model, path, given(512), **options)
+    assert (report.candidates, report.difference < 1e-5) == ((512, 1), True)
+    assert "512 and 1 candidates; largest" in str(report)
+    assert report.steps == ((STEPS,) if "steps" in options else (4, 2))
+    assert check(model, path, given(7), **options).difference < 1e-5
 
 
 @on("torch")

@@ -1,5 +1,6 @@
 """Layers in Keras's kinds of models and wrappers, and in users' layers."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import keras
@@ -10,8 +11,11 @@ from keras import ops
 from kseq.agreement.numbers import seed_weights
 from kseq.layers import (
     DNN,
+    AuxiliaryLoss,
+    BatchNormalization,
     BiLSTM,
     DynamicGRU,
+    Embedding,
     KMaxPooling,
     PositionEncoding,
     PredictionLayer,
@@ -117,7 +121,7 @@ def in_remat_scope(trial):
 @each([e for e in SOME if not e.layer.measured])
 @pytest.mark.parametrize("scope", [False, True])
 def test_under_remat(example, scope):
-    """Except a loss inside keras.remat, which is lost, as Keras documents."""
+    """Except a loss inside keras.remat, which JAX rejects."""
     skip_left_out("gradients")
     trial, layer, expected = example.computed()
     if scope:
@@ -162,6 +166,36 @@ def test_trains_in_a_remat_scope():
     usual, got = (losses(model, batches)[0] for model in models)
     for name, value in usual.items():
         assert_close(got[name], value, "fit", name=name)
+
+
+def test_states_and_losses_in_a_remat_scope():
+    """States change once, and losses have gradients, also with a mask."""
+    skip_left_out("fit")
+    ids = np.array([[1, 2, 3, 0], [4, 5, 0, 0]])
+
+    def train(scope):
+        keras.utils.set_random_seed(0)
+        with scope:
+            layers = [
+                Embedding(6, 4, embeddings_regularizer="l2", mask_zero=True),
+                BatchNormalization(),
+                DNN((4,), "tanh", dropout_rate=0.5),
+                DynamicGRU(4),
+            ]
+            auxiliary = AuxiliaryLoss(alpha=9.0)
+        x = symbol = keras.Input((4,), dtype="int32")
+        for layer in layers:
+            x = layer(x)
+        model = keras.Model(symbol, auxiliary(x, x, -x))
+        seed_weights(model)
+        model.compile("sgd", "mse")
+        found = [model.train_on_batch(ids, np.ones((2, 4, 4))) for _ in "ab"]
+        return np.array(found), *map(to_numpy, model.weights)
+
+    for got, expected in zip(
+        train(keras.RematScope()), train(nullcontext()), strict=True
+    ):
+        assert_close(got, expected, "fit")
 
 
 @pytest.mark.once

@@ -92,12 +92,17 @@ def test_compiled_batches_are_padded_to_powers_of_two(
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    ("name", "padded"), [("DIN", 4), ("BST", 4), ("DSIN-bias", 3)]
+    ("name", "count", "padded"),
+    [("DIN", 1, 4), ("DIN", None, 4), ("BST", 1, 4), ("DSIN-bias", 1, 3)],
 )
-def test_histories_of_any_length_are_padded_if_compiled(name, padded):
+def test_histories_of_any_length_are_padded_if_compiled(name, count, padded):
     """Unless padding has an effect; the scores stay the same."""
-    model = BY_NAME[name].unknown_steps()
-    sequences = [x.name for x in model.inputs if x.shape[1] is None]
+    model = BY_NAME[name].unknown_steps(num_candidates=count)
+    sequences = [
+        x.name
+        for x in model.inputs
+        if x.shape[1] is None and x.name not in CANDIDATE
+    ]
     user = {
         n: x[1:2] for n, x in inputs_of(model).items() if n not in CANDIDATES
     }

@@ -241,4 +241,4 @@ def test_ids_of_padding_have_no_effect_on_other_candidates():
         longer[name] = np.pad(longer[name], ((0, 0), (0, 2)))
     expected = predict(model, lists())
     assert_close(predict(model, longer)[:, :COUNT], expected)
-    assert ITEM.name in model.get_layer("user_state").candidate_inputs
+    assert ITEM.name in model.get_layer("candidate_scores").candidate_inputs

@@ -135,6 +135,10 @@ class AuxiliaryLoss(SequenceLayer):
         self.add_loss(self.alpha * loss)
         return states
 
+    def rematerialized_call(self, call: Any, *args: Any, **kwargs: Any) -> Any:
+        # JAX and TensorFlow would lose the loss.
+        return call
+
     def compute_output_shape(
         self, states_shape: Shape, clicks_shape: Shape, negatives_shape: Shape
     ) -> Shape:

@@ -106,6 +106,17 @@ class Embedding(keras.layers.Embedding):
                 step.lookups.setdefault(self, []).append((inputs, rows))
         return ops.cast(rows, self.compute_dtype)
 
+    def rematerialized_call(self, call: Any, *args: Any, **kwargs: Any) -> Any:
+        # A lookup saves no memory, and JAX and TensorFlow would lose its
+        # penalty.
+        return call
+
+    def quantize(
+        self, mode: Any = None, type_check: bool = True, config: Any = None
+    ) -> None:
+        # By default Keras quantises no subclass.
+        super().quantize(mode, type_check=False, config=config)
+
     def compute_output_spec(
         self, inputs: Any, training: bool | None = None
     ) -> Any:

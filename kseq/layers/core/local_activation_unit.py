@@ -10,7 +10,7 @@ from kseq.layers.core.dnn import DNN
 from kseq.ops.attention import din_hidden
 from kseq.ops.masks import zero_padding
 from kseq.ops.numerics import linear
-from kseq.ops.validation import takes
+from kseq.ops.validation import known, takes
 from kseq.types import ActivationLike, Shape, Tensor
 
 
@@ -137,7 +137,7 @@ class LocalActivationUnit(SequenceLayer):
         # The network treats each candidate as an example, so that activation
         # layers see (batch, steps, units).
         x = ops.reshape(x, (batch * candidates, steps, units))
-        if query.shape[1] != 1 or candidates_mask is not None:
+        if known(query.shape[1]) != 1 or candidates_mask is not None:
             valid = ops.expand_dims(valid, 1)
             if candidates_mask is not None:
                 candidates_mask = ops.expand_dims(candidates_mask, 2)

@@ -202,4 +202,4 @@ def _axis_of_one(shape: Shape, steps: int | None) -> int | None:
         return 0
     if shape[2] == 1 and known(steps) != 1:
         return 2
-    return 1 if shape[1] == 1 else None
+    return 1 if known(shape[1]) == 1 else None
