@@ -54,7 +54,16 @@ def test_penalty_is_on_distinct_rows_in_training_only(regularizer, dtype):
     np.testing.assert_allclose(to_numpy(loss), 0.01 * rows.sum(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["DIN", "DIEN-AUGRU-negatives", "DSIN"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DIN",
+        *(
+            pytest.param(name, marks=pytest.mark.once)
+            for name in ("DIEN-AUGRU-negatives", "DSIN")
+        ),
+    ],
+)
 def test_models_penalise_a_row_once_in_a_step(name):
     """Candidate and history share a table."""
     example = BY_NAME[name]
