@@ -23,6 +23,8 @@ DEVICES = {
     "JAX_PLATFORMS": "cpu",
     "CUDA_VISIBLE_DEVICES": "-1",
     "OMP_NUM_THREADS": "1",
+    # Compilation takes most of the time; one device has the same.
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
 }
 
 

@@ -23,6 +23,7 @@ from tests.layers.models import (
     trials,
     wide,
 )
+from tests.marks import once
 
 BACKEND = keras.backend.backend()
 HALF = ("float16", "bfloat16")
@@ -42,10 +43,7 @@ TRAINED = (
     [
         *MIXED,
         # Their numbers and dtypes are compared in tests/agreement.
-        *(
-            pytest.param(policy, marks=pytest.mark.once)
-            for policy in ("float32", "float64", *HALF)
-        ),
+        *map(once, ("float32", "float64", *HALF)),
     ],
 )
 def test_layers_follow_their_policy(policy):

@@ -9,6 +9,7 @@ from kseq.agreement.tables import tolerance
 from kseq.models import DIEN, DSIN
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close, skip_left_out
+from tests.marks import once
 from tests.models.examples import (
     BATCH,
     BY_NAME,
@@ -34,13 +35,12 @@ ONE_OF_EACH = [BY_NAME[name] for name in KINDS]
 BACKEND = keras.backend.backend()
 
 
-def each(examples, once=()):
-    """Each example, those of some names on one backend."""
-    marked = [
-        pytest.param(e, marks=[pytest.mark.once] * (e.name in once), id=e.name)
-        for e in examples
-    ]
-    return pytest.mark.parametrize("example", marked)
+def each(examples, on_one_backend=()):
+    param = {False: pytest.param, True: once}
+    return pytest.mark.parametrize(
+        "example",
+        [param[e.name in on_one_backend](e, id=e.name) for e in examples],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def fill_padding(model, number):
         weight.assign(table)
 
 
-@each(ONE_OF_EACH, once=["DIEN-GRU"])
+@each(ONE_OF_EACH, ["DIEN-GRU"])
 def test_fit_trains_every_weight_and_ignores_padding(example):
     skip_left_out("fit")
     model = example.unknown_steps(l2_reg_embedding=0)
@@ -108,7 +108,7 @@ def test_saves_and_loads(example, models, tmp_path):
     np.testing.assert_array_equal(predict(loaded), predict(model))
 
 
-@each(INERT_PADDING, once=["DIEN-AIGRU", "DIEN-AGRU"])
+@each(INERT_PADDING, ["DIEN-AIGRU", "DIEN-AGRU"])
 def test_padding_is_inert(example):
     """Neither its values nor its amount changes a prediction.
 
@@ -130,7 +130,7 @@ def test_padding_is_inert(example):
 
 # Keras's NumPy backend computes sigmoid as 1 / (1 + inf).
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp")
-@each(ONE_OF_EACH, once=["DIEN-GRU", "BST"])
+@each(ONE_OF_EACH, ["DIEN-GRU", "BST"])
 def test_half_precision(example, models):
     with dtype_scope("mixed_float16"):
         model = example.make()

@@ -9,6 +9,7 @@ from kseq.agreement.measure import dtype_scope
 from kseq.layers import Embedding
 from tests.arrays import to_numpy
 from tests.layers.checks import skip_left_out
+from tests.marks import once
 from tests.models.examples import BY_NAME, inputs_of
 
 IDS = np.array([[3, 1, 3], [0, 0, 0], [5, 3, -1]])
@@ -56,13 +57,7 @@ def test_penalty_is_on_distinct_rows_in_training_only(regularizer, dtype):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "DIN",
-        *(
-            pytest.param(name, marks=pytest.mark.once)
-            for name in ("DIEN-AUGRU-negatives", "DSIN")
-        ),
-    ],
+    ["DIN", once("DIEN-AUGRU-negatives"), once("DSIN")],
 )
 def test_models_penalise_a_row_once_in_a_step(name):
     """Candidate and history share a table."""
