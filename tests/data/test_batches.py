@@ -65,7 +65,9 @@ def test_seed_remainder_and_default_buckets():
     assert (one.order == same.order).all()
     assert (one.order != other.order).any()
     assert all(len(x["row"]) == 8 for (x,) in one)
-    assert {x["hist_item"].shape[1] for (x,) in one} == {8, 16, 20}
+    ragged = sequence_samples(LOG, steps=20, padded=False).inputs
+    for batches in (one, BucketedBatches(ragged, **options)):
+        assert {x["hist_item"].shape[1] for (x,) in batches} == {8, 16, 20}
 
 
 @once

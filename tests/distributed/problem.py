@@ -32,7 +32,10 @@ Result = dict[str, Any]
 def make(name: str, loss: Any = "binary_crossentropy", **options: Any) -> Any:
     """Return a compiled model with the same initial weights everywhere."""
     model = examples.BY_NAME[name].make(**options)
-    model.compile(keras.optimizers.SGD(2**-7, momentum=0.875), loss)
+    optimizer = keras.optimizers.SGD(2**-7, momentum=0.875)
+    # XLA would take most of the time; JAX has no other way.
+    jit = "auto" if keras.backend.backend() == "jax" else False
+    model.compile(optimizer, loss, jit_compile=jit)
     return model
 
 

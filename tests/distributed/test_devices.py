@@ -23,6 +23,8 @@ DEVICES = {
     "JAX_PLATFORMS": "cpu",
     "CUDA_VISIBLE_DEVICES": "-1",
     "OMP_NUM_THREADS": "1",
+    # Compilation takes most of the time; one device has the same.
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
 }
 
 
@@ -64,9 +66,9 @@ def only(*backends):
     return pytest.mark.skipif(BACKEND not in backends, reason=reason)
 
 
-# On JAX DIEN is among those below.
+# On JAX statistics are those of the whole batch.
 @pytest.mark.parametrize(
-    "name", [*problem.BY_EXAMPLE][: 1 if BACKEND == "jax" else None]
+    "name", problem.BY_BATCH if BACKEND == "jax" else problem.BY_EXAMPLE
 )
 def test_losses_and_weights_equal_those_of_one_device(results, name):
     one = results[f"{name} one"]
@@ -85,12 +87,6 @@ def test_replicas_differ_in_statistics_only(results):
     assert apart
     assert all("/moving_" in path for path in apart)
     assert all(np.isfinite(value).all() for value in second.values())
-
-
-@only("jax")
-@pytest.mark.parametrize("name", problem.BY_BATCH)
-def test_statistics_use_the_whole_batch(results, name):
-    assert_equal(results[f"whole {name} one"], results[f"whole {name} several"])
 
 
 @only("jax")

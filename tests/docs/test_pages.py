@@ -46,7 +46,6 @@ OUTPUTS = {
 EVERYWHERE = (
     "README.md",
     "docs/first_model.md",
-    "docs/recipes.md",
     "docs/saving.md",
     "docs/tutorials/sasrec.md",
 )

@@ -7,8 +7,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 ASKED = int(os.environ.get("KSEQ_FUZZ_EXAMPLES", 0))
-# XLA compiles each shape for JAX.
-FEW = {"numpy": 30, "torch": 30}.get(keras.backend.backend(), 2)
+FEW = 30
+# `tox run -e fuzz` runs them on every backend; the others compile each shape.
+only_fast = pytest.mark.skipif(
+    not ASKED and keras.backend.backend() not in ("numpy", "torch"),
+    reason="a few random inputs take minutes",
+)
 
 
 def examples(share=1.0, few=FEW):

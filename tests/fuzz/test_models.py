@@ -2,14 +2,13 @@
 
 import functools
 
-import keras
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kseq.agreement.tables import tolerance
-from tests.fuzz.examples import ASKED, examples
+from tests.fuzz.examples import ASKED, examples, only_fast
 from tests.models.examples import (
     BY_NAME,
     CANDIDATE,
@@ -60,12 +59,9 @@ def assert_close(got, expected):
     assert np.abs(got - expected).max(initial=0) <= limit
 
 
-# JAX compiles a recurrent model for 20 seconds.
-NAMES = ["DIN"] if keras.backend.backend() == "jax" else [*KINDS]
-
-
+@only_fast
 @pytest.mark.parametrize(
-    "names", [[n] for n in KINDS] if ASKED else [NAMES], ids=" ".join
+    "names", [[n] for n in KINDS] if ASKED else [KINDS], ids=" ".join
 )
 @examples(1 / 6, 1)
 @given(seed=st.integers(0, 2**32 - 1))

@@ -16,7 +16,7 @@ from kseq.agreement.numbers import seed_weights
 from kseq.agreement.tables import left_out, tolerance
 from kseq.ops.dtypes import HALF_DTYPES, LOWEST
 from tests.fuzz.draws import EMPTY, TINY, Draws
-from tests.fuzz.examples import each, examples
+from tests.fuzz.examples import each, examples, only_fast
 from tests.layers.catalog import LAYERS
 from tests.ops.examples import EXAMPLES as OPS
 
@@ -44,6 +44,7 @@ needs_compiler = pytest.mark.skipif(
 seeds = given(seed=st.integers(0, 2**32 - 1))
 ALL_KINDS = ("tiny", "huge", "integers")
 pytestmark = [
+    only_fast,
     # Keras's sigmoid on NumPy, of large negative numbers; the result is right.
     pytest.mark.filterwarnings("ignore:overflow encountered in exp"),
     # NumPy warns of a padded step that becomes infinite in float16, because it

@@ -67,6 +67,7 @@ MASKS = {n: np.array([*m, [0] * len(m[0])], bool) for n, m in MASKS.items()}
 MASK = MASKS["steps"]
 # Inputs that are weights of steps, and so of size 1 in the fuzz tests.
 STEP_WEIGHTS = ("weights", "scores")
+COMPILING = ("jax", "tensorflow", "openvino")
 
 
 def draw(name, *shape):
@@ -867,6 +868,8 @@ SOME = [
     BY_NAME["transformer-layer-norm-mask"],
     BY_NAME["transformer-positions"],
 ]
+# For tests of what all backends share, where XLA or OpenVINO compiles each.
+FEWER = SOME if keras.backend.backend() in COMPILING else MAIN
 
 
 def each(examples=MAIN, argument="example"):

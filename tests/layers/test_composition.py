@@ -23,7 +23,7 @@ from kseq.layers import (
     Transformer,
 )
 from tests.arrays import to_numpy
-from tests.layers.catalog import BY_NAME, MAIN, SOME, each
+from tests.layers.catalog import BY_NAME, COMPILING, MAIN, SOME, each
 from tests.layers.checks import assert_all_close, assert_close, skip_left_out
 from tests.layers.models import (
     everything,
@@ -36,6 +36,9 @@ from tests.layers.trial import arrays_of
 
 BACKEND = keras.backend.backend()
 ANY_STEPS = [e for e in SOME if e.trial().any_steps]
+# For what compiles each layer by itself.
+FEW = ("attention-softmax", "gru-augru", "transformer-positions")
+FEW = [BY_NAME[name] for name in (*FEW, "bias-encoding", "weighted-plain-mask")]
 OPENVINO_LOOPS = ("DynamicGRU", "BiLSTM")
 SHORT = 3
 
@@ -118,7 +121,9 @@ def in_remat_scope(trial):
         return trial.built()
 
 
-@each([e for e in SOME if not e.layer.measured])
+@each(
+    FEW if BACKEND in COMPILING else [e for e in SOME if not e.layer.measured]
+)
 @pytest.mark.parametrize("scope", [False, True])
 def test_under_remat(example, scope):
     """Except a loss inside keras.remat, which JAX rejects."""
@@ -151,8 +156,7 @@ def test_options_of_calls_in_a_remat_scope(name, option):
 def test_trains_in_a_remat_scope():
     """TensorFlow's graphs would reject keywords."""
     skip_left_out("fit")
-    names = ("attention-softmax", "gru-augru", "transformer-positions")
-    examples = [BY_NAME[name] for name in names]
+    examples = FEW[:3]
 
     def in_scope(trial):
         def make(**options):
@@ -343,19 +347,24 @@ def test_any_number_of_steps(any_steps):
         assert_all_close(changed.shown(got), expected, name=name)
 
 
+@pytest.mark.skipif(
+    BACKEND == "jax", reason="compiles each shape, as in tests/agreement"
+)
 def test_trains_with_any_number_of_steps():
     """On TensorFlow in one graph, and in another of XLA with equal losses."""
     skip_left_out("fit")
-    usual = trials(ANY_STEPS)
-    batches = [inputs_of({n: t.cut(SHORT) for n, t in usual.items()})]
-    if BACKEND != "jax":  # which compiles each shape anyway
-        batches.append(inputs_of(usual))
+    examples = [*{e.name: e for e in [*ANY_STEPS, *FEW]}.values()]
+    usual = trials(examples)
+    cut = {n: t.cut(SHORT) for n, t in usual.items()}
+    batches = [inputs_of(cut), inputs_of(usual)]
     xla = BACKEND == "tensorflow"  # which compiles each shape
     jit_compile = False if xla else "auto"
-    found = losses(everything(ANY_STEPS), batches, jit_compile)
+    found = losses(everything(examples), batches, jit_compile)
     assert all(np.all(np.isfinite([*loss.values()])) for loss in found)
     if xla:
-        (compiled,) = losses(everything(ANY_STEPS), batches[:1], True)
+        batch = inputs_of({e.name: cut[e.name] for e in FEW})
+        (compiled,) = losses(everything(FEW), [batch], True)
+        del compiled["loss"]
         for name, value in compiled.items():
             assert_close(value, found[0][name], "fit", name=name)
 

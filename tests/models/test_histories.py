@@ -23,6 +23,7 @@ from kseq.models import (
 )
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close
+from tests.marks import once
 from tests.models.examples import (
     BATCH,
     CANDIDATE,
@@ -93,7 +94,10 @@ def copy_weights(source, target, suffix):
             layer.set_weights(source.get_layer(name).get_weights())
 
 
-@pytest.mark.parametrize(("build", "options"), BUILDERS)
+@pytest.mark.parametrize(
+    ("build", "options"),
+    [BUILDERS[2], *(once(*b) for b in BUILDERS[:2]), once(*BUILDERS[3])],
+)
 def test_each_history_has_the_interest_of_a_model_of_its_own(build, options):
     model = two_histories(build, **options)
     got = dnn_input(model, cart_arrays())
@@ -118,7 +122,9 @@ def test_each_history_has_the_interest_of_a_model_of_its_own(build, options):
         assert_close(scores, predict(model, cart_arrays()))
 
 
-@pytest.mark.parametrize(("build", "options"), BUILDERS[1:])
+@pytest.mark.parametrize(
+    ("build", "options"), [BUILDERS[1], *(once(*b) for b in BUILDERS[2:])]
+)
 def test_several_histories_and_candidates(build, options):
     one = two_histories(build, **options)
     many = two_histories(build, num_candidates=None, **options)
@@ -231,7 +237,7 @@ def pool(ids, table, combiner):
     return (table[ids] * valid).sum(-2) / np.maximum(valid.sum(-2), 1)
 
 
-@pytest.mark.parametrize("combiner", ["mean", "max"])
+@pytest.mark.parametrize("combiner", ["mean", once("max")])
 def test_steps_that_are_sets_and_numbers(combiner, tmp_path):
     model = model_of_sets(combiner=combiner)
     model.save(tmp_path / "model.keras")
@@ -268,7 +274,7 @@ def test_steps_that_are_sets_and_numbers(combiner, tmp_path):
 
 @pytest.mark.parametrize(
     ("build", "options"),
-    [(DIN, {}), (BST, {"att_head_num": 2})],
+    [(DIN, {}), once(BST, {"att_head_num": 2})],
 )
 def test_sets_and_numbers_of_candidates(build, options):
     one = model_of_sets(build, **options)

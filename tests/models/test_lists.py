@@ -9,6 +9,7 @@ from kseq.losses import SoftmaxLoss
 from kseq.models import ranking_model, score_candidates, split_model
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close, skip_left_out
+from tests.marks import once
 from tests.models.examples import (
     BATCH,
     BY_NAME,
@@ -48,7 +49,12 @@ def as_rows(features, names=("item", "cate")):
 
 
 @pytest.mark.parametrize(
-    "name", ["DIN", "DIEN-AIGRU", "DIEN-AUGRU-negatives", "DSIN", "BST"]
+    "name",
+    [
+        "DIN",
+        "DIEN-AUGRU-negatives",
+        *map(once, ("DIEN-AIGRU", "DSIN", "BST")),
+    ],
 )
 def test_scores_equal_those_of_repeated_rows(name):
     """Of a model, of one made of it, and of its two parts."""
@@ -116,6 +122,7 @@ def candidate_model(**options):
     )
 
 
+@pytest.mark.once
 def test_other_features_of_the_candidate():
     draw = np.random.default_rng(2)
     shapes = {"price": (), "text": (2,), "w": (3, 1)}
@@ -146,7 +153,7 @@ def compiled(model):
     return model
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [once(False), True])
 def test_training_equals_that_of_repeated_rows(weighted, tmp_path):
     """With batch statistics, which leave out padding too."""
     skip_left_out("fit")

@@ -13,6 +13,7 @@ from kseq.agreement.computation import dtype_scope
 from kseq.feature_column import get_feature_names
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close, skip_left_out
+from tests.marks import once
 from tests.models.examples import (
     BY_NAME,
     CLICKS,
@@ -136,7 +137,13 @@ TRAINING = {
 }
 
 
-@pytest.mark.parametrize("case", TRAINING)
+# What reaches the step of training, which each backend has of its own.
+EVERYWHERE = ("row", "metrics", "compiled")
+
+
+@pytest.mark.parametrize(
+    "case", [case if case in EVERYWHERE else once(case) for case in TRAINING]
+)
 def test_training(case):
     skip_left_out("fit")
     compile_options, options = TRAINING[case]
@@ -348,6 +355,7 @@ COPIES = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("make", COPIES)
 @each_model
 def test_copies(models, example, make):
@@ -360,6 +368,7 @@ def test_copies(models, example, make):
         assert_close(to_numpy(again(FORMS[form.__name__](x))), predict(model))
 
 
+@pytest.mark.once
 @each_model
 def test_submodels(models, example):
     """Between any two tensors of a model."""

@@ -48,19 +48,30 @@ def tensor(x, dtype):
 
 
 def compute(function, dtype, *arguments, **options):
-    """The outputs as an array or a list; floats must have the given dtype."""
+    """The outputs as an array or a list; floats must have the given dtype.
+
+    On JAX compiled, as Keras predicts there, and faster than op by op.
+    """
     scope = contextlib.nullcontext()
     if dtype == "float64":  # the only one that the backends must be set to
         scope = dtype_scope(dtype)
     with scope:
-        convert = keras.tree.map_structure
-        arguments, options = convert(
-            lambda x: tensor(x, dtype), (arguments, options)
-        )
-        out = function(*arguments, **options)
-        for y in keras.tree.flatten(out):
+        given = arguments, options
+        flat = [tensor(x, dtype) for x in keras.tree.flatten(given)]
+        at = [i for i, x in enumerate(flat) if ops.is_tensor(x)]
+
+        def call(tensors):
+            for i, x in zip(at, tensors, strict=True):
+                flat[i] = x
+            arguments, options = keras.tree.pack_sequence_as(given, flat)
+            return function(*arguments, **options)
+
+        tensors = [flat[i] for i in at]
+        out = probes.forward(call, tensors, {}, compiled=BACKEND == "jax")
+        for y in out:
             assert dtype_of(y) in (dtype, "bool")
-        return convert(to_numpy, out)
+        arrays = [to_numpy(y) for y in out]
+        return arrays if len(arrays) > 1 else arrays[0]
 
 
 def gradients(function, inputs, cotangents=None, compiled=BACKEND == "jax"):

@@ -10,6 +10,7 @@ import pytest
 
 from tests.reliability.keras_files import layer_entry, make_model, read, write
 
+pytestmark = pytest.mark.once
 WEIGHTS = "model.weights.h5"
 
 

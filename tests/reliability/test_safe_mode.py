@@ -15,6 +15,8 @@ import pytest
 from kseq.layers.core import DNN
 from tests.reliability.keras_files import layer_entry, make_model, read, write
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def canary(tmp_path, monkeypatch):
@@ -66,7 +68,6 @@ def attacks(canary):
 ATTACKS = list(attacks("canary"))
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_activation_config_runs_no_code(attack, canary):
     config = attacks(canary)[attack]

@@ -9,6 +9,7 @@ from kseq.agreement.computation import dtype_scope
 from kseq.layers import Embedding
 from tests.arrays import to_numpy
 from tests.layers.checks import skip_left_out
+from tests.marks import once
 from tests.models.examples import BY_NAME, inputs_of
 
 IDS = np.array([[3, 1, 3], [0, 0, 0], [5, 3, -1]])
@@ -54,7 +55,10 @@ def test_penalty_is_on_distinct_rows_in_training_only(regularizer, dtype):
     np.testing.assert_allclose(to_numpy(loss), 0.01 * rows.sum(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["DIN", "DIEN-AUGRU-negatives", "DSIN"])
+@pytest.mark.parametrize(
+    "name",
+    ["DIN", once("DIEN-AUGRU-negatives"), once("DSIN")],
+)
 def test_models_penalise_a_row_once_in_a_step(name):
     """Candidate and history share a table."""
     example = BY_NAME[name]

@@ -57,17 +57,21 @@ OPTIMIZERS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def pair():
+    return [BY_NAME["DIN"].make() for _ in range(2)]
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_no_file_names_a_class_of_one_backend(name):
+def test_no_file_names_a_class_of_one_backend(name, pair):
     cls = getattr(keras.optimizers, name)
     inner = cls(keras.optimizers.schedules.CosineDecay(0.1, 10))
-    model = BY_NAME["DIN"].make()
+    model, again = pair
     for optimizer in (inner, keras.optimizers.LossScaleOptimizer(inner)):
         model.compile(optimizer, "binary_crossentropy", jit_compile=False)
         config = model.get_compile_config()
         assert ".backend." not in json.dumps(config)
         assert config["jit_compile"] == "auto"
-        again = BY_NAME["DIN"].make()
         again.compile_from_config(config)
         assert type(again.optimizer) is type(optimizer)
         assert again.optimizer.get_config() == optimizer.get_config()
