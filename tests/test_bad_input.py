@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kseq import agreement, export, feature_column, hashing, models
-from kseq.agreement import Case
+from kseq.agreement import Agreement, Computation, Known
 from kseq.convert import deepctr
 from kseq.feature_column import (
     DenseFeat,
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.once
 
 MODULES = (agreement, export, feature_column, hashing, models, deepctr)
 # Classes that users receive and do not create.
-RETURNED = {"Comparison", "ExportError", "Record", "Report"}
+RETURNED = {"Agreement", "Comparison", "ExportError", "Record", "Report"}
 
 
 def predictor():
@@ -67,8 +67,8 @@ SESSIONS = {
 }
 ROWS = {"item": np.ones(2), "u": np.ones(2)}
 EXPORT = {"model": predictor(), "path": "no.onnx", "example_inputs": ROWS}
-RELU = Case("a", lambda: (keras.layers.ReLU(), np.ones((2, 3))))
-MEASURE = {"case": RELU, "dtype": "float32", "kind": "forward"}
+RELU = Computation(keras.layers.ReLU(), (np.ones((2, 3)),))
+MEASURE = {"computation": RELU, "policy": "float32", "kind": "forward"}
 SCORE = {"model": predictor(), "user": {"u": 1}, "candidates": {"item": [1]}}
 
 VALID = {
@@ -87,12 +87,11 @@ VALID = {
     deepctr.set_layer_weights: {"layer": dice(), "weights": [np.ones(2)] * 3},
     deepctr.weights_in_deepctr_order: {},
     **{export.export: EXPORT, export.check: EXPORT},
-    Case: {"name": "a", "build": len},
-    agreement.case: {},
-    agreement.load_cases: {},
+    Computation: {"function": len},
+    Known: {"backend": "torch", "reason": "a fault"},
     agreement.load_record: {},
     agreement.compare: {"folder": "."},
-    **{agreement.measure: MEASURE, agreement.reference_values: MEASURE},
+    agreement.measure: MEASURE,
     agreement.seed_weights: {"layer": dice()},
 }
 
@@ -171,15 +170,20 @@ INVALID = {
     **each("weights", "arrays", None, "abc", [np.array("a")] * 3),
     **each("example_inputs", "inputs|rows", {"item": [1]}, ROWS | {"u": [1]}),
     **each("format", "one of", "other"),
-    **each("case", "a Case", None, "a"),
+    **each("computation", "a Computation", None, "a"),
+    **each("policy kind", "one of", "int8", None),
+    **each("function reference", "function", "abs", 3),
+    **each("backend reason test", "a string", 3, " "),
+    **each("policies", "(one of|names from)", ["fast"]),
     **each("runs", "a sequence of run names", "torch", ["torch", 3]),
-    **each("dtypes kinds", "(one of|values from)", "float32", ["fast"]),
+    **each("dtypes kinds", "(one of|names from)", "float32", ["fast"]),
 }
 ARGUMENTS = [
     pytest.param(function, argument, id=f"{function.__name__}-{argument}")
     for function in VALID
     for argument in inspect.signature(function).parameters
-    if argument != "options"  # of `case`; tested below
+    # Without restrictions, or tested by the tests of agreement.
+    if argument not in ("args", "kwargs", "cache", "change", "known", "explain")
 ]
 
 
@@ -214,9 +218,24 @@ def test_values_that_one_function_rejects(function, argument, value):
         function(**VALID[function] | {argument: value})
 
 
-def test_options_that_a_case_does_not_have_raise():
-    with pytest.raises(TypeError, match="bogus"):
-        agreement.case(bogus=1)(len)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dtypes": "int8"},
+        {"dtypes": ""},
+        {"kinds": ["fast"]},
+        {"rtol": 0},
+        {"rtol": "1e-3"},
+        {"finite": 1},
+        {"reference": 3},
+        {"kinds": "training"},  # of a layer without that argument
+    ],
+    ids=str,
+)
+def test_invalid_arguments_of_the_fixture_raise(options):
+    (name,) = options
+    with pytest.raises(ValueError, match=f"^{name}: expected "):
+        Agreement("test")(keras.layers.ReLU(), np.ones((2, 3)), **options)
 
 
 def test_every_public_function_is_tested():

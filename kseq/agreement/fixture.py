@@ -1,53 +1,32 @@
 """The `agreement` fixture: compute on this backend, check, and record."""
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
-from kseq.agreement import probes
 from kseq.agreement.compare import Comparison, compare_entries
-from kseq.agreement.computation import (
-    Computation,
-    build,
-    clone,
-    dtype_scope,
-    to_tensors,
-)
+from kseq.agreement.computation import Computation
 from kseq.agreement.known import Known, split_names
-from kseq.agreement.measure import (
-    CALLS,
-    LeftOutError,
-    dtype_fact,
-    measure,
-    named_outputs,
-    narrowed,
-    references,
-    sensitivities,
-    to_numpy,
-)
-from kseq.agreement.numbers import seed_weights
+from kseq.agreement.localize import layer_outputs
+from kseq.agreement.measure import LeftOutError, measure, narrowed
 from kseq.agreement.record import LAYERS, Entry
+from kseq.agreement.reference import references
 from kseq.agreement.script import recipe
-from kseq.agreement.tables import (
-    KINDS,
-    POLICIES,
-    ROUNDINGS,
-    compute_dtype,
-    epsilon,
-    tolerance,
+from kseq.agreement.self_checks import (
+    check_compiled,
+    check_config,
+    check_repeated,
+    check_spec,
 )
-from kseq.agreement.values import (
-    Limits,
-    find_difference,
-    first_call,
-    floor_of,
-    largest,
+from kseq.agreement.sensitivity import (
+    add_narrowing,
+    scale_sensitivities,
+    sensitivities,
 )
+from kseq.agreement.tables import KINDS, POLICIES
 from kseq.checks import check_bool, check_instance, raise_invalid
 
 DEFAULT_KINDS = ("forward", "training", "forward_compiled", "gradients")
@@ -156,7 +135,7 @@ class Agreement:
             raise_invalid("kinds", "a kind that can be computed", reasons)
         for entry in entries:
             if entry.policy == "float64" and not entry.sensitivities:
-                _scale_sensitivities(entry, done)
+                scale_sensitivities(entry, done)
         forward = [
             e
             for e in entries
@@ -266,25 +245,6 @@ class Agreement:
             raise AssertionError("\n".join(map(str, failures)))
 
 
-def add_narrowing(entry: Entry, computation: Computation) -> None:
-    """Let each result change by one rounding of the arguments to float32.
-
-    Where the arguments cancel, as in `x - mean(x)` of one step, `sensitivities`
-    are 0, but what Keras has rounded to 32 bits does not cancel.
-    """
-    arrays = keras.tree.flatten(computation.arrays(entry.policy))
-    floats = [x for x in arrays if getattr(x, "dtype", None) == "float64"]
-    change = epsilon("float32") * max(map(largest, floats), default=0.0)
-    limit = tolerance(entry.kind, "float32").limit
-    for name, x in entry.values.items():
-        if x is None or x.dtype.kind != "f":
-            continue
-        known = entry.sensitivities.get(name)
-        if known is None:  # the ordinary limit
-            known = np.full(x.shape, limit * largest(x) / ROUNDINGS["float32"])
-        entry.sensitivities[name] = np.maximum(known, change)
-
-
 def label_of(function: Any) -> str:
     """Return a short name of a layer or function."""
     function = getattr(function, "func", function)  # of a partial
@@ -301,203 +261,3 @@ def describe_error(error: Exception) -> str:
 
 def _predicts_only() -> bool:
     return keras.backend.backend() in ("numpy", "openvino")
-
-
-def _scale_sensitivities(
-    entry: Entry, done: Mapping[tuple[str, str], Entry]
-) -> None:
-    """Use float32's sensitivities, in roundings of float64."""
-    narrow = done.get(("float32", entry.kind))
-    ratio = epsilon("float64") / epsilon("float32")
-    if narrow is not None:
-        entry.sensitivities = {
-            name: x * ratio for name, x in narrow.sensitivities.items()
-        }
-
-
-def check_repeated(entry: Entry) -> list[str]:
-    """Compare the third call with the first, unless the state has changed."""
-    suffix = f" of call {CALLS}"
-    states = [n for n in entry.values if n.startswith("state")]
-    again = {n for n in entry.values if n.endswith(suffix)}
-    changed = any(
-        not np.array_equal(
-            entry.values[n], entry.values[n + suffix], equal_nan=True
-        )
-        for n in states
-        if n + suffix in again
-    )
-    if changed:
-        return []
-    found = []
-    for name in again:
-        first = name.removesuffix(suffix)
-        if not first.startswith("output") or first not in entry.values:
-            continue
-        values = {
-            "call 1": entry.values[first],
-            f"call {CALLS}": entry.values[name],
-        }
-        if finding := find_difference(values, _limits(entry, first)):
-            found.append(f"{first}: repeated calls differ: {finding.text}")
-    return found
-
-
-def check_compiled(eager: Entry, compiled: Entry) -> list[str]:
-    """Compare a compiled computation with the eager one."""
-    found = []
-    for name, value in compiled.values.items():
-        if name not in eager.values:
-            found.append(f"{name}: only the compiled call returned it")
-            continue
-        limits = _limits(eager, name)
-        values = {"eager": eager.values[name], "compiled": value}
-        if finding := find_difference(values, limits):
-            found.append(f"{name}: {finding.text}")
-    return found
-
-
-def _limits(entry: Entry, name: str) -> Limits:
-    policy = "float32" if entry.narrowed else entry.policy
-    limit = entry.relative or tolerance(entry.kind, policy).limit
-    scale = floor_of(name, entry.kind, entry.values)
-    sensitivity = entry.sensitivities.get(first_call(name))
-    return Limits(limit, policy, scale, sensitivity)
-
-
-def check_spec(computation: Computation, policy: str) -> list[str]:
-    """Compare the symbolic outputs of a layer with the actual ones."""
-    module = getattr(computation.function, "__module__", "") or ""
-    # Keras's losses and activations do not promise symbolic calls.
-    if not computation.is_layer and not module.startswith("keras.src.ops"):
-        return []
-    with dtype_scope(policy):
-        built = computation.built(policy)
-        actual = probes.forward(built.function, built.args, built.kwargs, False)
-        try:
-            symbols = keras.tree.map_structure(
-                _symbol, (built.args, built.kwargs)
-            )
-            spec = built.function(*symbols[0], **symbols[1])
-        except Exception as error:  # a layer can raise anything
-            return [f"a symbolic call raised {type(error).__name__}: {error}"]
-    specs, outputs = named_outputs(spec), named_outputs(actual)
-    if [n for n, _ in specs] != [n for n, _ in outputs]:
-        names = [n for n, _ in specs], [n for n, _ in outputs]
-        return [f"a symbolic call returns {names[0]}, a call {names[1]}"]
-    found = []
-    for (name, symbol), (_, tensor) in zip(specs, outputs, strict=True):
-        shape = tuple(tensor.shape)
-        expected = tuple(symbol.shape)
-        dtype, symbolic = dtype_fact(tensor), dtype_fact(symbol)
-        if len(shape) != len(expected) or any(
-            e not in (None, s) for e, s in zip(expected, shape, strict=True)
-        ):
-            found.append(
-                f"{name}: a symbolic call has shape {expected}, a call {shape}"
-            )
-        if symbolic != dtype:
-            found.append(
-                f"{name}: a symbolic call has dtype {symbolic}, a call {dtype}"
-            )
-    return found
-
-
-def _symbol(x: Any) -> Any:
-    if not ops.is_tensor(x):
-        return x
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    return keras.KerasTensor(tuple(x.shape), dtype=dtype)
-
-
-def check_config(computation: Computation) -> list[str]:
-    """Compare a layer with one that is created from its config."""
-    layer = computation.function
-    if computation.is_layer and not isinstance(layer, keras.Layer):
-        layer = layer()
-    if not isinstance(layer, keras.Layer):
-        return []
-    policy = layer.dtype_policy.name
-    if policy not in POLICIES:
-        return []
-    try:
-        other = clone(layer, policy)
-        expected, actual = (
-            _outputs_of(computation, x, policy) for x in (layer, other)
-        )
-    except Exception as error:  # a layer can raise anything
-        return [f"from_config(get_config()): {type(error).__name__}: {error}"]
-    limits = Limits(tolerance("forward", policy).limit, policy)
-    found = []
-    for name in expected.keys() | actual.keys():
-        values = {
-            "the layer": expected.get(name),
-            "from its config": actual.get(name),
-        }
-        if any(x is None for x in values.values()):
-            found.append(f"{name}: a layer from the config lacks or adds it")
-        elif finding := find_difference(values, limits):
-            text = finding.text
-            found.append(f"a layer from its config differs, {name}: {text}")
-    return found
-
-
-def _outputs_of(
-    computation: Computation, layer: Any, policy: str
-) -> dict[str, Any]:
-    """Call a layer with seeded weights."""
-    dtype = compute_dtype(policy)
-    with dtype_scope(policy):
-        args, kwargs = to_tensors(computation.arrays(policy), dtype)
-        if not layer.built:
-            build(layer, args, kwargs)
-        seed_weights(layer, dtype=dtype)
-        for seed in (v for v in layer.variables if "seed_generator" in v.path):
-            seed.assign(np.zeros(seed.shape, seed.dtype))
-        outputs = named_outputs(probes.forward(layer, args, kwargs, False))
-        return {name: to_numpy(x) for name, x in outputs}
-
-
-def layer_outputs(
-    model: Any, inputs: Any, training: bool, seed: int
-) -> dict[str, Any]:
-    """Call a model; return each layer's inputs and outputs, in order."""
-    seed_weights(model, seed)
-    tensors = keras.tree.map_structure(
-        lambda x: ops.convert_to_tensor(x) if isinstance(x, np.ndarray) else x,
-        inputs,
-    )
-    found: dict[str, Any] = {}
-    layers = [x for x in _all_layers(model) if x is not model]
-
-    def observe(i: int, layer: Any) -> Callable[[], None]:
-        call = layer.call
-        name = f"layer {i} {layer.name} ({type(layer).__name__})"
-
-        def observed(*args: Any, **kwargs: Any) -> Any:
-            outputs = call(*args, **kwargs)
-            for what, x in (("input", (args, kwargs)), ("output", outputs)):
-                tensors = [t for t in keras.tree.flatten(x) if ops.is_tensor(t)]
-                for j, tensor in enumerate(tensors):
-                    key = f"{name}, {what}"
-                    found.setdefault(f"{key} {j}", to_numpy(tensor))
-            return outputs
-
-        object.__setattr__(layer, "call", observed)
-        return lambda: object.__delattr__(layer, "call")
-
-    restore = [observe(i, layer) for i, layer in enumerate(layers)]
-    try:
-        outputs = model(*tensors, training=training)
-    finally:
-        for undo in restore:
-            undo()
-    for name, x in named_outputs(outputs):
-        found[f"the model's {name}"] = to_numpy(x)
-    return found
-
-
-def _all_layers(model: Any) -> Iterator[Any]:
-    yield model
-    for layer in getattr(model, "layers", []) or getattr(model, "_layers", []):
-        yield from _all_layers(layer)

@@ -1,7 +1,7 @@
 """Compute one kind of a computation on the current backend."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,20 +18,13 @@ from kseq.agreement.computation import (
 )
 from kseq.agreement.fit import fit
 from kseq.agreement.numbers import cotangent, name_of
-from kseq.agreement.record import Entry
-from kseq.agreement.reference import complex_step_gradients
 from kseq.agreement.tables import (
     KINDS,
     POLICIES,
-    ROUNDINGS,
     compute_dtype,
-    epsilon,
     left_out,
-    tolerance,
 )
-from kseq.agreement.values import floor_of, largest
 from kseq.checks import (
-    Unquoted,
     check_instance,
     check_one_of,
     is_real,
@@ -39,7 +32,6 @@ from kseq.checks import (
 )
 
 CALLS = 3  # a fault can show from the second or third call on
-DRAWS = 3
 
 
 class LeftOutError(Exception):
@@ -383,251 +375,6 @@ def narrowed(computation: Computation) -> list[str]:
             return probes.narrowed(built.function, built.args, built.kwargs)
         except Exception:  # a function that works eagerly only
             return []
-
-
-def references(
-    computation: Computation, policy: str, kind: str
-) -> dict[str, Any]:
-    """Compute the float64 reference of a computation.
-
-    The reference receives the computation's numbers, rounded to the policy.
-    Only names, shapes and the order of the weights come from the backend.
-
-    Args:
-        computation: the computation.
-        policy: the dtype policy, as for `measure`.
-        kind: the computation, as for `measure`.
-
-    Returns:
-        Arrays by name; none for "fit" or a computation without a reference.
-
-    Raises:
-        ValueError: if the reference does not return real arrays with the
-            shapes of the layer's outputs.
-    """
-    if computation.reference is None or kind == "fit":
-        return {}
-    key = f"reference {policy} {kind.removesuffix('_compiled')}"
-    if key not in computation.cache:
-        computation.cache[key] = _references(computation, policy, kind)
-    return dict(computation.cache[key])
-
-
-def _references(
-    computation: Computation, policy: str, kind: str
-) -> dict[str, Any]:
-    with dtype_scope(policy):
-        if kind == "training":
-            computation = in_training(computation)
-        built = computation.built(policy)
-        function, arrays = _reference_function(computation, policy, built)
-        symbols = named_outputs(
-            probes.forward(built.function, built.args, built.kwargs, False)
-        )
-        outputs = _check_reference(
-            function(arrays), [tuple(x.shape) for _, x in symbols]
-        )
-        named = {n: y for (n, _), y in zip(symbols, outputs, strict=True)}
-        if not kind.startswith("gradients"):
-            return named
-        floats = [name for name, x in symbols if probes.is_float(x)]
-        names = gradient_names(computation, built)
-        trainable = [w.trainable for w in weights_of(built.function)]
-        inputs = arrays[: len(arrays) - len(trainable)]
-        keep = [*(x.dtype.kind == "f" for x in inputs), *trainable]
-        found: dict[str, Any] = {}
-        for name in floats:
-            cotangents = [
-                cotangent(i, y.shape, compute_dtype(policy))
-                if other == name
-                else None
-                for i, (other, y) in enumerate(named.items())
-            ]
-            gradients = complex_step_gradients(function, arrays, cotangents)
-            suffix = "" if len(floats) == 1 else f" of {name}"
-            kept = (g for g, k in zip(gradients, keep, strict=True) if k)
-            found |= {
-                f"{n}{suffix}": g for n, g in zip(names, kept, strict=True)
-            }
-        return found
-
-
-def _reference_function(
-    computation: Computation, policy: str, built: Built
-) -> tuple[Any, list[Any]]:
-    """Return the reference as a function of a list of arrays, and the list."""
-    arguments = computation.arrays(policy)
-    flat = keras.tree.flatten(arguments)
-    positions = [i for i, x in enumerate(flat) if isinstance(x, np.ndarray)]
-    weights = [
-        np.asarray(to_numpy(w.value)).astype("float64")
-        for w in weights_of(built.function)
-    ]
-    reference = computation.reference
-    assert reference is not None
-    weights_parameter = inspect.signature(reference).parameters.get("weights")
-    takes_weights = weights_parameter is not None and (
-        weights_parameter.kind != inspect.Parameter.VAR_POSITIONAL
-    )
-
-    def function(arrays: list[Any]) -> list[Any]:
-        filled = list(flat)
-        for i, x in zip(positions, arrays, strict=False):
-            filled[i] = x
-        args, kwargs = keras.tree.pack_sequence_as(arguments, filled)
-        if takes_weights:
-            kwargs = {**kwargs, "weights": arrays[len(positions) :]}
-        return list(keras.tree.flatten(reference(*args, **kwargs)))
-
-    return function, [*(flat[i] for i in positions), *weights]
-
-
-def _check_reference(
-    outputs: list[Any], shapes: list[tuple[int, ...]]
-) -> list[Any]:
-    """Validate the outputs of a reference and return them as arrays."""
-    arrays = [np.asarray(x) for x in outputs]
-    real = all(map(is_real, arrays))
-    if not real or [array.shape for array in arrays] != shapes:
-        received = [Unquoted(f"{x.dtype} of shape {x.shape}") for x in arrays]
-        expected = f"real arrays with the layer's output shapes {shapes}"
-        raise_invalid("reference", expected, received)
-    return arrays
-
-
-def sensitivities(
-    computation: Computation,
-    policy: str,
-    kind: str,
-    like: Entry,
-    wide: Entry | None,
-    dtype: str,
-) -> dict[str, Any]:
-    """Measure how much one rounding of the inputs changes each result.
-
-    The reference, or else the backend in float64, computes with inputs and
-    weights which are each changed by one rounding of the policy's dtype, up or
-    down at random. For gradients and training this is done only where the
-    results differ from those of float64 by more than the limit.
-
-    Args:
-        computation: the computation.
-        policy: the dtype policy.
-        kind: the kind of computation.
-        like: its results.
-        wide: its results in float64, if they are known.
-        dtype: the dtype that rounds.
-
-    Returns:
-        The largest change of each element, by name.
-    """
-    outputs = kind in ("forward", "training", "forward_compiled")
-    if policy == "float64" and not outputs and not like.narrowed:
-        return {}
-    backend = keras.backend.backend()
-    if outputs and computation.reference is not None:
-        draws = _reference_draws(computation, policy, like, dtype)
-        return _changes(computation, like, draws, dtype)
-    if left_out(backend, kind, "float64"):
-        return {}
-    if not outputs:
-        is_exact = wide is not None and (kind == "fit" or not wide.narrowed)
-        expected = like.references or (wide.values if wide and is_exact else {})
-        if expected and within(like, expected):
-            return {}
-        if kind == "fit" and not expected:
-            return {}
-    rounded = Computation(computation.function, *computation.arrays(policy))
-
-    def draw(number: int) -> dict[str, Any]:
-        change = _change(number, dtype)
-        return measure(rounded, "float64", kind, change).values
-
-    try:
-        draws = [draw(i) for i in range(1 + (DRAWS if outputs else 1))]
-    except Exception:  # such as a probability of 1, which becomes more than 1
-        return {}
-    return _changes(computation, like, draws, dtype)
-
-
-def within(like: Entry, expected: Mapping[str, Any]) -> bool:
-    """Return whether results differ from others by less than their limit."""
-    # Two results, each so near to the expected one, are within their limit.
-    limit = tolerance(like.kind, like.policy).limit / 2
-    with np.errstate(invalid="ignore"):  # infinity minus infinity
-        return all(
-            largest(like.values[name] - x)
-            <= limit * max(largest(x), floor_of(name, like.kind, expected))
-            for name, x in expected.items()
-            if x is not None and like.values.get(name) is not None
-        )
-
-
-def _change(draw: int, policy: str) -> Callable[[int, Any], Any]:
-    """Return a function that changes arrays by one rounding; not in draw 0."""
-
-    def change(i: int, x: Any) -> Any:
-        if draw == 0:
-            return x
-        random = np.random.default_rng([11, draw, abs(i), i < 0])
-        signs = random.choice([-1.0, 1.0], size=x.shape)
-        return np.asarray(x * (1 + signs * epsilon(policy)))
-
-    return change
-
-
-def _reference_draws(
-    computation: Computation, policy: str, like: Entry, dtype: str
-) -> list[dict[str, Any]]:
-    """Return the reference's outputs for arrays that are changed."""
-    with dtype_scope(policy):
-        built = computation.built(policy)
-        function, arrays = _reference_function(computation, policy, built)
-    draws = []
-    for number in range(DRAWS + 1):
-        change = _change(number, dtype)
-        changed = [
-            change(i, x) if x.dtype.kind == "f" else x
-            for i, x in enumerate(arrays)
-        ]
-        draws.append(dict(zip(like.references, function(changed), strict=True)))
-    return draws
-
-
-def _changes(
-    computation: Computation,
-    like: Entry,
-    draws: Sequence[dict[str, Any]],
-    dtype: str,
-) -> dict[str, Any]:
-    """Return the largest change of each element in draws, by name."""
-    exact, *others = draws
-    arrays = keras.tree.flatten((computation.args, computation.kwargs))
-    floats = [
-        x for x in arrays if getattr(x, "dtype", np.dtype("?")).kind == "f"
-    ]
-    inputs = max(map(largest, floats), default=0.0)
-    found = {}
-    for name, value in exact.items():
-        if value is None or value.dtype.kind != "f" or name not in like.values:
-            continue
-        with np.errstate(invalid="ignore", over="ignore"):
-            changes = [np.abs(draw[name] - value) for draw in others]
-            error = np.abs(like.values[name] - value)
-        change = np.nan_to_num(np.max(changes, axis=0), posinf=0.0)
-        if not change.size:
-            continue
-        # A few draws can cancel for single elements.
-        change = np.maximum(change, np.median(change))
-        # Terms that cancel leave rounding errors, also of unchanged inputs.
-        scale = floor_of(name, like.kind, exact) or inputs
-        noise = 4 / ROUNDINGS[compute_dtype(dtype)] * error
-        least = epsilon(dtype) * scale
-        noise = np.minimum(np.nan_to_num(noise, posinf=0.0), least)
-        zero = np.abs(value) < least
-        noise = np.where(zero, np.max(noise, where=zero, initial=0.0), noise)
-        found[name] = np.fmax(change, noise)
-    return found
 
 
 def _check(computation: Computation, policy: str, kind: str) -> None:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kseq.agreement.tables import BITS
-from kseq.checks import check_instance, check_int, raise_invalid
+from kseq.checks import check_instance, check_int, check_one_of, raise_invalid
 from kseq.ops.dtypes import dtype_of
 
 
@@ -49,6 +49,8 @@ def seed_weights(layer: Any, seed: int = 0, dtype: str | None = None) -> None:
     check_instance("layer", layer, keras.Layer, "a built Keras layer")
     if not layer.built:
         raise_invalid("layer", "a built Keras layer", layer)
+    if dtype is not None:
+        check_one_of("dtype", dtype, tuple(BITS))
     if check_int("seed", seed) < 0:
         raise_invalid("seed", "an integer of at least 0", seed)
     for i, weight in enumerate(layer.weights):

@@ -11,8 +11,9 @@ from keras import ops
 
 from kseq.agreement import probes
 from kseq.agreement.computation import dtype_scope
-from kseq.agreement.measure import measure, references, to_numpy
+from kseq.agreement.measure import measure, to_numpy
 from kseq.agreement.numbers import seed_weights
+from kseq.agreement.reference import references
 from kseq.agreement.tables import left_out, tolerance
 from kseq.ops.dtypes import HALF_DTYPES, LOWEST
 from tests.fuzz.draws import EMPTY, TINY, Draws

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.agreement.measure import measure, references
+from kseq.agreement.measure import measure
+from kseq.agreement.reference import references
 from kseq.agreement.tables import tolerance
 from tests.computations import COMPUTATIONS
 from tests.layers.checks import skip_left_out

@@ -58,15 +58,17 @@ def keras_function(frames: Iterable[tuple[str, str]]) -> str:
     Args:
         frames: file and function names, the innermost first.
     """
+    package = Path(keras.__file__).parent
     found = ""
     for file, function in frames:
-        file = file.replace("\\", "/")
-        in_backend = f"/keras/src/backend/{_backend}/" in file
+        path = Path(file)
+        in_keras = path.is_relative_to(package)
+        in_backend = in_keras and f"/backend/{_backend}/" in path.as_posix()
         function = function.rpartition(".")[2]
         if in_backend and function not in _GENERAL:
             found = function
         elif found:
             break
-        elif not in_backend and "/keras/src/" in file:
-            return f"{Path(file).stem}.{function}"
+        elif in_keras and not in_backend:
+            return f"{path.stem}.{function}"
     return found or "a function outside of Keras"
