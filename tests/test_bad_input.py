@@ -182,8 +182,9 @@ ARGUMENTS = [
     pytest.param(function, argument, id=f"{function.__name__}-{argument}")
     for function in VALID
     for argument in inspect.signature(function).parameters
-    # Without restrictions, or tested by the tests of agreement.
+    # Without restrictions, tested elsewhere, or None by default.
     if argument not in ("args", "kwargs", "cache", "change", "known", "explain")
+    and (function, argument) != (agreement.seed_weights, "dtype")
 ]
 
 
@@ -211,6 +212,7 @@ def test_invalid_values_raise(function, argument):
         (hashing.hash_ids, "num_buckets", 2**64),
         (agreement.seed_weights, "layer", Dice()),
         (agreement.seed_weights, "seed", None),
+        (agreement.seed_weights, "dtype", "int8"),
     ],
 )
 def test_values_that_one_function_rejects(function, argument, value):
