@@ -1,4 +1,4 @@
-"""Insert the measured table into the pages that show it.
+"""Insert the measured table into the page that shows it.
 
 tox run -e tensorflow,torch,jax,numpy,openvino,agree
 python docs/put_agreement.py
@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / ".outputs" / "agreement.md"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "agreement.md")
+PAGE = ROOT / "docs" / "agreement.md"
 MARKERS = re.compile(
     r"(<!-- agreement: begin -->\n).*?(<!-- agreement: end -->)", re.S
 )
@@ -20,13 +20,12 @@ def main() -> None:
     if not TABLE.is_file():
         sys.exit(f"{TABLE} does not exist: run the tox command first")
     table = TABLE.read_text()
-    for page in PAGES:
-        text, count = MARKERS.subn(
-            lambda match: f"{match[1]}\n{table}\n{match[2]}", page.read_text()
-        )
-        if count != 1:
-            sys.exit(f"{page}: expected one pair of markers; found {count}")
-        page.write_text(text)
+    text, count = MARKERS.subn(
+        lambda match: f"{match[1]}\n{table}\n{match[2]}", PAGE.read_text()
+    )
+    if count != 1:
+        sys.exit(f"{PAGE}: expected one pair of markers; found {count}")
+    PAGE.write_text(text)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ PAGES = {
 BLOCKS = {
     f"{name}-{i}": block
     for name, text in PAGES.items()
+    if name != "README.zh-CN.md"  # the same blocks as in README.md
     for i, block in enumerate(
         re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
     )
@@ -77,11 +78,21 @@ def blocks_of(backend):
             yield name
 
 
+@once
+def test_the_chinese_readme_has_the_same_code():
+    blocks = [
+        re.findall(r"^```.*?^```", (ROOT / name).read_text(), re.M | re.S)
+        for name in ("README.md", "README.zh-CN.md")
+    ]
+    assert blocks[0] == blocks[1] != []
+
+
 @pytest.mark.usefixtures("restored_distribution")
 @pytest.mark.parametrize("name", [*blocks_of(keras.backend.backend())])
 def test_block_runs(name, tmp_path, monkeypatch, capsys):
     backend = keras.backend.backend()
     block = BLOCKS[name]
+    monkeypatch.setenv("KERAS_BACKEND", backend)  # README's block sets it
     if backend not in BACKENDS.get(name, backend):
         pytest.skip(f"runs on {' and '.join(BACKENDS[name])} only")
     if "MultiOptimizer" in block and not hasattr(
