@@ -388,6 +388,37 @@ DECISIONS += [
         what="value",
         scripts="tensorflow_leaky_relu_float64",
     ),
+    fault(
+        "TensorFlow",
+        "ops.image.hsv_to_rgb",
+        "There is no gradient; PyTorch and JAX agree on one.",
+        kind=GRADIENT,
+        scripts="tensorflow_hsv_gradient",
+    ),
+    fault(
+        "Keras",
+        "ops.polar ops.eig ops.slogdet ops.lu_factor ops.repeat",
+        "A symbolic call has another dtype or shape than a call (a real one for complex "
+        "numbers), or fails for a tensor of repeats.",
+        what=SPEC,
+        scripts="complex_symbolic;slogdet_symbolic",
+    ),
+    fault(
+        "PyTorch",
+        "activations.gelu",
+        "`gelu(inf)` is NaN; x times 1 is infinity.",
+        what="nan",
+        scripts="torch_gelu_infinity",
+    ),
+    fault(
+        "PyTorch",
+        "ops.det",
+        "The gradient at a singular matrix is 0; it is the matrix of cofactors.",
+        kind=GRADIENT,
+        inputs="singular",
+        what="value",
+        scripts="torch_det_gradient",
+    ),
     # Float64.
     fault(
         "Keras",
@@ -399,6 +430,15 @@ DECISIONS += [
         text=r"float32.*float64|float64.*float32",
         scripts="float64_symbolic;torch_matmul_float64;torch_mean_float64;"
         "torch_maximum_float64;jax_mean_float64",
+    ),
+    fault(
+        "Keras",
+        "ops.cond ops.fori_loop ops.while_loop layers.SimpleRNN",
+        "On JAX a loop or branch of float64 raises TypeError, since `sin` or `tanh` of "
+        "float64 is float32.",
+        dtypes="float64",
+        what="error",
+        scripts="jax_tanh_float64",
     ),
     convention(
         "ops.geomspace ops.logspace ops.linspace ops.kaiser ops.blackman ops.bartlett "
@@ -473,7 +513,10 @@ DECISIONS += [
         kind=GRADIENT,
     ),
     convention(
-        "losses.poisson losses.Poisson ops.image.resize ops.irfft",
+        "ops.irfft", "Rounding: TensorFlow's FFT or JAX's.", kind=GRADIENT
+    ),
+    convention(
+        "losses.poisson losses.Poisson ops.image.resize",
         "Rounding: a difference of nearly equal numbers.",
         kind=GRADIENT,
         what="value",
@@ -552,5 +595,31 @@ DECISIONS += [
         "0 or a rounding error for a result of 0.",
         inputs="integers",
         what="value",
+    ),
+    convention(
+        "ops.ctc_decode",
+        "The gradient of a decision.",
+        kind=GRADIENT,
+    ),
+    convention(
+        "ops.slogdet",
+        "The gradient at a singular matrix, where the function is infinite.",
+        inputs="singular",
+        kind=GRADIENT,
+    ),
+    convention(
+        "ops.rfft ops.sparsemax activations.sparsemax",
+        "Infinity minus infinity, or times 0, in the algorithm.",
+        what="nan",
+    ),
+    convention(
+        "ops.sparse_categorical_crossentropy",
+        "Probabilities that are all 0.",
+        inputs="zeros and ones",
+    ),
+    convention(
+        "ops.bincount",
+        "Weights cannot be symbolic.",
+        what=SPEC,
     ),
 ]
