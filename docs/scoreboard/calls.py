@@ -68,12 +68,8 @@ def array(*values: Any) -> Any:
 X, Y = normal(3, 4), normal(3, 4, seed=1)
 TIES = array([-2, -1, -0.5, 0.0], [0.5, 0.5, 1, 0], [2, 2, -1, 1])
 OTHER_TIES = array([-2, 1, 0.5, 0.0], [0.5, -0.5, 1, 0], [1, 2, -1, 0])
-SPECIAL = array(
-    [np.nan, np.inf, -np.inf, 0.0], [-0.0, 1, np.nan, 2], [3, 1, 2, 1]
-)
-OTHER_SPECIAL = array(
-    [1, np.inf, 1, 0.0], [0.0, np.nan, np.nan, -1], [1, 2, 0, 1]
-)
+SPECIAL = array([np.nan, np.inf, -np.inf, 0.0], [-0.0, 1, np.nan, 2], [3, 1, 2, 1])
+OTHER_SPECIAL = array([1, np.inf, 1, 0.0], [0.0, np.nan, np.nan, -1], [1, 2, 0, 1])
 INTS = array([-3, -1, 0, 1], [2, 7, 7, -1], [5, 4, 4, 1]).astype("int32")
 OTHER_INTS = array([2, -1, 3, 1], [-2, 2, 7, 5], [1, 3, 4, 2]).astype("int32")
 BOOLS = array([True, False, True, True], [False, False, True, False])
@@ -135,12 +131,7 @@ def segment() -> list[Call]:
     ids = array(0, 0, 2, 2, 4).astype("int32")
     return [
         call(normal(5, 2), ids, 5),
-        named(
-            "ties and zeros",
-            array([1, 0], [1, 0], [2, 2], [0, 2], [1, 1.0]),
-            ids,
-            5,
-        ),
+        named("ties and zeros", array([1, 0], [1, 0], [2, 2], [0, 2], [1, 1.0]), ids, 5),
         named("integers", ints(5, 2, low=-3), ids, 5, kinds=FORWARD),
     ]
 
@@ -152,10 +143,7 @@ def quantiles(q: float, last: float) -> list[Call]:
         call(X, array(q, last), axis=1),
         named("ties and zeros", TIES, q, axis=0),
         named("NaN and infinity", with_nan, q, axis=1),
-        *(
-            call(ROW, q, method=m)
-            for m in ("lower", "higher", "nearest", "midpoint")
-        ),
+        *(call(ROW, q, method=m) for m in ("lower", "higher", "nearest", "midpoint")),
     ]
 
 
@@ -199,12 +187,7 @@ def crossentropy(target: Any, output: Any) -> list[Call]:
         call(target, output),
         call(target, normal(*output.shape), from_logits=True),
         named("zeros and ones", target, np.round(output)),
-        named(
-            "large logits",
-            target,
-            200 * normal(*output.shape),
-            from_logits=True,
-        ),
+        named("large logits", target, 200 * normal(*output.shape), from_logits=True),
     ]
 
 
@@ -273,17 +256,12 @@ def scatter_updates() -> list[Call]:
 
 def signals() -> list[Call]:
     pair = (normal(3, 8), normal(3, 8, seed=1))
-    return [
-        Call("normals", (pair,)),
-        Call("no imaginary part", ((pair[0], 0 * pair[0]),)),
-    ]
+    return [Call("normals", (pair,)), Call("no imaginary part", ((pair[0], 0 * pair[0]),))]
 
 
 LOGITS = normal(2, 5, 4)
 LABELS = array([1, 2, 0], [3, 3, 1]).astype("int32")
-PROBABILITIES = np.exp(normal(3, 4)) / np.exp(normal(3, 4)).sum(
-    -1, keepdims=True
-)
+PROBABILITIES = np.exp(normal(3, 4)) / np.exp(normal(3, 4)).sum(-1, keepdims=True)
 ONE_HOT = np.eye(4)[[0, 2, 3]]
 MATRIX = symmetric(3)
 SQUARE = normal(2, 3, 3)
@@ -294,11 +272,7 @@ OPS: dict[str, list[Call]] = {
     "argpartition": [call(ROW, 2), named("ties and zeros", TIES, 2)],
     "array_split": [call(X, 3, axis=1), named("uneven", ROW, 3)],
     "associative_scan": of(lambda x: ops.associative_scan(ops.add, x), X),
-    "average": [
-        call(X),
-        call(X, axis=1, weights=positive(3, 4)),
-        named("integers", INTS),
-    ],
+    "average": [call(X), call(X, axis=1, weights=positive(3, 4)), named("integers", INTS)],
     "average_pool": pool((2,), (3, 1)),
     "batch_normalization": [
         call(X, normal(4), positive(4), -1),
@@ -333,15 +307,8 @@ OPS: dict[str, list[Call]] = {
         named("equal points", TIES[:, :2], OTHER_TIES[:, :2]),
         named("offset of 1000", normal(3, 2) + 1000, normal(4, 2) + 1000),
     ],
-    "cholesky": [
-        call(MATRIX),
-        call(MATRIX, upper=True),
-        named("not positive", -MATRIX),
-    ],
-    "cholesky_inverse": [
-        call(np.linalg.cholesky(MATRIX)),
-        call(np.linalg.cholesky(MATRIX).swapaxes(1, 2), upper=True),
-    ],
+    "cholesky": [call(MATRIX), call(MATRIX, upper=True), named("not positive", -MATRIX)],
+    "cholesky_inverse": [call(np.linalg.cholesky(MATRIX)), call(np.linalg.cholesky(MATRIX).swapaxes(1, 2), upper=True)],
     "clip": [
         call(X, -0.5, 0.5),
         named("ties and zeros", TIES, -1.0, 0.5),
@@ -350,9 +317,7 @@ OPS: dict[str, list[Call]] = {
         named("bounds in the wrong order", X, 1.0, -1.0),
     ],
     "concatenate": many((3, 4), (2, 4)),
-    "cond": of(
-        lambda x: ops.cond(ops.sum(x) > 0, lambda: ops.sin(x), lambda: x), X
-    ),
+    "cond": of(lambda x: ops.cond(ops.sum(x) > 0, lambda: ops.sin(x), lambda: x), X),
     "conv": conv(normal(2, 3, 4)),
     "conv_transpose": [
         call(normal(2, 7, 3), normal(2, 4, 3)),
@@ -361,77 +326,31 @@ OPS: dict[str, list[Call]] = {
         call(normal(2, 5, 4, 3), normal(2, 3, 4, 3), dilation_rate=2),
     ],
     "convert_to_tensor": [call(X), named("integers", INTS)],
-    "corrcoef": [
-        call(X),
-        named("a constant row", array([1.0, 1, 1], [1, 2, 3])),
-    ],
-    "correlate": [
-        call(ROW, normal(3), mode=m) for m in ("valid", "same", "full")
-    ],
-    "count_nonzero": [
-        call(X),
-        named("ties and zeros", TIES, axis=1),
-        named("bools", BOOLS),
-    ],
-    "cross": [
-        call(normal(4, 3), normal(4, 3, seed=1)),
-        named("integers", INTS[:, :3], OTHER_INTS[:, :3]),
-    ],
+    "corrcoef": [call(X), named("a constant row", array([1.0, 1, 1], [1, 2, 3]))],
+    "correlate": [call(ROW, normal(3), mode=m) for m in ("valid", "same", "full")],
+    "count_nonzero": [call(X), named("ties and zeros", TIES, axis=1), named("bools", BOOLS)],
+    "cross": [call(normal(4, 3), normal(4, 3, seed=1)), named("integers", INTS[:, :3], OTHER_INTS[:, :3])],
     "ctc_decode": [
         named("normals", LOGITS, array(5, 3).astype("int32")),
-        named(
-            "beam_search",
-            LOGITS,
-            array(5, 3).astype("int32"),
-            strategy="beam_search",
-            beam_width=4,
-            top_paths=2,
-        ),
+        named("beam_search", LOGITS, array(5, 3).astype("int32"), strategy="beam_search", beam_width=4, top_paths=2),
     ],
     "ctc_loss": [
-        call(
-            LABELS,
-            LOGITS,
-            array(2, 1).astype("int32"),
-            array(5, 4).astype("int32"),
-        ),
-        named(
-            "an equal neighbour",
-            LABELS,
-            LOGITS,
-            array(2, 2).astype("int32"),
-            array(5, 5).astype("int32"),
-        ),
-        named(
-            "too short",
-            LABELS,
-            LOGITS,
-            array(2, 2).astype("int32"),
-            array(1, 5).astype("int32"),
-            kinds=FORWARD,
-        ),
+        call(LABELS, LOGITS, array(2, 1).astype("int32"), array(5, 4).astype("int32")),
+        named("an equal neighbour", LABELS, LOGITS, array(2, 2).astype("int32"), array(5, 5).astype("int32")),
+        named("too short", LABELS, LOGITS, array(2, 2).astype("int32"), array(1, 5).astype("int32"), kinds=FORWARD),
     ],
     "depth_to_space": [call(normal(2, 3, 4, 8), 2)],
     "depthwise_conv": conv(normal(2, 3, 2)),
     "det": [call(SQUARE), named("singular", SINGULAR)],
     "diag": [call(ROW), call(X, k=1), call(X, k=-1)],
     "diagflat": [call(X), call(ROW, k=-2)],
-    "diff": [
-        call(X),
-        call(X, n=2, axis=0),
-        named("bools", BOOLS),
-        named("integers", INTS),
-    ],
+    "diff": [call(X), call(X, n=2, axis=0), named("bools", BOOLS), named("integers", INTS)],
     "digitize": [
         named("normals", X, array(-1.0, 0.0, 1.0)),
         named("ties and zeros", TIES, array(-1.0, 0.0, 0.5, 1.0)),
         named("NaN and infinity", SPECIAL, array(-1.0, 0.0, 1.0)),
     ],
-    "dot": [
-        call(X, Y.T),
-        call(X, normal(2, 4, 3)),
-        named("integers", INTS, OTHER_INTS.T),
-    ],
+    "dot": [call(X, Y.T), call(X, normal(2, 4, 3)), named("integers", INTS, OTHER_INTS.T)],
     "dot_product_attention": attention(),
     "dsplit": [call(normal(2, 3, 4), 2)],
     "dstack": many((3, 4), (3, 4)),
@@ -456,39 +375,16 @@ OPS: dict[str, list[Call]] = {
         named("integers", INTS, OTHER_INTS),
         named("rounded quotients", array(1.0, 0.6, -1.0), array(0.1, 0.2, 0.1)),
     ],
-    "fold": [
-        call(normal(2, 12, 8), (4, 5), (2, 2), stride=(2, 1)),
-        call(normal(2, 12, 30), (4, 5), 2, padding=1),
-    ],
-    "unfold": [
-        call(normal(2, 3, 5, 6), 2),
-        call(normal(2, 3, 5, 6), 3, padding=1, stride=2, dilation=1),
-    ],
-    "fori_loop": of(
-        lambda x: ops.fori_loop(0, 3, lambda i, s: ops.sin(s), x), X
-    ),
+    "fold": [call(normal(2, 12, 8), (4, 5), (2, 2), stride=(2, 1)), call(normal(2, 12, 30), (4, 5), 2, padding=1)],
+    "unfold": [call(normal(2, 3, 5, 6), 2), call(normal(2, 3, 5, 6), 3, padding=1, stride=2, dilation=1)],
+    "fori_loop": of(lambda x: ops.fori_loop(0, 3, lambda i, s: ops.sin(s), x), X),
     "full": [call((2, 3), 1.5), call((2,), 3), call((2,), True)],
     "full_like": [call(X, 2.5), named("integers", INTS, 3)],
-    "gcd": [
-        named("integers", INTS, OTHER_INTS),
-        named("zeros", 0 * INTS, OTHER_INTS),
-    ],
-    "lcm": [
-        named("integers", INTS, OTHER_INTS),
-        named("zeros", 0 * INTS, OTHER_INTS),
-    ],
-    "glu": [
-        call(X),
-        call(normal(4, 3), axis=0),
-        named("ties and zeros", TIES),
-        named("NaN and infinity", SPECIAL, kinds=FORWARD),
-    ],
+    "gcd": [named("integers", INTS, OTHER_INTS), named("zeros", 0 * INTS, OTHER_INTS)],
+    "lcm": [named("integers", INTS, OTHER_INTS), named("zeros", 0 * INTS, OTHER_INTS)],
+    "glu": [call(X), call(normal(4, 3), axis=0), named("ties and zeros", TIES), named("NaN and infinity", SPECIAL, kinds=FORWARD)],
     "geomspace": [call(1.0, 8.0, 4), call(1.0, 8.0, 4, endpoint=False)],
-    "get_item": [
-        call(X, 1),
-        call(X, (slice(None), -1)),
-        call(X, (slice(None, None, 2), None)),
-    ],
+    "get_item": [call(X, 1), call(X, (slice(None), -1)), call(X, (slice(None, None, 2), None))],
     "hamming": [call(5), call(1)],
     "hanning": [call(5), call(1)],
     "heaviside": [
@@ -506,46 +402,14 @@ OPS: dict[str, list[Call]] = {
     "hstack": many((3, 4), (3, 2)),
     "identity": [call(3)],
     "image.affine_transform": affine(),
-    "image.crop_images": [
-        call(
-            IMAGE,
-            top_cropping=1,
-            left_cropping=2,
-            target_height=3,
-            target_width=4,
-        )
-    ],
+    "image.crop_images": [call(IMAGE, top_cropping=1, left_cropping=2, target_height=3, target_width=4)],
     "image.elastic_transform": [],
-    "image.extract_patches": [
-        call(IMAGE, 2),
-        call(IMAGE, 3, strides=2, padding="same"),
-        call(IMAGE, 2, dilation_rate=2),
-    ],
-    "image.extract_patches_3d": [
-        call(normal(1, 4, 4, 4, 2), 2),
-        call(normal(1, 5, 4, 4, 2), 3, padding="same"),
-    ],
-    "image.gaussian_blur": [
-        call(IMAGE),
-        call(IMAGE, kernel_size=(5, 3), sigma=(0.5, 2.0)),
-    ],
-    "image.hsv_to_rgb": [
-        call(IMAGE),
-        named(
-            "edges",
-            array([[[0.0, 0, 0], [1, 1, 1], [0.5, 0, 1], [1, 0.5, 0.5]]]),
-        ),
-    ],
+    "image.extract_patches": [call(IMAGE, 2), call(IMAGE, 3, strides=2, padding="same"), call(IMAGE, 2, dilation_rate=2)],
+    "image.extract_patches_3d": [call(normal(1, 4, 4, 4, 2), 2), call(normal(1, 5, 4, 4, 2), 3, padding="same")],
+    "image.gaussian_blur": [call(IMAGE), call(IMAGE, kernel_size=(5, 3), sigma=(0.5, 2.0))],
+    "image.hsv_to_rgb": [call(IMAGE), named("edges", array([[[0.0, 0, 0], [1, 1, 1], [0.5, 0, 1], [1, 0.5, 0.5]]]))],
     "image.map_coordinates": coordinates(),
-    "image.pad_images": [
-        call(
-            IMAGE,
-            top_padding=1,
-            left_padding=2,
-            target_height=9,
-            target_width=11,
-        )
-    ],
+    "image.pad_images": [call(IMAGE, top_padding=1, left_padding=2, target_height=9, target_width=11)],
     "image.perspective_transform": [
         call(
             IMAGE[:1],
@@ -556,26 +420,14 @@ OPS: dict[str, list[Call]] = {
         for i in ("bilinear", "nearest")
     ],
     "image.resize": resizes(),
-    "image.rgb_to_grayscale": [
-        call(IMAGE),
-        named("integers", (255 * IMAGE).astype("uint8")),
-    ],
-    "image.rgb_to_hsv": [
-        call(IMAGE),
-        named("grey", np.ones((1, 2, 2, 3)) * array(0, 0, 0.0)),
-        named("ties", array([[[0.5, 0.5, 0.1], [1, 0, 1], [0.2, 0.7, 0.7]]])),
-    ],
+    "image.rgb_to_grayscale": [call(IMAGE), named("integers", (255 * IMAGE).astype("uint8"))],
+    "image.rgb_to_hsv": [call(IMAGE), named("grey", np.ones((1, 2, 2, 3)) * array(0, 0, 0.0)), named("ties", array([[[0.5, 0.5, 0.1], [1, 0, 1], [0.2, 0.7, 0.7]]]))],
     "image.scale_and_translate": [
         call(IMAGE, (2, 5, 6, 3), array(0.8, 1.2), array(0.5, -1.0), (1, 2), m)
         for m in ("linear", "cubic", "lanczos3")
     ],
     "image.sobel_edges": [call(IMAGE)],
-    "image.ssim": [
-        call(
-            np.repeat(np.repeat(IMAGE, 2, 1), 2, 2),
-            np.repeat(np.repeat(IMAGE**2, 2, 1), 2, 2),
-        )
-    ],
+    "image.ssim": [call(np.repeat(np.repeat(IMAGE, 2, 1), 2, 2), np.repeat(np.repeat(IMAGE**2, 2, 1), 2, 2))],
     "in_top_k": [
         named("normals", array(0, 1, 2).astype("int32"), X, 2),
         named("ties and zeros", array(3, 0, 1).astype("int32"), TIES, 2),
@@ -583,44 +435,20 @@ OPS: dict[str, list[Call]] = {
     "inner": [call(X, Y), named("integers", INTS, OTHER_INTS)],
     "inv": [call(SQUARE)],
     "pinv": [call(normal(4, 3)), named("singular", SINGULAR)],
-    "irfft": [
-        Call("normals", ((normal(2, 5), normal(2, 5, seed=1)),)),
-        Call("fft_length", ((normal(2, 5), normal(2, 5, seed=1)), 6)),
-    ],
-    "isin": [
-        named("normals", TIES, array(0.5, 2.0)),
-        named("integers", INTS, array(7, 1).astype("int32")),
-        named("inverted", TIES, array(1.0), invert=True),
-    ],
-    "istft": [
-        Call("normals", ((normal(2, 6, 9), normal(2, 6, 9, seed=1)), 12, 4, 16))
-    ],
-    "stft": [
-        call(normal(2, 40), 12, 4, 16),
-        call(normal(2, 40), 12, 4, 16, window=None, center=False),
-    ],
+    "irfft": [Call("normals", ((normal(2, 5), normal(2, 5, seed=1)),)), Call("fft_length", ((normal(2, 5), normal(2, 5, seed=1)), 6))],
+    "isin": [named("normals", TIES, array(0.5, 2.0)), named("integers", INTS, array(7, 1).astype("int32")), named("inverted", TIES, array(1.0), invert=True)],
+    "istft": [Call("normals", ((normal(2, 6, 9), normal(2, 6, 9, seed=1)), 12, 4, 16))],
+    "stft": [call(normal(2, 40), 12, 4, 16), call(normal(2, 40), 12, 4, 16, window=None, center=False)],
     "jvp": of(lambda x, t: ops.jvp(ops.sin, (x,), (t,)), X, Y),
     "kaiser": [call(5, 14.0), call(1, 14.0)],
-    "layer_normalization": [
-        *norm_calls(),
-        call(X, gamma=normal(4), beta=normal(4)),
-        call(X, axis=0),
-    ],
+    "layer_normalization": [*norm_calls(), call(X, gamma=normal(4), beta=normal(4)), call(X, axis=0)],
     "ldexp": [call(X, INTS), named("large exponents", X, 40 * INTS)],
-    "linspace": [
-        call(0.0, 1.0, 5),
-        call(X, Y, 3, endpoint=False),
-        call(0, 5, 4),
-    ],
+    "linspace": [call(0.0, 1.0, 5), call(X, Y, 3, endpoint=False), call(0, 5, 4)],
     "logspace": [call(0.0, 2.0, 4), call(0.0, 2.0, 4, endpoint=False, base=2)],
     "left_shift": shift(),
     "right_shift": shift(),
     "logdet": [call(MATRIX)],
-    "lstsq": [
-        call(normal(5, 3), normal(5, 2)),
-        named("singular", SINGULAR, normal(3)),
-        named("more columns", normal(3, 5), normal(3)),
-    ],
+    "lstsq": [call(normal(5, 3), normal(5, 2)), named("singular", SINGULAR, normal(3)), named("more columns", normal(3, 5), normal(3))],
     "lu_factor": [call(SQUARE), named("singular", SINGULAR)],
     "map": of(lambda x: ops.map(ops.sin, x), X),
     "matmul": [
@@ -642,15 +470,8 @@ OPS: dict[str, list[Call]] = {
         named("no rows", np.zeros((0, 4)), (0,)),
     ],
     "moveaxis": [call(normal(2, 3, 4), 0, -1)],
-    "multi_hot": [
-        named("integers", LABELS, 5),
-        named("ids outside", LABELS - 1, 3),
-    ],
-    "nan_to_num": [
-        call(X),
-        named("NaN and infinity", SPECIAL),
-        named("NaN and infinity", SPECIAL, nan=1.0, posinf=2.0, neginf=-2.0),
-    ],
+    "multi_hot": [named("integers", LABELS, 5), named("ids outside", LABELS - 1, 3)],
+    "nan_to_num": [call(X), named("NaN and infinity", SPECIAL), named("NaN and infinity", SPECIAL, nan=1.0, posinf=2.0, neginf=-2.0)],
     "nanpercentile": quantiles(30.0, 50.0),
     "nanquantile": quantiles(0.3, 0.5),
     "percentile": quantiles(30.0, 50.0),
@@ -658,10 +479,7 @@ OPS: dict[str, list[Call]] = {
     "ndim": of(lambda x: ops.convert_to_tensor(ops.ndim(x)), X),
     "size": of(lambda x: ops.convert_to_tensor(ops.size(x)), X),
     "shape": of(lambda x: ops.convert_to_tensor(ops.shape(x)), X),
-    "nextafter": [
-        named("normals", X, Y),
-        named("ties and zeros", TIES, OTHER_TIES),
-    ],
+    "nextafter": [named("normals", X, Y), named("ties and zeros", TIES, OTHER_TIES)],
     "norm": [
         call(X),
         *(call(X, ord=o) for o in ("fro", "nuc", 1, 2, -2, np.inf)),
@@ -669,11 +487,7 @@ OPS: dict[str, list[Call]] = {
         named("zeros", np.zeros((2, 3)), axis=1),
     ],
     "normalize": [*norm_calls(), call(X, axis=0, order=1), call(X, order=3)],
-    "one_hot": [
-        named("integers", LABELS, 4),
-        named("ids outside", array(-1, 0, 5).astype("int32"), 3),
-        call(LABELS, 4, axis=0),
-    ],
+    "one_hot": [named("integers", LABELS, 4), named("ids outside", array(-1, 0, 5).astype("int32"), 3), call(LABELS, 4, axis=0)],
     "ones": [call((2, 3)), call((2,), dtype="int32")],
     "zeros": [call((2, 3)), call((2,), dtype="int32")],
     "pad": [
@@ -691,102 +505,44 @@ OPS: dict[str, list[Call]] = {
         named("integers and floats", abs(INTS), TIES, kinds=FORWARD),
     ],
     "psnr": [call(X, Y, 2.0), named("equal", X, X, 2.0)],
-    "qr": [
-        call(normal(4, 3)),
-        call(normal(4, 3), mode="complete"),
-        call(normal(3, 4)),
-    ],
-    "rearrange": [
-        call(normal(2, 3, 4), "b h w -> b (h w)"),
-        call(normal(2, 6), "b (h w) -> w b h", h=2),
-    ],
-    "repeat": [
-        call(X, 2),
-        call(X, 2, axis=1),
-        call(X, array(0, 1, 2).astype("int32"), axis=0),
-    ],
+    "qr": [call(normal(4, 3)), call(normal(4, 3), mode="complete"), call(normal(3, 4))],
+    "rearrange": [call(normal(2, 3, 4), "b h w -> b (h w)"), call(normal(2, 6), "b (h w) -> w b h", h=2)],
+    "repeat": [call(X, 2), call(X, 2, axis=1), call(X, array(0, 1, 2).astype("int32"), axis=0)],
     "reshape": [call(X, (2, -1)), call(X, (4, 3))],
     "rms_normalization": [*norm_calls(), call(X, scale=normal(4))],
     "roll": [call(X, 1), call(X, 5, axis=1), call(X, -1, axis=0)],
-    "round": [
-        call(X),
-        named("halves", array(-2.5, -1.5, -0.5, 0.5, 1.5, 2.5)),
-        call(10 * X, 1),
-        named("integers", 9 * INTS, -1),
-    ],
-    "saturate_cast": [
-        named("large", 300 * X, "uint8"),
-        named("NaN and infinity", SPECIAL, "int8"),
-        named("large integers", 1000 * INTS, "uint8"),
-    ],
-    "scan": of(
-        lambda x: ops.scan(lambda c, a: (c + ops.sin(a), c), x[0], x), X
-    ),
+    "round": [call(X), named("halves", array(-2.5, -1.5, -0.5, 0.5, 1.5, 2.5)), call(10 * X, 1), named("integers", 9 * INTS, -1)],
+    "saturate_cast": [named("large", 300 * X, "uint8"), named("NaN and infinity", SPECIAL, "int8"), named("large integers", 1000 * INTS, "uint8")],
+    "scan": of(lambda x: ops.scan(lambda c, a: (c + ops.sin(a), c), x[0], x), X),
     "scatter": [
         call(array([0], [2]).astype("int32"), normal(2, 3), (4, 3)),
-        named(
-            "an index twice",
-            array([0], [2], [0]).astype("int32"),
-            normal(3, 3),
-            (4, 3),
-        ),
+        named("an index twice", array([0], [2], [0]).astype("int32"), normal(3, 3), (4, 3)),
         named("integers", array([0], [2], [0]).astype("int32"), INTS, (4, 4)),
     ],
     "scatter_update": scatter_updates(),
     "searchsorted": [
         named("normals", np.sort(ROW), normal(3)),
-        named(
-            "ties and zeros",
-            array(-1.0, 0.0, 0.0, 1.0),
-            array(0.0, 1.0, 2.0),
-            side="right",
-        ),
-        named(
-            "NaN and infinity", array(-1.0, 0.0, np.inf), array(np.nan, np.inf)
-        ),
+        named("ties and zeros", array(-1.0, 0.0, 0.0, 1.0), array(0.0, 1.0, 2.0), side="right"),
+        named("NaN and infinity", array(-1.0, 0.0, np.inf), array(np.nan, np.inf)),
     ],
     "segment_max": segment(),
     "segment_min": segment(),
     "segment_prod": segment(),
     "segment_sum": segment(),
-    "select": [
-        call([X > 0, Y > 0], [X, Y]),
-        call([X > 1, Y > 0], [X, Y], default=3.0),
-    ],
+    "select": [call([X > 0, Y > 0], [X, Y]), call([X > 1, Y > 0], [X, Y], default=3.0)],
     "separable_conv": conv(normal(2, 3, 2), normal(1, 6, 4)),
     "slice": [call(X, array(1, 0), (2, 3)), call(X, (1, 2), (2, 2))],
     "slice_update": [call(X, (1, 1), normal(2, 2))],
     "slogdet": [call(SQUARE), named("singular", SINGULAR)],
     "solve": [call(SQUARE, normal(2, 3, 2)), call(SQUARE[0], normal(3))],
-    "solve_triangular": [
-        call(np.tril(SQUARE), normal(2, 3, 2), lower=True),
-        call(np.triu(SQUARE), normal(2, 3)),
-    ],
+    "solve_triangular": [call(np.tril(SQUARE), normal(2, 3, 2), lower=True), call(np.triu(SQUARE), normal(2, 3))],
     "space_to_depth": [call(normal(2, 4, 6, 3), 2)],
-    "sparse_categorical_crossentropy": crossentropy(
-        array(0, 2, 3).astype("int32"), PROBABILITIES
-    ),
-    "split": [
-        call(X, 2, axis=1),
-        call(X, [1, 3], axis=1),
-        named("uneven", ROW, [1, 9]),
-    ],
+    "sparse_categorical_crossentropy": crossentropy(array(0, 2, 3).astype("int32"), PROBABILITIES),
+    "split": [call(X, 2, axis=1), call(X, [1, 3], axis=1), named("uneven", ROW, [1, 9])],
     "stack": many((3, 4), (3, 4)),
     "vstack": many((3, 4), (2, 4)),
-    "std": [
-        call(X),
-        call(X, axis=0),
-        named("offset of 10000", X + 10000),
-        named("equal values", np.ones((3, 2)), axis=0),
-        named("integers", INTS),
-    ],
-    "var": [
-        call(X),
-        call(X, axis=0),
-        named("offset of 10000", X + 10000),
-        named("equal values", np.ones((3, 2)), axis=0),
-        named("integers", INTS),
-    ],
+    "std": [call(X), call(X, axis=0), named("offset of 10000", X + 10000), named("equal values", np.ones((3, 2)), axis=0), named("integers", INTS)],
+    "var": [call(X), call(X, axis=0), named("offset of 10000", X + 10000), named("equal values", np.ones((3, 2)), axis=0), named("integers", INTS)],
     "stop_gradient": [call(X)],
     "svd": [
         call(normal(4, 3), full_matrices=False),
@@ -800,20 +556,9 @@ OPS: dict[str, list[Call]] = {
         call(X, array(-1, 3).astype("int32"), axis=1),
         call(X, array(11, 0).astype("int32")),
     ],
-    "take_along_axis": [
-        call(X, ints(3, 2, high=4), axis=1),
-        named("negative", X, -1 - ints(3, 2, high=4), axis=1),
-    ],
-    "tensordot": [
-        call(X, Y.T, axes=1),
-        call(normal(2, 3, 4), normal(3, 4, 2)),
-        call(X, Y, axes=[[0], [0]]),
-    ],
-    "threshold": [
-        call(X, 0.5, -1.0),
-        named("ties and zeros", TIES, 0.5, -1.0),
-        named("NaN and infinity", SPECIAL, 0.5, -1.0, kinds=FORWARD),
-    ],
+    "take_along_axis": [call(X, ints(3, 2, high=4), axis=1), named("negative", X, -1 - ints(3, 2, high=4), axis=1)],
+    "tensordot": [call(X, Y.T, axes=1), call(normal(2, 3, 4), normal(3, 4, 2)), call(X, Y, axes=[[0], [0]])],
+    "threshold": [call(X, 0.5, -1.0), named("ties and zeros", TIES, 0.5, -1.0), named("NaN and infinity", SPECIAL, 0.5, -1.0, kinds=FORWARD)],
     "tile": [call(X, 2), call(X, (2, 1, 3))],
     "top_k": [
         call(X, 2),
@@ -824,38 +569,15 @@ OPS: dict[str, list[Call]] = {
     ],
     "trapezoid": [call(X), call(X, x=np.sort(Y)), call(X, dx=0.5, axis=0)],
     "tri": [call(3), call(3, 4, 1)],
-    "unique": [
-        named("ties and zeros", TIES),
-        named("integers", INTS, return_inverse=True, return_counts=True),
-        named("NaN and infinity", SPECIAL),
-        named("axis", OTHER_TIES, axis=0),
-        named("integers", INTS, size=5),
-    ],
-    "unravel_index": [
-        named("integers", array(0, 5, 11).astype("int32"), (3, 4)),
-        named("negative", array(-1, 3).astype("int32"), (3, 4)),
-    ],
+    "unique": [named("ties and zeros", TIES), named("integers", INTS, return_inverse=True, return_counts=True), named("NaN and infinity", SPECIAL), named("axis", OTHER_TIES, axis=0), named("integers", INTS, size=5)],
+    "unravel_index": [named("integers", array(0, 5, 11).astype("int32"), (3, 4)), named("negative", array(-1, 3).astype("int32"), (3, 4))],
     "vander": [call(ROW), call(ROW, N=3, increasing=True)],
     "vdot": [call(X, Y), call(ROW, ROW)],
-    "vectorize": of(
-        lambda x: ops.vectorize(
-            lambda a: ops.sum(ops.sin(a)), signature="(n)->()"
-        )(x),
-        X,
-    ),
+    "vectorize": of(lambda x: ops.vectorize(lambda a: ops.sum(ops.sin(a)), signature="(n)->()")(x), X),
     "vectorized_map": of(lambda x: ops.vectorized_map(ops.sin, x), X),
-    "view": [
-        Call(
-            "normals",
-            (X.astype("float32"), "int32"),
-            kinds=FORWARD,
-            dtypes="float32",
-        )
-    ],
+    "view": [Call("normals", (X.astype("float32"), "int32"), kinds=FORWARD, dtypes="float32")],
     "view_as_complex": [call(normal(3, 2))],
-    "view_as_real": of(
-        lambda x: ops.view_as_real(ops.view_as_complex(x)), normal(3, 2)
-    ),
+    "view_as_real": of(lambda x: ops.view_as_real(ops.view_as_complex(x)), normal(3, 2)),
     "real": of(lambda x: ops.real(ops.view_as_complex(x)), normal(3, 2)),
     "imag": of(lambda x: ops.imag(ops.view_as_complex(x)), normal(3, 2)),
     "vsplit": [call(normal(4, 3), 2)],
@@ -864,21 +586,12 @@ OPS: dict[str, list[Call]] = {
         named("integers", BOOLS, INTS[:2], 1.5),
         named("zeros", TIES == 0, 0.0, TIES),
     ],
-    "while_loop": of(
-        lambda x: ops.while_loop(
-            lambda i, s: i < 3, lambda i, s: (i + 1, ops.sin(s)), (0, x)
-        )[1],
-        X,
-    ),
+    "while_loop": of(lambda x: ops.while_loop(lambda i, s: i < 3, lambda i, s: (i + 1, ops.sin(s)), (0, x))[1], X),
     "matrix_rank": [named("normals", SQUARE), named("singular", SINGULAR)],
     "nonzero": [named("ties and zeros", TIES), named("bools", BOOLS)],
     "array": [call(X), named("integers", INTS)],
     "squeeze": [call(normal(1, 3, 1)), call(normal(1, 3, 1), axis=0)],
-    "sinc": [
-        call(X),
-        named("ties and zeros", TIES),
-        named("integers", INTS, kinds=FORWARD),
-    ],
+    "sinc": [call(X), named("ties and zeros", TIES), named("integers", INTS, kinds=FORWARD)],
     "isclose": [
         named("normals", X, X + 1e-6),
         named("NaN and infinity", SPECIAL, OTHER_SPECIAL),
@@ -943,10 +656,7 @@ PIXELS = np.floor(255 * np.random.default_rng(4).uniform(size=(2, 6, 8, 3)))
 
 
 def merge(**options: Any) -> list[Any]:
-    return [
-        (options, [[X, Y]]),
-        ("ties and zeros", options, [[TIES, OTHER_TIES]]),
-    ]
+    return [(options, [[X, Y]]), ("ties and zeros", options, [[TIES, OTHER_TIES]])]
 
 
 def recurrent(**options: Any) -> list[Any]:
@@ -954,12 +664,7 @@ def recurrent(**options: Any) -> list[Any]:
         (options, [STEPS]),
         ({**options, "return_sequences": True, "go_backwards": True}, [STEPS]),
         ("a row that is masked", options, [STEPS], {"mask": MASK}),
-        (
-            "unrolled and masked",
-            {**options, "unroll": True, "go_backwards": True},
-            [STEPS],
-            {"mask": MASK},
-        ),
+        ("unrolled and masked", {**options, "unroll": True, "go_backwards": True}, [STEPS], {"mask": MASK}),
     ]
 
 
@@ -977,11 +682,7 @@ def attend(*options: dict[str, Any], key: bool = True) -> list[Any]:
     inputs = [[q, v]] if key else [q, v]
     masks = [None, MASK] if key else None
     found: list[Any] = [(o, inputs) for o in options]
-    extra = (
-        {"mask": masks}
-        if key
-        else {"attention_mask": np.repeat(MASK[:, None], 4, 1)}
-    )
+    extra = {"mask": masks} if key else {"attention_mask": np.repeat(MASK[:, None], 4, 1)}
     return [*found, ("a row that is masked", options[0], inputs, extra)]
 
 
@@ -1001,195 +702,57 @@ LAYERS: dict[str, list[Any]] = {
         ("offset of 1000", {}, [normal(16, 3) + 1000]),
         ("a masked row", {}, [STEPS], {"mask": MASK}),
     ],
-    "Bidirectional": [
-        ({"layer": lambda: inner("GRU", units=3)}, [STEPS]),
-        (
-            "unrolled",
-            {"layer": lambda: inner("LSTM", units=3, unroll=True)},
-            [STEPS],
-            {"mask": MASK},
-        ),
-    ],
-    "CategoryEncoding": [
-        ({"num_tokens": 5}, [LABELS]),
-        ({"num_tokens": 5, "output_mode": "count"}, [LABELS]),
-        ({"num_tokens": 5, "output_mode": "one_hot"}, [LABELS[:, 0]]),
-    ],
+    "Bidirectional": [({"layer": lambda: inner("GRU", units=3)}, [STEPS]), ("unrolled", {"layer": lambda: inner("LSTM", units=3, unroll=True)}, [STEPS], {"mask": MASK})],
+    "CategoryEncoding": [({"num_tokens": 5}, [LABELS]), ({"num_tokens": 5, "output_mode": "count"}, [LABELS]), ({"num_tokens": 5, "output_mode": "one_hot"}, [LABELS[:, 0]])],
     "CenterCrop": image({"height": 4, "width": 3}, {"height": 9, "width": 9}),
     "ConvLSTM1D": [({"filters": 2, "kernel_size": 2}, [normal(2, 3, 5, 2)])],
     "ConvLSTM2D": [({"filters": 2, "kernel_size": 2}, [normal(1, 3, 4, 5, 2)])],
-    "ConvLSTM3D": [
-        ({"filters": 2, "kernel_size": 2}, [normal(1, 2, 3, 4, 3, 2)])
-    ],
-    "ContrastLimitedAdaptiveHistogramEqualization": image(
-        {"tile_grid_size": (2, 2)}
-    ),
+    "ConvLSTM3D": [({"filters": 2, "kernel_size": 2}, [normal(1, 2, 3, 4, 3, 2)])],
+    "ContrastLimitedAdaptiveHistogramEqualization": image({"tile_grid_size": (2, 2)}),
     "Cropping2D": [({"cropping": ((1, 0), (2, 1))}, [IMAGE])],
-    "Discretization": [
-        ({"bin_boundaries": [-1.0, 0.0, 1.0]}, [X]),
-        ("ties and zeros", {"bin_boundaries": [-1.0, 0.0, 1.0]}, [TIES]),
-        ("NaN and infinity", {"bin_boundaries": [-1.0, 0.0, 1.0]}, [SPECIAL]),
-    ],
-    "Dot": [
-        ({"axes": 1}, [[X, Y]]),
-        ({"axes": -1, "normalize": True}, [[X, Y]]),
-        ("zeros", {"axes": 1, "normalize": True}, [[0 * X, Y]]),
-    ],
-    "EinsumDense": [
-        (
-            {
-                "equation": "abc,cd->abd",
-                "output_shape": (None, 4),
-                "bias_axes": "d",
-            },
-            [STEPS],
-        )
-    ],
-    "Embedding": [
-        ({"input_dim": 5, "output_dim": 3, "mask_zero": True}, [LABELS]),
-        ("negative ids", {"input_dim": 5, "output_dim": 3}, [LABELS - 1]),
-    ],
-    "ReversibleEmbedding": [
-        ({"input_dim": 5, "output_dim": 3}, [LABELS]),
-        (
-            "reverse",
-            {"input_dim": 5, "output_dim": 3},
-            [normal(2, 4, 3)],
-            {"reverse": True},
-        ),
-    ],
+    "Discretization": [({"bin_boundaries": [-1.0, 0.0, 1.0]}, [X]), ("ties and zeros", {"bin_boundaries": [-1.0, 0.0, 1.0]}, [TIES]), ("NaN and infinity", {"bin_boundaries": [-1.0, 0.0, 1.0]}, [SPECIAL])],
+    "Dot": [({"axes": 1}, [[X, Y]]), ({"axes": -1, "normalize": True}, [[X, Y]]), ("zeros", {"axes": 1, "normalize": True}, [[0 * X, Y]])],
+    "EinsumDense": [({"equation": "abc,cd->abd", "output_shape": (None, 4), "bias_axes": "d"}, [STEPS])],
+    "Embedding": [({"input_dim": 5, "output_dim": 3, "mask_zero": True}, [LABELS]), ("negative ids", {"input_dim": 5, "output_dim": 3}, [LABELS - 1])],
+    "ReversibleEmbedding": [({"input_dim": 5, "output_dim": 3}, [LABELS]), ("reverse", {"input_dim": 5, "output_dim": 3}, [normal(2, 4, 3)], {"reverse": True})],
     "GRU": [*recurrent(units=3), ({"units": 3, "reset_after": False}, [STEPS])],
     "GRUCell": cells("GRU"),
     "LSTM": recurrent(units=3),
     "LSTMCell": cells("LSTM"),
     "SimpleRNN": recurrent(units=3),
     "SimpleRNNCell": cells("Simple"),
-    "RNN": [
-        ({"cell": lambda: inner("GRUCell", units=3)}, [STEPS]),
-        (
-            "a row that is masked",
-            {
-                "cell": lambda: inner("LSTMCell", units=3),
-                "zero_output_for_mask": True,
-                "return_sequences": True,
-            },
-            [STEPS],
-            {"mask": MASK},
-        ),
-    ],
-    "StackedRNNCells": [
-        (
-            {
-                "cells": lambda: [
-                    inner("GRUCell", units=3),
-                    inner("SimpleRNNCell", units=2),
-                ]
-            },
-            [normal(2, 4), [normal(2, 3), normal(2, 2)]],
-        )
-    ],
-    "GroupNormalization": [
-        ({"groups": 2}, [normal(2, 5, 4)]),
-        ("offset of 1000", {"groups": 2}, [normal(2, 5, 4) + 1000]),
-        ({"groups": -1}, [normal(2, 5, 4)]),
-    ],
-    "GroupQueryAttention": attend(
-        {"head_dim": 4, "num_query_heads": 4, "num_key_value_heads": 2},
-        key=False,
-    ),
-    "Hashing": [
-        ({"num_bins": 5, "dtype": "int32"}, [INTS]),
-        ({"num_bins": 5, "salt": 3, "dtype": "int32"}, [INTS]),
-    ],
+    "RNN": [({"cell": lambda: inner("GRUCell", units=3)}, [STEPS]), ("a row that is masked", {"cell": lambda: inner("LSTMCell", units=3), "zero_output_for_mask": True, "return_sequences": True}, [STEPS], {"mask": MASK})],
+    "StackedRNNCells": [({"cells": lambda: [inner("GRUCell", units=3), inner("SimpleRNNCell", units=2)]}, [normal(2, 4), [normal(2, 3), normal(2, 2)]])],
+    "GroupNormalization": [({"groups": 2}, [normal(2, 5, 4)]), ("offset of 1000", {"groups": 2}, [normal(2, 5, 4) + 1000]), ({"groups": -1}, [normal(2, 5, 4)])],
+    "GroupQueryAttention": attend({"head_dim": 4, "num_query_heads": 4, "num_key_value_heads": 2}, key=False),
+    "Hashing": [({"num_bins": 5, "dtype": "int32"}, [INTS]), ({"num_bins": 5, "salt": 3, "dtype": "int32"}, [INTS])],
     "HashedCrossing": [({"num_bins": 5}, [[LABELS[:, 0], LABELS[:, 1]]])],
     "IntegerLookup": [({"vocabulary": [3, 1], "dtype": "int64"}, [LABELS])],
     "Lambda": [({"function": lambda: lambda x: ops.sin(x)}, [X])],
-    "LayerNormalization": [
-        ({}, [STEPS]),
-        ({"axis": (1, 2)}, [STEPS]),
-        ("offset of 1000", {}, [STEPS + 1000]),
-        ("zeros", {}, [0 * STEPS]),
-    ],
+    "LayerNormalization": [({}, [STEPS]), ({"axis": (1, 2)}, [STEPS]), ("offset of 1000", {}, [STEPS + 1000]), ("zeros", {}, [0 * STEPS])],
     "RMSNormalization": [({}, [STEPS]), ("zeros", {}, [0 * STEPS])],
     "UnitNormalization": [({}, [STEPS]), ("zeros", {}, [0 * STEPS])],
-    "SpectralNormalization": [
-        ({"layer": lambda: inner("Dense", units=3)}, [X])
-    ],
+    "SpectralNormalization": [({"layer": lambda: inner("Dense", units=3)}, [X])],
     "Masking": [({}, [STEPS * MASK[..., None]])],
     "MaxNumBoundingBoxes": [],
-    "MelSpectrogram": [
-        (
-            {"fft_length": 16, "sequence_stride": 4, "num_mel_bins": 5},
-            [normal(2, 60)],
-        )
-    ],
-    "STFTSpectrogram": [
-        (
-            {"frame_length": 12, "frame_step": 4, "fft_length": 16, "mode": m},
-            [normal(2, 40, 2)],
-        )
-        for m in ("log", "psd", "real", "angle")
-    ],
+    "MelSpectrogram": [({"fft_length": 16, "sequence_stride": 4, "num_mel_bins": 5}, [normal(2, 60)])],
+    "STFTSpectrogram": [({"frame_length": 12, "frame_step": 4, "fft_length": 16, "mode": m}, [normal(2, 40, 2)]) for m in ("log", "psd", "real", "angle")],
     "MultiHeadAttention": attend({"num_heads": 2, "key_dim": 4}, key=False),
-    "Normalization": [
-        ({"mean": 1.5, "variance": 2.0}, [X]),
-        ({"mean": 1.5, "variance": 2.0, "invert": True}, [X]),
-    ],
+    "Normalization": [({"mean": 1.5, "variance": 2.0}, [X]), ({"mean": 1.5, "variance": 2.0, "invert": True}, [X])],
     "Permute": [({"dims": (2, 1)}, [STEPS])],
     "Pipeline": [({"layers": lambda: [inner("Rescaling", scale=0.5)]}, [X])],
     "Reshape": [({"target_shape": (2, -1)}, [X])],
-    "Resizing": image(
-        {"height": 4, "width": 5},
-        {"height": 12, "width": 9, "interpolation": "bicubic"},
-        {"height": 4, "width": 4, "crop_to_aspect_ratio": True},
-    ),
-    "Softmax": [
-        ({}, [X]),
-        (
-            "a row that is masked",
-            {},
-            [X],
-            {"mask": array([True] * 4, [True, False, True, True], [False] * 4)},
-        ),
-    ],
-    "ReLU": [
-        ({}, [X]),
-        ({"max_value": 1.0, "negative_slope": 0.1, "threshold": 0.2}, [X]),
-        ("ties and zeros", {}, [TIES]),
-    ],
-    "TimeDistributed": [
-        ({"layer": lambda: inner("Dense", units=4)}, [STEPS]),
-        (
-            "a row that is masked",
-            {"layer": lambda: inner("Dense", units=4)},
-            [STEPS],
-            {"mask": MASK},
-        ),
-    ],
-    "UpSampling2D": [
-        ({"size": (2, 3), "interpolation": i}, [normal(2, 3, 4, 2)])
-        for i in ("nearest", "bilinear", "bicubic")
-    ],
+    "Resizing": image({"height": 4, "width": 5}, {"height": 12, "width": 9, "interpolation": "bicubic"}, {"height": 4, "width": 4, "crop_to_aspect_ratio": True}),
+    "Softmax": [({}, [X]), ("a row that is masked", {}, [X], {"mask": array([True] * 4, [True, False, True, True], [False] * 4)})],
+    "ReLU": [({}, [X]), ({"max_value": 1.0, "negative_slope": 0.1, "threshold": 0.2}, [X]), ("ties and zeros", {}, [TIES])],
+    "TimeDistributed": [({"layer": lambda: inner("Dense", units=4)}, [STEPS]), ("a row that is masked", {"layer": lambda: inner("Dense", units=4)}, [STEPS], {"mask": MASK})],
+    "UpSampling2D": [({"size": (2, 3), "interpolation": i}, [normal(2, 3, 4, 2)]) for i in ("nearest", "bilinear", "bicubic")],
     "RandomCrop": image({"height": 4, "width": 3}),
-    "GlobalAveragePooling1D": [
-        ({}, [STEPS]),
-        ("a row that is masked", {}, [STEPS], {"mask": MASK}),
-    ],
+    "GlobalAveragePooling1D": [({}, [STEPS]), ("a row that is masked", {}, [STEPS], {"mask": MASK})],
     "Equalization": image({}),
     "AutoContrast": [*image({}), ("equal values", {}, [0 * PIXELS + 7])],
     "Solarization": image({"threshold_factor": 0.5}),
-    **{
-        n: merge()
-        for n in (
-            "Add",
-            "Average",
-            "Concatenate",
-            "Maximum",
-            "Minimum",
-            "Multiply",
-            "Subtract",
-        )
-    },
+    **{n: merge() for n in ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")},
 }
 LAYERS_LEFT_OUT = {
     "FlaxLayer": "runs on JAX only",
@@ -1203,6 +766,7 @@ LAYERS_LEFT_OUT = {
     "TorchModuleWrapper": "runs on PyTorch only",
     "Wrapper": "abstract",
 }
+
 
 
 def unique(module: Any, kind: Any) -> dict[str, Any]:
@@ -1235,10 +799,7 @@ def layer_calls(name: str, layer: Any) -> list[Call]:
         if rank:
             x = normal(*SHAPES[rank])
             # A constant has ties, and its variance is 0.
-            entries = [
-                (options, [x]),
-                ("ties and zeros", options, [np.round(x)]),
-            ]
+            entries = [(options, [x]), ("ties and zeros", options, [np.round(x)])]
         elif "keras.src.layers.preprocessing" in layer.__module__:
             entries = image(options)
         else:
@@ -1253,15 +814,7 @@ def layer_calls(name: str, layer: Any) -> list[Call]:
         kinds = f"{BOTH} training"
         dtypes = "float32 float64" if first else "float32"
         calls.append(
-            Call(
-                inputs,
-                tuple(args),
-                kwargs[0] if kwargs else {},
-                kinds,
-                dtypes,
-                made,
-                True,
-            )
+            Call(inputs, tuple(args), kwargs[0] if kwargs else {}, kinds, dtypes, made, True)
         )
     return calls
 
@@ -1288,51 +841,22 @@ def loss_inputs(name: str) -> list[Call]:
     kwargs = {"q": 0.7} if function else {}
     if "ctc" in lower:
         pairs = [("normals", LABELS + 1, normal(2, 7, 5))]
-    elif "sparsecategorical" in lower:
-        pairs = [("normals", array(0, 2, 3).astype("int32"), PROBABILITIES)]
-    elif "generalized" in lower:
+    elif "sparsecategorical" in lower or "generalized" in lower:
         pairs = [("normals", array(0, 2, 3).astype("int32"), PROBABILITIES)]
     elif "circle" in lower:
-        pairs = [
-            (
-                "normals",
-                array(0, 1, 0).astype("int32"),
-                X / np.linalg.norm(X, axis=1, keepdims=True),
-            )
-        ]
+        pairs = [("normals", array(0, 1, 0).astype("int32"), X / np.linalg.norm(X, axis=1, keepdims=True))]
     elif "categoricalhinge" not in lower and "categorical" in lower:
-        pairs = [
-            ("normals", ONE_HOT, PROBABILITIES),
-            ("zeros and ones", ONE_HOT, np.round(PROBABILITIES)),
-        ]
+        pairs = [("normals", ONE_HOT, PROBABILITIES), ("zeros and ones", ONE_HOT, np.round(PROBABILITIES))]
     elif any(w in lower for w in ("binary", "kl", "dice", "tversky")):
-        pairs = [
-            ("normals", TRUE, PREDICTED),
-            ("zeros and ones", TRUE, np.round(PREDICTED)),
-        ]
+        pairs = [("normals", TRUE, PREDICTED), ("zeros and ones", TRUE, np.round(PREDICTED))]
     elif "poisson" in lower or "logarithmic" in lower:
-        pairs = [
-            ("normals", positive(3, 4), positive(3, 4, seed=1)),
-            ("ties and zeros", abs(TIES), abs(OTHER_TIES)),
-        ]
+        pairs = [("normals", positive(3, 4), positive(3, 4, seed=1)), ("ties and zeros", abs(TIES), abs(OTHER_TIES))]
     elif "hinge" in lower:
-        pairs = [
-            ("normals", SIGNS, normal(*SIGNS.shape)),
-            ("ties and zeros", SIGNS, SIGNS),
-        ]
+        pairs = [("normals", SIGNS, normal(*SIGNS.shape)), ("ties and zeros", SIGNS, SIGNS)]
     else:
-        pairs = [
-            ("normals", X, Y),
-            ("ties and zeros", TIES, OTHER_TIES),
-            ("zeros", 0 * X, 0 * X),
-        ]
+        pairs = [("normals", X, Y), ("ties and zeros", TIES, OTHER_TIES), ("zeros", 0 * X, 0 * X)]
     return [
-        Call(
-            inputs,
-            (t, p),
-            kwargs=kwargs,
-            dtypes="float32 float64" if inputs == "normals" else "float32",
-        )
+        Call(inputs, (t, p), kwargs=kwargs, dtypes="float32 float64" if inputs == "normals" else "float32")
         for inputs, t, p in pairs
     ]
 
@@ -1371,9 +895,7 @@ def rows() -> list[Row]:
             function = loss() if isinstance(loss, type) else loss
             calls = first_in_both(loss_inputs(name))
             found.append(Row(f"losses.{name}", function, calls))
-    for name, activation in unique(
-        keras.activations, inspect.isfunction
-    ).items():
+    for name, activation in unique(keras.activations, inspect.isfunction).items():
         if name not in out:
             calls = automatic(activation)
             calls = [c for c in calls if c.inputs not in ("integers", "bools")]
@@ -1381,7 +903,5 @@ def rows() -> list[Row]:
                 calls = OPS[name]
             if name == "softmax":
                 calls += [named("large", 200 * X)]
-            found.append(
-                Row(f"activations.{name}", activation, first_in_both(calls))
-            )
+            found.append(Row(f"activations.{name}", activation, first_in_both(calls)))
     return found
