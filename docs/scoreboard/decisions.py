@@ -419,6 +419,23 @@ DECISIONS += [
         what="value",
         scripts="torch_det_gradient",
     ),
+    fault(
+        TF,
+        "ops.logaddexp ops.logaddexp2",
+        "The gradient at equal numbers is (1, 0); the function is smooth: (1/2, 1/2) "
+        "(tensorflow#127232, keras#23616).",
+        inputs=TIES,
+        kind=GRADIENT,
+        scripts="tensorflow_logaddexp_gradient",
+    ),
+    fault(
+        TF,
+        "ops.sinc",
+        "The gradient at 0 is NaN; sinc is even and smooth: 0 (tensorflow#127226).",
+        inputs=TIES,
+        kind=GRADIENT,
+        scripts="tensorflow_sinc_gradient",
+    ),
     # Float64.
     fault(
         "Keras",
@@ -456,8 +473,14 @@ DECISIONS += [
     ),
     # What a backend does not support.
     convention(
+        "layers.*3D layers.MelSpectrogram",
+        "TensorFlow has no kernel of float64 on a CPU.",
+        dtypes="float64",
+        what="error",
+    ),
+    convention(
         "*",
-        "Functions of floats accept integers or bools on some backends only, and return "
+        "Functions of floats or integers accept integers or bools on some backends only, and return "
         "integers or floats then; a symbolic call promises integers.",
         inputs="integers;bools",
         what="error;dtype;symbolic",
@@ -466,12 +489,6 @@ DECISIONS += [
         "*",
         "A gradient is not implemented by the backend, which raises an error.",
         kind=GRADIENT,
-        what="error",
-    ),
-    convention(
-        "layers.*3D layers.MelSpectrogram",
-        "TensorFlow has no kernel of float64 on a CPU.",
-        dtypes="float64",
         what="error",
     ),
     convention(
@@ -494,15 +511,14 @@ DECISIONS += [
     # Conventions.
     convention(
         "ops.abs ops.absolute ops.fabs ops.leaky_relu ops.selu ops.maximum ops.minimum "
-        "ops.fmax ops.fmin ops.logaddexp ops.logaddexp2 ops.std ops.norm ops.hypot "
-        "ops.cbrt ops.max* ops.arctan2 ops.power ops.fmod ops.angle ops.sinc "
+        "ops.fmax ops.fmin ops.std ops.norm ops.hypot "
+        "ops.cbrt ops.max* ops.arctan2 ops.power ops.fmod ops.angle "
         "ops.normalize ops.nextafter ops.image.rgb_to_hsv ops.top_k ops.heaviside "
         "layers.*Max* layers.Minimum layers.LeakyReLU layers.UnitNormalization layers.Dot "
         "losses.*bsolute* losses.*osine* activations.leaky_relu activations.selu",
         "The subgradient at a tie, at a kink, or at 0 of a norm or power: any value "
-        "between the one-sided derivatives, or NaN where there is none. (`logaddexp` is "
-        "smooth, and its gradient at a tie is 1/2: tensorflow#127232; that of `sinc` at 0 "
-        "is 0: tensorflow#127226; of a norm at 0: keras#23075.)",
+        "between the one-sided derivatives, or NaN where there is none (for norms: "
+        "keras#23075).",
         inputs="ties*;zeros*;equal*;grey;edges",
         kind=GRADIENT,
         what="value;nan",
