@@ -261,7 +261,7 @@ DECISIONS += [
         scripts="tensorflow_celu_gradient",
     ),
     fault(
-        TORCH,
+        "PyTorch",
         "ops.ldexp",
         "The gradient is 0 for a negative exponent; finite differences: 2**exponent.",
         kind=GRADIENT,
