@@ -19,8 +19,8 @@ LABELS = np.array([0.0, 1.0, 1.0])
     [
         # One rounding more than 1 is no probability.
         (lambda: ops.binary_crossentropy, (LABELS, LABELS / 2 + 0.2)),
-        # Losses do not promise symbolic calls.
-        (lambda: keras.losses.hinge, (LABELS[None], LABELS[None] / 2)),
+        # Activations do not promise symbolic calls.
+        (lambda: keras.activations.mish, (LABELS,)),
         # Layers of integers keep their dtype.
         (lambda: keras.layers.Hashing(5, dtype="int32"), (np.arange(4),)),
         # A creation function returns a tensor of the backend.
