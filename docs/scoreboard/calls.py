@@ -335,9 +335,9 @@ OPS: dict[str, list[Call]] = {
         named("beam_search", LOGITS, array(5, 3).astype("int32"), strategy="beam_search", beam_width=4, top_paths=2),
     ],
     "ctc_loss": [
-        call(LABELS, LOGITS, array(3, 2).astype("int32"), array(5, 4).astype("int32")),
-        named("an equal neighbour", LABELS, LOGITS, array(3, 3).astype("int32"), array(5, 5).astype("int32")),
-        named("too short", LABELS, LOGITS, array(3, 3).astype("int32"), array(2, 5).astype("int32"), kinds=FORWARD),
+        call(LABELS, LOGITS, array(2, 1).astype("int32"), array(5, 4).astype("int32")),
+        named("an equal neighbour", LABELS, LOGITS, array(2, 2).astype("int32"), array(5, 5).astype("int32")),
+        named("too short", LABELS, LOGITS, array(2, 2).astype("int32"), array(1, 5).astype("int32"), kinds=FORWARD),
     ],
     "depth_to_space": [call(normal(2, 3, 4, 8), 2)],
     "depthwise_conv": conv(normal(2, 3, 2)),
@@ -837,11 +837,11 @@ SIGNS = 2 * TRUE - 1
 def loss_inputs(name: str) -> list[Call]:
     """Calls of a loss, a class or a function, by its name."""
     lower = name.lower().replace("_", "")
+    function = name == "categorical_generalized_cross_entropy"
+    kwargs = {"q": 0.7} if function else {}
     if "ctc" in lower:
         pairs = [("normals", LABELS + 1, normal(2, 7, 5))]
-    elif "sparsecategorical" in lower:
-        pairs = [("normals", array(0, 2, 3).astype("int32"), PROBABILITIES)]
-    elif "generalized" in lower:
+    elif "sparsecategorical" in lower or "generalized" in lower:
         pairs = [("normals", array(0, 2, 3).astype("int32"), PROBABILITIES)]
     elif "circle" in lower:
         pairs = [("normals", array(0, 1, 0).astype("int32"), X / np.linalg.norm(X, axis=1, keepdims=True))]
@@ -856,7 +856,7 @@ def loss_inputs(name: str) -> list[Call]:
     else:
         pairs = [("normals", X, Y), ("ties and zeros", TIES, OTHER_TIES), ("zeros", 0 * X, 0 * X)]
     return [
-        Call(inputs, (t, p), dtypes="float32 float64" if inputs == "normals" else "float32")
+        Call(inputs, (t, p), kwargs=kwargs, dtypes="float32 float64" if inputs == "normals" else "float32")
         for inputs, t, p in pairs
     ]
 

@@ -41,12 +41,15 @@ def collect(folder: Path) -> dict[str, Any]:
         for row in rows()
     ]
     run = records["jax"].run
-    versions = {n: v for r in records.values() for n, v in r.run.versions.items()}
+    versions = {
+        n: v for r in records.values() for n, v in r.run.versions.items()
+    }
     return {
         "date": run.made[:10],
         "versions": dict(sorted(versions.items())),
         "machine": run.machine,
-        "left_out": LEFT_OUT | {f"layers.{n}": v for n, v in LAYERS_LEFT_OUT.items()},
+        "left_out": LEFT_OUT
+        | {f"layers.{n}": v for n, v in LAYERS_LEFT_OUT.items()},
         "rows": found,
     }
 
@@ -61,7 +64,14 @@ def compare_row(row: Any, results: dict[str, Any]) -> dict[str, Any]:
         if result is None or result.outcome == "failed":
             text = "did not run" if result is None else result.text.strip()
             differences.append(
-                {"inputs": "", "dtype": "", "kind": "", "what": "crash", "runs": [name], "text": f"{NAMES[name]}: {text.splitlines()[-1]}"}
+                {
+                    "inputs": "",
+                    "dtype": "",
+                    "kind": "",
+                    "what": "crash",
+                    "runs": [name],
+                    "text": f"{NAMES[name]}: {text.splitlines()[-1]}",
+                }
             )
             continue
         for entry in result.entries:
@@ -69,7 +79,9 @@ def compare_row(row: Any, results: dict[str, Any]) -> dict[str, Any]:
     computed = 0
     for (number, dtype, kind), by_run in sorted(entries.items()):
         given = [e for e in by_run.values() if not e.error and not e.left_out]
-        if not given and not all(e.error or e.left_out for e in by_run.values()):
+        if not given and not all(
+            e.error or e.left_out for e in by_run.values()
+        ):
             continue
         if all(e.error for e in by_run.values()):
             continue  # unsupported everywhere
@@ -79,9 +91,21 @@ def compare_row(row: Any, results: dict[str, Any]) -> dict[str, Any]:
             continue
         call = row.calls[number]
         for difference in compare_call(comparison, row.name, by_run):
-            differences.append({"inputs": call.inputs, "call": number, "dtype": dtype, "kind": kind, **difference})
+            differences.append(
+                {
+                    "inputs": call.inputs,
+                    "call": number,
+                    "dtype": dtype,
+                    "kind": kind,
+                    **difference,
+                }
+            )
     largest: dict[str, float] = {}
-    bad = {(d["call"], d["dtype"], d["kind"]) for d in differences if d["what"] == "value"}
+    bad = {
+        (d["call"], d["dtype"], d["kind"])
+        for d in differences
+        if d["what"] == "value"
+    }
     for key, difference in comparison_keys(comparison, entries):
         if key not in bad:
             name = f"{key[1]} {'gradients' if key[2] == 'gradients' else 'forward'}"
@@ -91,7 +115,15 @@ def compare_row(row: Any, results: dict[str, Any]) -> dict[str, Any]:
         "calls": len(row.calls),
         "computed": computed,
         "largest": {n: float(f"{x:.1e}") for n, x in largest.items()},
-        "narrowed": sorted({n for by_run in entries.values() for r, e in by_run.items() if e.narrowed for n in [NAMES[r]]}),
+        "narrowed": sorted(
+            {
+                n
+                for by_run in entries.values()
+                for r, e in by_run.items()
+                if e.narrowed
+                for n in [NAMES[r]]
+            }
+        ),
         "differences": merged(differences),
     }
 
@@ -109,7 +141,9 @@ def compare_call(comparison: Any, name: str, by_run: dict[str, Any]) -> Any:
     errors = {n: e.error.strip() for n, e in by_run.items() if e.error}
     if errors:
         lines = {n: error_line(e) for n, e in errors.items()}
-        text = "; ".join(f"{NAMES[n]} raises {line}" for n, line in lines.items())
+        text = "; ".join(
+            f"{NAMES[n]} raises {line}" for n, line in lines.items()
+        )
         yield {"what": "error", "runs": [*errors], "text": text}
     own: dict[str, list[str]] = {}
     for n, e in by_run.items():
@@ -117,7 +151,11 @@ def compare_call(comparison: Any, name: str, by_run: dict[str, Any]) -> Any:
             own.setdefault(text.split("\n")[0], []).append(n)
     for text, runs in own.items():
         what = SYMBOLIC if "symbolic call" in text else "own"
-        where = "" if len(runs) == len(by_run) else " on " + ", ".join(NAMES[n] for n in runs)
+        where = (
+            ""
+            if len(runs) == len(by_run)
+            else " on " + ", ".join(NAMES[n] for n in runs)
+        )
         yield {"what": what, "runs": runs, "text": f"{text[:160]}{where}"}
     rest = {}
     for n, e in by_run.items():
@@ -129,23 +167,50 @@ def compare_call(comparison: Any, name: str, by_run: dict[str, Any]) -> Any:
     first = next(iter(rest.values()))
     for failure in compare_entries(comparison, first.key, rest):
         where = str(failure.where).split(", ")
-        array = where[-1] if where[-1][:3] in ("out", "mas", "los", "sta", "com") or failure.text.find(" at ") > 0 else ""
-        text = re.sub(r"^(the runs differ|\w+ alone differs) ?", "", failure.text)
-        what = next((w for w in ("dtype", "structure", "shape") if f"{w} differs" in text or f"{w}s differ" in text), "value")
+        array = (
+            where[-1]
+            if where[-1][:3] in ("out", "mas", "los", "sta", "com")
+            or failure.text.find(" at ") > 0
+            else ""
+        )
+        text = re.sub(
+            r"^(the runs differ|\w+ alone differs) ?", "", failure.text
+        )
+        what = next(
+            (
+                w
+                for w in ("dtype", "structure", "shape")
+                if f"{w} differs" in text or f"{w}s differ" in text
+            ),
+            "value",
+        )
         if re.search(r"\binf\b|\bnan\b", text) and what == "value":
             what = "nan"
         for n in BACKENDS:
             text = re.sub(rf"\b{n}\b", NAMES[n], text)
-        yield {"what": what, "runs": list(failure.runs), "array": array, "text": text[:240]}
+        yield {
+            "what": what,
+            "runs": list(failure.runs),
+            "array": array,
+            "text": text[:240],
+        }
 
 
 def error_line(error: str) -> str:
-    lines = [x for x in error.splitlines() if re.match(r"^[\w.]*(Error|Exception|Warning)\b", x)]
+    lines = [
+        x
+        for x in error.splitlines()
+        if re.match(r"^[\w.]*(Error|Exception|Warning)\b", x)
+    ]
     line = lines[-1] if lines else error.splitlines()[-1]
     if re.match(r"^\w+: Exception encountered", line):
         cause = re.search(r"\x1b\[1m(.*?)\x1b\[0m", error)
         line = line.split(":")[0] + (f": {cause[1]}" if cause else "")
-    return re.sub(r"\{\{.*?\}\}|\x1b\[\d*m", "", line.split(".")[-1] if line.count(".") and ": " not in line else line).strip()[:150]
+    return re.sub(
+        r"\{\{.*?\}\}|\x1b\[\d*m",
+        "",
+        line.split(".")[-1] if line.count(".") and ": " not in line else line,
+    ).strip()[:150]
 
 
 def merged(differences: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -172,7 +237,9 @@ def decide(name: str, difference: dict[str, Any]) -> Any:
             continue
         if decision.what and difference["what"] not in decision.what:
             continue
-        if decision.inputs and not any(fnmatchcase(difference["inputs"], p) for p in decision.inputs):
+        if decision.inputs and not any(
+            fnmatchcase(difference["inputs"], p) for p in decision.inputs
+        ):
             continue
         if decision.kind and not difference["kind"].startswith(decision.kind):
             continue
@@ -215,7 +282,13 @@ def escape(text: str) -> str:
 
 
 def number(x: float | None) -> str:
-    return "" if x is None else "equal" if x == 0 else f"{x:.0e}".replace("e-0", "e-")
+    return (
+        ""
+        if x is None
+        else "equal"
+        if x == 0
+        else f"{x:.0e}".replace("e-0", "e-")
+    )
 
 
 def render(data: dict[str, Any]) -> str:
@@ -226,13 +299,36 @@ def render(data: dict[str, Any]) -> str:
     total = len(computed)
     kept = sum(map(keeps_claim, computed))
     near = sum(keeps_claim(r, 1e-6) for r in computed)
-    with_gradients = [r for r in computed if "float32 gradients" in r["largest"]]
+    with_gradients = [
+        r for r in computed if "float32 gradients" in r["largest"]
+    ]
     narrowed = sum(bool(r["narrowed"]) for r in computed)
-    versions = data["versions"]
-    shown = ", ".join(f"{label} {versions[n]}" for n, label in (("keras", "Keras"), ("tensorflow", "TensorFlow"), ("torch", "PyTorch"), ("jax", "JAX"), ("numpy", "NumPy")) if n in versions)
+    versions = {n.removesuffix("-cpu"): v for n, v in data["versions"].items()}
+    narrow = sum(
+        status(r) == FAULT
+        and all(
+            d["what"] == SYMBOLIC or d["dtypes"] == ["float64"]
+            for d, v in verdicts(r)
+            if v and v.verdict == FAULT
+        )
+        for r in computed
+    )
+    shown = ", ".join(
+        f"{label} {versions[n]}"
+        for n, label in (
+            ("keras", "Keras"),
+            ("tensorflow", "TensorFlow"),
+            ("torch", "PyTorch"),
+            ("jax", "JAX"),
+            ("numpy", "NumPy"),
+        )
+        if n in versions
+    )
     by_whose: dict[str, list[str]] = {}
     for r in computed:
-        for whose in {d.whose for _, d in verdicts(r) if d and d.verdict == FAULT}:
+        for whose in {
+            d.whose for _, d in verdicts(r) if d and d.verdict == FAULT
+        }:
             by_whose.setdefault(whose, []).append(r["name"])
     lines = [
         "# A scoreboard of Keras",
@@ -252,7 +348,13 @@ def render(data: dict[str, Any]) -> str:
         f"| compared | {total}: {groups['ops']} functions of `keras.ops`, {groups['layers']} layers, {groups['losses']} losses, {groups['activations']} activations |",
         f"| agree in every call | {states['agrees']} of {total} |",
         f"| differ by a convention only | {states[CONVENTION]} |",
-        f"| have a fault | {states[FAULT]}: " + "; ".join(f"{len(v)} of {k}" for k, v in sorted(by_whose.items(), key=lambda x: -len(x[1]))) + " |",
+        f"| have a fault | {states[FAULT]}: "
+        + "; ".join(
+            f"{len(v)} of {k}"
+            for k, v in sorted(by_whose.items(), key=lambda x: -len(x[1]))
+        )
+        + " |",
+        f"| of these | {narrow} only in float64 or in what a symbolic call promises |",
         f"| differ, undecided | {states[UNDECIDED]} |",
         f"| keep Keras's claim | {kept} of {total} have float32 outputs that are equal to 1e-7 of the largest element in every call; {near} to 1e-6 |",
         f"| gradients | {len(with_gradients)} have float32 gradients on two backends or more |",
@@ -268,11 +370,25 @@ def render(data: dict[str, Any]) -> str:
         "|---|---|---|---|",
     ]
     lines += decided(computed, FAULT)
-    lines += ["", "## Conventions", "", "No backend is wrong: mathematics or Keras leaves the result open.", "", "| functions | what |", "|---|---|"]
+    lines += [
+        "",
+        "## Conventions",
+        "",
+        "No backend is wrong: mathematics or Keras leaves the result open.",
+        "",
+        "| functions | what |",
+        "|---|---|",
+    ]
     lines += decided(computed, CONVENTION)
     lines += ["", "## Undecided", ""]
-    open_ = [(r["name"], d) for r in computed for d, v in verdicts(r) if v is None]
-    lines += ["| function | inputs | computed | difference |", "|---|---|---|---|"] if open_ else ["None."]
+    open_ = [
+        (r["name"], d) for r in computed for d, v in verdicts(r) if v is None
+    ]
+    lines += (
+        ["| function | inputs | computed | difference |", "|---|---|---|---|"]
+        if open_
+        else ["None."]
+    )
     lines += [
         f"| `{name}` | {d['inputs']} | {' '.join([*d['dtypes'], d['kind'] if d['what'] not in (SYMBOLIC,) else 'symbolic'])} | {escape(d.get('array', '') + ' ' + d['text'])} |"
         for name, d in open_
@@ -291,17 +407,25 @@ def render(data: dict[str, Any]) -> str:
     for r in rows:
         if not r["computed"]:
             continue
-        wide = [number(r["largest"].get(f"float64 {k}")) for k in ("forward", "gradients")]
+        wide = [
+            number(r["largest"].get(f"float64 {k}"))
+            for k in ("forward", "gradients")
+        ]
         if r["narrowed"]:
             wide = [f"({x})" if x else "" for x in wide]
-        narrow = [number(r["largest"].get(f"float32 {k}")) for k in ("forward", "gradients")]
+        narrow = [
+            number(r["largest"].get(f"float32 {k}"))
+            for k in ("forward", "gradients")
+        ]
         lines.append(
             f"| `{r['name']}` | {r['calls']} | "
             + " | ".join([*narrow, *wide])
             + f" | {row_text(r)} | {'32 bits: ' + ', '.join(r['narrowed']) if r['narrowed'] else ''} |"
         )
     left = {**data["left_out"]}
-    left |= {r["name"]: "no call works on two backends" for r in rows if not r["computed"]}
+    left |= {
+        r["name"]: "draws random numbers" for r in rows if not r["computed"]
+    }
     lines += ["", "Left out:", ""]
     lines += [f"- `{n}`: {why}" for n, why in sorted(left.items())]
     return "\n".join(lines) + "\n"
@@ -321,7 +445,11 @@ def decided(rows: list[dict[str, Any]], verdict: str) -> list[str]:
             shown += f" and {len(names) - 6} more"
         sentence = d.sentence + (f" {d.reference}" if d.reference else "")
         scripts = ", ".join(f"[`{s}`](../upstream/{s}.py)" for s in d.scripts)
-        lines.append(f"| {shown} | {d.whose} | {sentence} | {scripts} |" if verdict == FAULT else f"| {shown} | {sentence} |")
+        lines.append(
+            f"| {shown} | {d.whose} | {sentence} | {scripts} |"
+            if verdict == FAULT
+            else f"| {shown} | {sentence} |"
+        )
     return lines
 
 

@@ -1,5 +1,5 @@
 # KERAS_BACKEND: torch
-"""ops.image.gaussian_blur without data_format blurs the wrong axes (keras#23542)."""
+"""ops.image.gaussian_blur without data_format blurs channels (keras#23542)."""
 
 import sys
 

@@ -1,0 +1,58 @@
+"""The scoreboard of Keras calls functions that exist; its page has its data."""
+
+import importlib
+import inspect
+import json
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+pytestmark = pytest.mark.once
+
+FOLDER = Path(__file__).parents[2] / "docs" / "scoreboard"
+
+
+@pytest.fixture(scope="module")
+def modules():
+    sys.path.insert(0, str(FOLDER))
+    names = ("calls", "decisions", "page")
+    yield [importlib.import_module(name) for name in names]
+    sys.path.remove(str(FOLDER))
+    for name in names:
+        del sys.modules[name]
+
+
+def test_every_row_has_calls(modules):
+    calls = modules[0]
+    rows = calls.rows()
+    assert all(row.calls for row in rows)
+    assert {*calls.OPS, *calls.LEFT_OUT} <= {*calls.op_names()}
+    tables = {*calls.LAYERS, *calls.LAYERS_LEFT_OUT}
+    assert tables <= {*dir(keras.layers)}
+    # Arguments fit the signatures.
+    for row in rows:
+        for call in row.calls:
+            if call.function is None:
+                inspect.signature(row.function).bind(*call.args, **call.kwargs)
+
+
+def test_page_is_made_from_the_data(modules):
+    page = modules[2]
+    data = json.loads(page.DATA.read_text(encoding="utf-8"))
+    assert page.PAGE.read_text(encoding="utf-8") == page.render(data)
+    computed = [r["name"] for r in data["rows"] if r["computed"]]
+    assert sum(name.startswith("ops.") for name in computed) >= 300
+    assert sum(not name.startswith("ops.") for name in computed) >= 120
+
+
+def test_decisions_apply_and_name_scripts(modules):
+    _, decisions, page = modules
+    data = json.loads(page.DATA.read_text(encoding="utf-8"))
+    used = [d for r in data["rows"] for _, d in page.verdicts(r)]
+    for decision in decisions.DECISIONS:
+        assert decision in used, decision.sentence
+        for script in decision.scripts:
+            assert (FOLDER.parent / "upstream" / f"{script}.py").is_file()
+        assert decision.scripts or decision.verdict == decisions.CONVENTION
