@@ -529,9 +529,6 @@ DECISIONS += [
         kind=GRADIENT,
     ),
     convention(
-        "ops.irfft", "Rounding: TensorFlow's FFT or JAX's.", kind=GRADIENT
-    ),
-    convention(
         "losses.poisson losses.Poisson ops.image.resize",
         "Rounding: a difference of nearly equal numbers.",
         kind=GRADIENT,

@@ -337,7 +337,7 @@ def render(data: dict[str, Any]) -> str:
         "automatically, computed on TensorFlow, PyTorch and JAX and compared by",
         "[kseq.agreement](../own_layers.md): outputs and gradients, float32 and float64, normal",
         "numbers, ties and zeros, NaN and infinity, integers, bools, empty rows.",
-        "`tox run -e scoreboard` makes this page.",
+        "`tox run -e scoreboard` makes this page, in ten minutes on two cores.",
         "",
         f"Measured {data['date']} on a CPU with {shown}.",
         "",
@@ -354,7 +354,7 @@ def render(data: dict[str, Any]) -> str:
             for k, v in sorted(by_whose.items(), key=lambda x: -len(x[1]))
         )
         + " |",
-        f"| of these | {narrow} only in float64 or in what a symbolic call promises |",
+        f"| of the faults | {narrow} only in float64 or in what a symbolic call promises |",
         f"| differ, undecided | {states[UNDECIDED]} |",
         f"| keep Keras's claim | {kept} of {total} have float32 outputs that are equal to 1e-7 of the largest element in every call; {near} to 1e-6 |",
         f"| gradients | {len(with_gradients)} have float32 gradients on two backends or more |",
