@@ -748,6 +748,7 @@ LAYERS: dict[str, list[Any]] = {
     "TimeDistributed": [({"layer": lambda: inner("Dense", units=4)}, [STEPS]), ("a row that is masked", {"layer": lambda: inner("Dense", units=4)}, [STEPS], {"mask": MASK})],
     "UpSampling2D": [({"size": (2, 3), "interpolation": i}, [normal(2, 3, 4, 2)]) for i in ("nearest", "bilinear", "bicubic")],
     "RandomCrop": image({"height": 4, "width": 3}),
+    "RandomPosterization": image({"factor": 4}),
     "GlobalAveragePooling1D": [({}, [STEPS]), ("a row that is masked", {}, [STEPS], {"mask": MASK})],
     "Equalization": image({}),
     "AutoContrast": [*image({}), ("equal values", {}, [0 * PIXELS + 7])],
