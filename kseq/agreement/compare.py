@@ -74,6 +74,10 @@ class Difference:
     limit: float
 
 
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 @dataclass
 class Comparison:
     """The result of a comparison.
@@ -104,6 +108,15 @@ class Comparison:
     @property
     def agrees(self) -> bool:
         return not self.failures
+
+    @property
+    def notes(self) -> list[str]:
+        """What is not a failure, but should be known."""
+        return [
+            f"float64 is computed in 32 bits by {function} (Keras); "
+            f"{counted(len(tests), 'test')} held to float32's limits"
+            for function, tests in sorted(self.explained.items())
+        ]
 
     def fail(self, test: str, where: str, text: str, *runs: str) -> None:
         self.failures.append(Failure(test, where, text, runs))

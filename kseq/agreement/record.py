@@ -273,8 +273,10 @@ def fingerprint(paths: Iterable[Path]) -> str:
     Records computed from different sources must not be compared: an outdated
     one could hide a fault or show one that is already fixed.
     """
+    # In an order that does not depend on where the files are.
+    files = sorted((path.name, path.read_bytes()) for path in {*paths})
     digest = hashlib.sha256()
-    for path in sorted({*paths}):
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
+    for name, content in files:
+        digest.update(name.encode())
+        digest.update(content)
     return digest.hexdigest()[:16]

@@ -3,7 +3,7 @@
 import html
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kseq.agreement.compare import Comparison, Difference, Failure
+from kseq.agreement.compare import (
+    Comparison,
+    Difference,
+    Failure,
+    counted,
+)
 from kseq.agreement.record import Run
 from kseq.agreement.tables import KINDS, POLICIES, TOLERANCES, tolerance
 from kseq.files import replace_text
@@ -77,26 +82,23 @@ def print_report(comparison: Comparison, console: Console) -> None:
             )
         )
     console.print(table)
-    for function, tests in sorted(comparison.explained.items()):
-        console.print(
-            f"float64 is computed in 32 bits by {function} (Keras); "
-            f"{len(tests)} tests are held to float32's limits",
-            markup=False,
-            soft_wrap=True,
-        )
+    for note in comparison.notes:
+        console.print(note, markup=False, soft_wrap=True)
     for failure, more in grouped(comparison.failures):
         console.print(
             Text.assemble((failure.test, "red"), f" {failure}{more}"),
             soft_wrap=True,
         )
-    counted_tests = f"{comparison.tests} tests"
-    verdict = (
-        f"[green]The runs agree in {counted_tests}.[/green]"
-        if comparison.agrees
-        else "[red]The runs do not agree: "
-        f"{counted(comparison.failures)} in {counted_tests}.[/red]"
-    )
-    console.print(verdict)
+    style = "green" if comparison.agrees else "red"
+    console.print(Text(verdict(comparison), style))
+
+
+def verdict(comparison: Comparison) -> str:
+    tests = counted(comparison.tests, "test")
+    if comparison.agrees:
+        return f"The runs agree in {tests}."
+    failures = counted(len(comparison.failures), "failure")
+    return f"The runs do not agree: {failures} in {tests}."
 
 
 def _plain(*cells: str) -> list[Text]:
@@ -112,10 +114,6 @@ def grouped(failures: Iterable[Failure]) -> Iterator[tuple[Failure, str]]:
         groups.setdefault(key, []).append(failure)
     for first, *others in groups.values():
         yield first, f" ({len(others)} more like it)" if others else ""
-
-
-def counted(failures: Sequence[Failure]) -> str:
-    return f"{len(failures)} failure{'' if len(failures) == 1 else 's'}"
 
 
 def number(difference: float | None) -> str:
@@ -177,11 +175,7 @@ pre { white-space: pre-wrap }
 
 def to_html(comparison: Comparison) -> str:
     """Return a self-contained page with a heat map for each dtype."""
-    verdict = (
-        f"<p class=ok>The runs agree in {comparison.tests} tests.</p>"
-        if comparison.agrees
-        else f"<p class=bad>{counted(comparison.failures)}.</p>"
-    )
+    style = "ok" if comparison.agrees else "bad"
     sections = [
         heat_map(comparison, policy)
         for policy in POLICIES
@@ -192,7 +186,7 @@ def to_html(comparison: Comparison) -> str:
 <meta name=viewport content="width=device-width, initial-scale=1">
 <title>kseq agreement</title><style>{STYLE}</style>
 <h1>Agreement between runs</h1>
-{verdict}{_failures(comparison)}{_runs(comparison)}
+<p class={style}>{verdict(comparison)}</p>{_failures(comparison)}{_runs(comparison)}
 <p>Each cell shows the largest difference of a test between runs or to its
 reference, in units of the largest value. Its colour shows the share of the
 tolerance: green for a thousandth or less, yellow for all of it, red for more.

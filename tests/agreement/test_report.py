@@ -57,11 +57,11 @@ def test_the_terminal_shows_runs_differences_and_failures():
     assert "torch" in text
     assert "float32 forward" in text
     assert "2.4e-07" in text  # 2 differs by 4.8e-7, relative to 2
-    assert "The runs agree in 1 tests." in text
+    assert "The runs agree in 1 test." in text
     text = printed(DIFFER)
     assert f"{TEST} mean, float32 forward, output: " in text
     assert "(1 more like it)" in text
-    assert "The runs do not agree: 2 failures in 1 tests." in text
+    assert "The runs do not agree: 2 failures in 1 test." in text
 
 
 def test_the_markdown_table_has_a_column_for_each_run():
