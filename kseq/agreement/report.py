@@ -186,7 +186,8 @@ def to_html(comparison: Comparison) -> str:
 <meta name=viewport content="width=device-width, initial-scale=1">
 <title>kseq agreement</title><style>{STYLE}</style>
 <h1>Agreement between runs</h1>
-<p class={style}>{verdict(comparison)}</p>{_failures(comparison)}{_runs(comparison)}
+<p class={style}>{verdict(comparison)}</p>
+{_failures(comparison)}{_runs(comparison)}
 <p>Each cell shows the largest difference of a test between runs or to its
 reference, in units of the largest value. Its colour shows the share of the
 tolerance: green for a thousandth or less, yellow for all of it, red for more.
