@@ -37,9 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="annotate failures in GitHub Actions and write a job summary",
     )
     # Set for the processes that --agreement starts.
-    group.addoption(
-        "--agreement-process", action="store_true", help=argparse.SUPPRESS
-    )
+    group.addoption("--agreement-process", type=int, help=argparse.SUPPRESS)
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:

@@ -1,5 +1,6 @@
 """Compare the records of several runs."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kseq.agreement.known import Known, known_from
+from kseq.agreement.measure import NAMED
 from kseq.agreement.record import (
     LAYERS,
     RUN_FILE,
@@ -17,7 +19,7 @@ from kseq.agreement.record import (
     Run,
     load_record,
 )
-from kseq.agreement.tables import tolerance
+from kseq.agreement.tables import KINDS, LEFT_OUT, tolerance
 from kseq.agreement.values import (
     REFERENCE,
     Finding,
@@ -29,6 +31,10 @@ from kseq.agreement.values import (
     largest,
 )
 from kseq.checks import check_items, check_path, raise_invalid
+
+SEQUENCES = re.compile(rf"({NAMED}|tuple|list)\(")
+# A backend may leave out what the table lists, but not alone for other reasons.
+REASONS = {entry.reason for entry in LEFT_OUT}
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,13 @@ class Difference:
     limit: float
 
 
+def gone(known: Known) -> str:
+    return (
+        f"the known difference of {known.backend} in {known.test} is gone "
+        f"({known.reason}); remove it"
+    )
+
+
 def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
@@ -88,6 +101,7 @@ class Comparison:
         failures: why the runs do not agree.
         differences: the largest difference of each array.
         explained: tests by function of Keras that computes in 32 bits.
+        known: whether each known difference was seen, if it was computed.
 
     Example:
         >>> from kseq.agreement import Comparison
@@ -104,6 +118,12 @@ class Comparison:
     failures: list[Failure] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     explained: dict[str, set[str]] = field(default_factory=dict)
+    known: dict[Known, bool] = field(default_factory=dict)
+
+    @property
+    def gone(self) -> list[Known]:
+        """Known differences of which no test differs any more."""
+        return [known for known, seen in self.known.items() if not seen]
 
     @property
     def agrees(self) -> bool:
@@ -176,21 +196,13 @@ def compare_records(
     comparison = Comparison([record.run for record in records])
     _check_runs(comparison, records, runs)
     tests = list(dict.fromkeys(t for r in records for t in r.results))
-    used = set()
     for test in tests:
         results = {r.run.name: r.results.get(test) for r in records}
         backends = {r.run.name: r.run.backend for r in records}
         applying = [k for k in known if k.matches_test(test)]
-        used |= compare_test(
-            comparison, test, results, backends, applying, explain
-        )
-    for entry in known:
-        if entry not in used and any(map(entry.matches_test, tests)):
-            comparison.fail(
-                "",
-                f"known difference of {entry.backend}",
-                f"no test differs any more ({entry.reason}); remove it",
-            )
+        compare_test(comparison, test, results, backends, applying, explain)
+    for entry in {*known} & {*comparison.gone}:
+        comparison.fail("", "", gone(entry))
     return comparison
 
 
@@ -223,7 +235,7 @@ def compare_test(
     backends: Mapping[str, str],
     known: Sequence[Known] = (),
     explain: bool = True,
-) -> set[Known]:
+) -> None:
     """Compare one test between runs.
 
     Args:
@@ -233,18 +245,27 @@ def compare_test(
         backends: the backend of each run.
         known: the known differences that the configuration lists.
         explain: see `compare`.
-
-    Returns:
-        The known differences of the configuration that were seen.
     """
+    marked = [
+        replace(known_from(k), test=test)
+        for r in results.values()
+        if r
+        for k in r.known
+    ]
+    marked = list(dict.fromkeys(marked))
+    known = [*known, *marked]
+    # A crash has no kind.
+    crashing = {k.backend: k for k in known if k.kinds == KINDS}
     failures = []
     found: dict[str, Result] = {}
     for run, result in results.items():
         if result is None:
             text = f"{run} did not run this test"
             failures.append(Failure(test, "", text, (run,)))
+        elif result.outcome == "failed" and backends[run] in crashing:
+            comparison.known[crashing[backends[run]]] = True
         elif result.outcome == "failed":
-            text = f"on {run}:\n{result.text}"
+            text = f"on {run}: {result.text}"
             failures.append(Failure(test, "", text, (run,)))
         elif result.outcome != "skipped":
             found[run] = result
@@ -258,35 +279,51 @@ def compare_test(
     for run, result in found.items():
         for entry in result.entries:
             entries.setdefault(entry.key, {})[run] = entry
-    marked = [known_from(k) for r in found.values() for k in r.known]
-    marked = list(dict.fromkeys(marked))
-    used: set[Known] = set()
     for by_run in entries.values():
-        left = list(compare_entries(comparison, test, by_run, explain))
-        for expected in (*known, *marked):
-            one = next(iter(by_run.values()))
-            if not left or not expected.matches(one.policy, one.kind):
-                continue
-            rest = {
-                run: e
-                for run, e in by_run.items()
-                if backends[run] != expected.backend
-            }
-            others = list(compare_entries(Comparison([]), test, rest, explain))
-            if len(others) < len(left):
-                used.add(expected)
-                left = others
-        failures += left
-    for expected in marked:
-        if expected not in used and expected.backend in backends.values():
-            text = f"the known difference of {expected.backend} is gone"
-            failures.append(Failure(test, "", f"{text} ({expected.reason})"))
+        failures += _unexpected(
+            comparison, test, by_run, backends, known, explain
+        )
+    failures += [
+        Failure(test, "", gone(k)) for k in marked if k in comparison.gone
+    ]
     given = next((r for r in results.values() if r and r.file), Result(test))
     comparison.failures += [
         replace(f, file=given.file, line=given.line) for f in failures
     ]
     comparison.tests += 1
-    return used & {*known}
+
+
+def _unexpected(
+    comparison: Comparison,
+    test: str,
+    entries: Mapping[str, Entry],
+    backends: Mapping[str, str],
+    known: Sequence[Known],
+    explain: bool,
+) -> list[Failure]:
+    """Compare one computation, without the backends known to differ."""
+    failures = list(compare_entries(comparison, test, entries, explain))
+    first = next(iter(entries.values()))
+    computed = {backends[run] for run, e in entries.items() if not e.left_out}
+    applying = [
+        k
+        for k in known
+        if k.backend in computed and k.matches(first.policy, first.kind)
+    ]
+    if not applying:
+        return failures
+
+    def without(left_out: set[str]) -> list[Failure]:
+        rest = {r: e for r, e in entries.items() if backends[r] not in left_out}
+        return list(compare_entries(Comparison([]), test, rest, explain))
+
+    differing = {k.backend for k in applying}
+    others = without(differing)
+    for k in applying:
+        comparison.known.setdefault(k, False)
+        if len(without(differing - {k.backend})) > len(others):
+            comparison.known[k] = True
+    return others
 
 
 def compare_entries(
@@ -317,17 +354,26 @@ def compare_entries(
     errors = {run: e.error for run, e in entries.items() if e.error}
     for text in dict.fromkeys(errors.values()):
         runs = [run for run, error in errors.items() if error == text]
-        yield failure(f"{' and '.join(runs)} raised an error:\n{text}", runs)
+        cause = text.splitlines()[-1]
+        text = f"{' and '.join(runs)} raised {cause}\n{text}"
+        yield failure(text, runs)
     for text in dict.fromkeys(t for e in entries.values() for t in e.own):
         runs = [run for run, e in entries.items() if text in e.own]
         yield failure(f"on {' and '.join(runs)}: {text}", runs)
     given = {r: e for r, e in entries.items() if not e.error and not e.left_out}
     if not given:
         return
+    for run, entry in entries.items():
+        if entry.left_out and entry.left_out not in REASONS:
+            text = f"{run} alone has no results: {entry.left_out}"
+            yield failure(text, [run])
     facts = dict.fromkeys(n for e in given.values() for n in e.facts)
     found: set[str] = set()
     for fact in sorted(facts, key="arguments".__ne__):
         texts = {r: e.facts[fact] for r, e in given.items() if fact in e.facts}
+        if any(NAMED in text for text in texts.values()):
+            # What is a named tuple here may be a list or a tuple there.
+            texts = {r: SEQUENCES.sub("(", text) for r, text in texts.items()}
         if explain and first.policy == "float64" and fact.endswith(" dtype"):
             for run, e in given.items():
                 if e.narrowed and texts.get(run) == "float32":
@@ -414,7 +460,8 @@ def _compare_array(
     if sensitivities and same_shape:
         sensitivity = np.max(sensitivities, axis=0)
     scale = max(floor_of(name, kind, e.values) for e in entries.values())
-    limits = Limits(relative, policy, scale, sensitivity)
+    fixed = policy == first.policy and first.relative is not None
+    limits = Limits(relative, policy, scale, sensitivity, fixed)
     if comparison is not None and same_shape:
         comparison.differences.append(
             _difference(test, name, first, values, limits)

@@ -125,7 +125,7 @@ class Agreement:
         done: dict[tuple[str, str], Entry] = {}
         # Float64 first, since other policies are compared with it.
         for policy in sorted(policies, key=POLICIES.index):
-            for kind in kinds:
+            for kind in sorted(kinds, key=KINDS.index):
                 entry = Entry(call, label, policy, kind)
                 entry.relative, entry.finite = rtol, finite
                 entries.append(entry)

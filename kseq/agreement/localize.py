@@ -21,7 +21,8 @@ def layer_outputs(
         inputs,
     )
     found: dict[str, Any] = {}
-    layers = [x for x in _all_layers(model) if x is not model]
+    # A layer that is used twice is observed once.
+    layers = list({id(x): x for x in _all_layers(model)}.values())[1:]
 
     def observe(i: int, layer: Any) -> Callable[[], None]:
         call = layer.call

@@ -31,6 +31,7 @@ from kseq.checks import (
     raise_invalid,
 )
 
+NAMED = "named tuple"
 CALLS = 3  # a fault can show from the second or third call on
 
 
@@ -271,9 +272,10 @@ def structure(outputs: Any) -> str:
         return "{" + ", ".join(items) + "}"
     if isinstance(outputs, list | tuple):
         inner = ", ".join(structure(x) for x in outputs)
-        # Types such as torch.return_types.topk are lists on other backends.
-        name = "tuple" if type(outputs) is tuple else "list"
-        return f"{name}({inner})"
+        # A type such as torch.return_types.topk.
+        is_named = isinstance(outputs, tuple) and type(outputs) is not tuple
+        kind = "list" if isinstance(outputs, list) else "tuple"
+        return f"{NAMED if is_named else kind}({inner})"
     return "None" if outputs is None else "tensor"
 
 

@@ -12,13 +12,16 @@ import keras
 import pytest
 
 from kseq.agreement import probes
-from kseq.agreement.compare import Comparison, compare_test
+from kseq.agreement.compare import Comparison, compare_test, gone
 from kseq.agreement.fixture import Agreement
 from kseq.agreement.github import annotate
-from kseq.agreement.known import Known, known_from, settings_of
-from kseq.agreement.processes import CURRENT, Processes, check_backends
+from kseq.agreement.known import known_from, settings_of
+from kseq.agreement.processes import Processes, check_backends
 from kseq.agreement.record import (
+    CURRENT,
     Result,
+    Run,
+    clear_record,
     fingerprint,
     new_run,
     result_file,
@@ -50,6 +53,15 @@ def markers_of(item: Any) -> list[dict[str, Any]]:
     return found
 
 
+def check_markers(items: Sequence[Any]) -> None:
+    """Report an invalid marker before any test runs."""
+    for item in items:
+        try:
+            markers_of(item)
+        except ValueError as error:
+            raise pytest.UsageError(f"{item.nodeid}: {error}") from error
+
+
 def make_fixture(request: Any) -> Agreement:
     """Create the fixture's value for a test."""
     config, item = request.config, request.node
@@ -60,7 +72,7 @@ def make_fixture(request: Any) -> Agreement:
     value = Agreement(
         item.nodeid,
         explain=explain,
-        raises=not config.option.agreement_process,
+        raises=config.option.agreement_process is None,
         known=[k for k in known if k.backend == backend],
     )
     item.stash[_VALUE] = value
@@ -82,19 +94,25 @@ class Recording:
 
     def __init__(self, config: Any) -> None:
         self.folder = Path(config.option.agreement_record).absolute()
-        self.is_process = config.option.agreement_process
-        if not self.is_process:
-            for path in self.folder.glob("*.npz"):
-                path.unlink()
-        else:
-            threading.Thread(target=_end_with_parent, daemon=True).start()
+        self.run: Run | None = None
+        self.parent = config.option.agreement_process
+        if self.parent:
+            watch = threading.Thread(
+                target=_end_with, args=(self.parent,), daemon=True
+            )
+            watch.start()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
         self, config: Any, items: list[Any]
     ) -> None:
+        if config.option.collectonly:
+            return
         using = [item for item in items if uses_fixture(item)]
-        if self.is_process:
+        check_markers(using)
+        if not self.parent:
+            clear_record(self.folder)
+        else:
             # After a crash, the tests before it have their results.
             left = [
                 item
@@ -117,7 +135,7 @@ class Recording:
     def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
         if not uses_fixture(item):
             return (yield)
-        if self.is_process:
+        if self.parent:
             current = self.folder / CURRENT
             current.write_text(item.nodeid, encoding="utf-8")
         file, line, _ = item.location
@@ -134,25 +152,25 @@ class Recording:
         result = getattr(self, "result", None)
         if result is None or result.test != report.nodeid or report.passed:
             return
-        expected = hasattr(report, "wasxfail")
-        # With --agreement, the test fails or passes in the other process.
-        result.outcome = (
-            "skipped" if report.skipped and not expected else "failed"
-        )
+        # Expected failures too: with --agreement, processes do not have them.
+        result.outcome = "skipped" if report.skipped else "failed"
         text = report.longrepr
         if report.skipped and isinstance(text, tuple):
             text = text[2]
         result.text = str(text)
 
-    def pytest_sessionfinish(self) -> None:
-        self.run.finished = True
+    def pytest_sessionfinish(self, session: Any, exitstatus: int) -> None:
+        if self.run is None:
+            return
+        stopped = session.shouldstop or session.shouldfail
+        self.run.finished = exitstatus in (0, 1, 5) and not stopped
         save_run(self.folder, self.run)
 
 
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     """End this process when the one that started it has ended."""
-    parent = os.getppid()
-    while os.getppid() == parent:
+    # On Windows, a process keeps the number of a parent that has ended.
+    while os.name != "posix" or os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
 
@@ -172,20 +190,32 @@ class Comparing:
         )
         self.known, explain = settings_of(config.rootpath / "pyproject.toml")
         self.explain = explain
-        self.used: set[Known] = set()
+        self.collected: set[str] = set()
         self.tests: list[str] = []
         self.comparison = Comparison([])
-        self.gone: list[Known] = []
+        self.notes: list[str] = []
+        if getattr(option, "numprocesses", None):
+            raise pytest.UsageError(
+                "--agreement: expected no option -n, since each backend has a "
+                "process"
+            )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        # Before tests are deselected.
+        self.collected = {item.nodeid for item in items}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: Any) -> None:
-        self.tests = [i.nodeid for i in session.items if uses_fixture(i)]
+        using = [item for item in session.items if uses_fixture(item)]
+        self.tests = [item.nodeid for item in using]
         if self.config.option.collectonly:
             return
         if not self.tests:
             raise pytest.UsageError(
                 "--agreement: no collected test uses the fixture `agreement`"
             )
+        check_markers(using)
         self.processes.start_all()
 
     def pytest_report_collectionfinish(self, items: list[Any]) -> str:
@@ -193,18 +223,31 @@ class Comparing:
         count = sum(map(uses_fixture, items))
         return f"agreement: {count} tests on {backends}"
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: Any) -> Iterator[None]:
+        try:
+            return (yield)
+        except pytest.skip.Exception:
+            # The condition of a skip may depend on this process's backend.
+            if not uses_fixture(item) or self._all_skip(item.nodeid):
+                raise
+
+    def _all_skip(self, test: str) -> bool:
+        results = self.processes.wait_for(test).values()
+        return all(result.outcome == "skipped" for result in results)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: Any) -> bool | None:
         if not uses_fixture(pyfuncitem):
             return None
         test = pyfuncitem.nodeid
         results = self.processes.wait_for(test)
-        if all(result.outcome == "skipped" for result in results.values()):
+        if self._all_skip(test):
             pytest.skip(next(iter(results.values())).text)
         before = len(self.comparison.failures)
         known = [k for k in self.known if k.matches_test(test)]
         backends = {name: name for name in results}
-        self.used |= compare_test(
+        compare_test(
             self.comparison, test, results, backends, known, self.explain
         )
         failures = self.comparison.failures[before:]
@@ -230,28 +273,23 @@ class Comparing:
 
     def pytest_sessionfinish(self, session: Any) -> None:
         self.processes.stop()
+        others = self.processes.tests() - self.collected
         self.temporary.cleanup()
-        self.gone = [
-            known
-            for known in self.known
-            if known not in self.used
-            and any(map(known.matches_test, self.tests))
+        self.notes = [
+            f"{test} was collected on some backends only"
+            for test in sorted(others)
         ]
-        if self.gone and session.exitstatus == 0:
+        self.notes += map(gone, self.comparison.gone)
+        if self.notes and session.exitstatus == 0:
             session.exitstatus = 1
         if self.config.option.agreement_github:
             annotate(self.comparison, self.processes.backends)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        write = terminalreporter.write_line
         for note in self.comparison.notes:
-            write(f"agreement: {note}")
-        for known in self.gone:
-            write(
-                f"agreement: the known difference of {known.backend} in "
-                f"{known.test} is gone ({known.reason}); remove it",
-                red=True,
-            )
+            terminalreporter.write_line(f"agreement: {note}")
+        for note in self.notes:
+            terminalreporter.write_line(f"agreement: {note}", red=True)
 
     def pytest_unconfigure(self) -> None:
         self.processes.stop()

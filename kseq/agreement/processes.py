@@ -1,19 +1,23 @@
 """One pytest process per backend, which survive crashes and hangs of tests."""
 
+import contextlib
 import importlib.util
+import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from kseq.agreement.record import (
+    CURRENT,
+    LOG,
     RUN_FILE,
     Result,
+    clear_record,
     load_result,
     result_file,
     save_result,
@@ -21,7 +25,6 @@ from kseq.agreement.record import (
 from kseq.checks import check_one_of, raise_invalid
 
 BACKENDS = ("tensorflow", "torch", "jax", "numpy", "openvino")
-CURRENT = "current.txt"
 POLL = 0.05
 LINES = 30
 
@@ -63,40 +66,47 @@ class Processes:
         self.folder = folder
         self.timeout = timeout
         self.running: dict[str, subprocess.Popen[bytes]] = {}
-        self.logs: dict[str, IO[bytes]] = {}
+        self.started: dict[str, float] = {}
 
     def start_all(self) -> None:
         for backend in self.backends:
-            shutil.rmtree(self.folder / backend, ignore_errors=True)
-            (self.folder / backend).mkdir(parents=True)
+            clear_record(self.folder / backend)
+            (self.folder / backend).mkdir(parents=True, exist_ok=True)
             self._start(backend)
 
     def _start(self, backend: str) -> None:
         folder = self.folder / backend
-        arguments = [
-            argument
-            for argument in map(str, self.config.invocation_params.args)
-            if not argument.startswith("--agreement")
-        ]
-        arguments = _without_reports(arguments)
-        (folder / RUN_FILE).unlink(missing_ok=True)
-        log = open(folder / "pytest.log", "ab")  # noqa: SIM115
-        self.logs[backend] = log
-        self.running[backend] = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "pytest", *arguments),
-                f"--agreement-record={folder}",
-                "--agreement-process",
-                # The process that compares applies xfail and stops early.
-                *("--runxfail", "--maxfail=0", "-p", "no:cacheprovider"),
-            ],
-            cwd=self.config.invocation_params.dir,
-            env={**os.environ, "KERAS_BACKEND": backend},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+        arguments = own_arguments(
+            [*map(str, self.config.invocation_params.args)]
         )
+        (folder / RUN_FILE).unlink(missing_ok=True)
+        (folder / CURRENT).unlink(missing_ok=True)
+        with (folder / LOG).open("ab") as log:
+            self.running[backend] = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "pytest", *arguments),
+                    f"--agreement-record={folder}",
+                    f"--agreement-process={os.getpid()}",
+                    # The process that compares applies xfail and stops early.
+                    *("--runxfail", "--maxfail=0", "-p", "no:xdist"),
+                    *("-o", f"cache_dir={folder.parent / 'cache' / backend}"),
+                ],
+                cwd=self.config.invocation_params.dir,
+                env={**os.environ, "KERAS_BACKEND": backend},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.started[backend] = time.time()
+
+    def tests(self) -> set[str]:
+        """Return the tests that have a result on any backend."""
+        return {
+            load_result(path).test
+            for backend in self.backends
+            for path in (self.folder / backend).glob("*.npz")
+        }
 
     def wait_for(self, test: str) -> dict[str, Result]:
         """Return the result of a test on each backend."""
@@ -120,7 +130,8 @@ class Processes:
         If no test was running, the process could not collect `test`.
         """
         current = self._current(backend)
-        finished = '"finished": true' in _read(self.folder / backend / RUN_FILE)
+        run = _read(self.folder / backend / RUN_FILE)
+        finished = bool(run) and json.loads(run)["finished"]
         if current is None or finished:
             text = f"did not run; exit code {code}\n{self._log(backend)}"
             self._fail(backend, test, text)
@@ -131,17 +142,15 @@ class Processes:
     def _stop_if_slow(self) -> None:
         for backend, process in self.running.items():
             path = self.folder / backend / CURRENT
-            try:
-                seconds = time.time() - path.stat().st_mtime
-            except FileNotFoundError:
+            since = self.started[backend]
+            with contextlib.suppress(FileNotFoundError):
+                since = path.stat().st_mtime
+            slow = time.time() - since > self.timeout
+            if not slow or process.poll() is not None:
                 continue
             current = self._current(backend)
-            if (
-                current is not None
-                and seconds > self.timeout
-                and process.poll() is None
-            ):
-                _kill(process)
+            _kill(process)
+            if current is not None:  # otherwise it does not collect its tests
                 text = f"no result after {self.timeout:g} seconds"
                 self._fail(backend, current, text)
                 self._start(backend)
@@ -158,7 +167,7 @@ class Processes:
         save_result(self.folder / backend, result)
 
     def _log(self, backend: str) -> str:
-        text = _read(self.folder / backend / "pytest.log")
+        text = _read(self.folder / backend / LOG)
         return "\n".join(text.splitlines()[-LINES:])
 
     def stop(self) -> None:
@@ -166,8 +175,6 @@ class Processes:
         for process in self.running.values():
             if process.poll() is None:
                 _kill(process)
-        for log in self.logs.values():
-            log.close()
 
 
 def _read(path: Path) -> str:
@@ -194,7 +201,32 @@ def _meaning(code: int) -> str:
         return f"signal {-code}"
 
 
-def _without_reports(arguments: Sequence[str]) -> list[str]:
-    """Drop options that write files, which belong to one process."""
-    names = ("--junitxml", "--junit-xml", "--cov", "--record=")
-    return [x for x in arguments if not x.startswith(names)]
+# Options of one process: files that it writes, and what the main process does.
+DROPPED = (
+    "--agreement",
+    "--agreement-record",
+    "--agreement-timeout",
+    "--junitxml",
+    "--junit-xml",
+    "--basetemp",
+    "--cov-report",
+    "--maxfail",
+    "-n",
+    "--numprocesses",
+)
+FLAGS = ("--agreement-github", "--cov", "-x", "--exitfirst")
+CHOICES = ("--lf", "--last-failed", "--ff", "--failed-first", "--sw", "--nf")
+
+
+def own_arguments(arguments: Sequence[str]) -> list[str]:
+    """Return pytest's arguments without those of the main process."""
+    kept = []
+    given = iter(arguments)
+    for argument in given:
+        name, separator, _ = argument.partition("=")
+        if name in DROPPED:
+            if not separator:
+                next(given, None)
+        elif name not in FLAGS and name not in CHOICES:
+            kept.append(argument)
+    return kept

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import platform
+import re
 import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,8 @@ from kseq.installed import versions
 
 FORMAT = 4
 RUN_FILE = "run.json"
+CURRENT = "current.txt"  # the test that is running
+LOG = "pytest.log"
 GROUPS = ("values", "references", "sensitivities", "arguments")
 LAYERS = "layers"  # the kind of `localize`
 
@@ -170,6 +173,27 @@ def result_file(test: str) -> str:
     return hashlib.sha256(test.encode()).hexdigest()[:16] + ".npz"
 
 
+def clear_record(folder: Path) -> None:
+    """Delete the results of an earlier run from the directory of a record.
+
+    Raises:
+        ValueError: if the directory has other files.
+    """
+    if not folder.exists():
+        return
+    ours = [
+        path
+        for path in folder.iterdir()
+        if path.name in (RUN_FILE, CURRENT, LOG)
+        or re.fullmatch(r"[0-9a-f]{16}\.npz", path.name)
+    ]
+    if len(ours) < len([*folder.iterdir()]):
+        expected = "a new directory, or that of an earlier record"
+        raise_invalid("--agreement-record", expected, str(folder))
+    for path in ours:
+        path.unlink()
+
+
 def load_record(folder: str | Path) -> Record:
     """Load a record from its directory.
 
@@ -195,6 +219,8 @@ def load_record(folder: str | Path) -> Record:
     try:
         run = Run(**json.loads(path.read_text(encoding="utf-8")))
         _check_texts(run)
+        # A directory may have been renamed, as artifacts of CI are.
+        run.name = folder.absolute().name
     except Exception as error:  # a damaged file can raise nearly anything
         raise_invalid(str(path), "a run written by kseq.agreement", repr(error))
     found = map(load_result, sorted(folder.glob("*.npz")))

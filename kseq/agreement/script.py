@@ -35,10 +35,14 @@ def recipe(computation: Computation) -> tuple[str, str, dict[str, Any]]:
 
     The expression is empty if the function has no name that can be imported.
     """
-    function = computation.function
+    function: Any = computation.function
     if is_factory(function):
-        function = function()
-    if isinstance(function, keras.Layer | keras.losses.Loss):
+        imports, name = _import(function.func)
+        options = [*map(repr, function.args)]
+        options += [f"{n}={x!r}" for n, x in function.keywords.items()]
+        name = name and f"partial({', '.join([name, *options])})"
+        imports = "\n".join(["from functools import partial", imports]).strip()
+    elif isinstance(function, keras.Layer | keras.losses.Loss):
         imports, name = _import(type(function))
         config = pprint.pformat(function.get_config(), compact=True, width=999)
         name = name and f"{name}.from_config({config})"
@@ -130,11 +134,11 @@ def write_script(
             np.savez_compressed(file, **entry.arguments)
         arrays = f"np.load({str(path.with_suffix('.npz'))!r})"
     first = failure.text.splitlines()[0]
-    backends = " and ".join(f"KERAS_BACKEND={name}" for name in results)
+    backends = " and once with ".join(f"KERAS_BACKEND={n}" for n in results)
     lines = [
         f"# {test}",
         f"# {failure.where}: {first}",
-        f"# Run with {backends}",
+        f"# Run once with {backends}",
         "import keras",
         "import numpy as np",
         *([entry.imports] if entry.imports else []),

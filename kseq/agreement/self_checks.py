@@ -20,6 +20,7 @@ from kseq.agreement.record import Entry
 from kseq.agreement.tables import POLICIES, compute_dtype, tolerance
 from kseq.agreement.values import (
     Limits,
+    differing_texts,
     find_difference,
     first_call,
     floor_of,
@@ -57,13 +58,25 @@ def check_repeated(entry: Entry) -> list[str]:
 def check_compiled(eager: Entry, compiled: Entry) -> list[str]:
     """Compare a compiled computation with the eager one."""
     found = []
-    for name, value in compiled.values.items():
-        if name not in eager.values:
-            found.append(f"{name}: only the compiled call returned it")
+    names = [
+        name
+        for name in {**eager.values, **compiled.values}
+        if name in compiled.values
+        or (name.startswith("output") and name == first_call(name))
+    ]
+    for name in names:
+        forms = {"eager": eager, "compiled": compiled}
+        lacking = [form for form, e in forms.items() if name not in e.values]
+        if lacking:
+            found.append(f"{name}: the {lacking[0]} call did not return it")
             continue
-        limits = _limits(eager, name)
-        values = {"eager": eager.values[name], "compiled": value}
-        if finding := find_difference(values, limits):
+        values = {form: e.values[name] for form, e in forms.items()}
+        finding = find_difference(values, _limits(eager, name))
+        if finding is None and all(x is not None for x in values.values()):
+            fact = f"{name} dtype"
+            dtypes = {form: e.facts.get(fact) for form, e in forms.items()}
+            finding = differing_texts("dtype", dtypes)
+        if finding:
             found.append(f"{name}: {finding.text}")
     return found
 
@@ -73,7 +86,8 @@ def _limits(entry: Entry, name: str) -> Limits:
     limit = entry.relative or tolerance(entry.kind, policy).limit
     scale = floor_of(name, entry.kind, entry.values)
     sensitivity = entry.sensitivities.get(first_call(name))
-    return Limits(limit, policy, scale, sensitivity)
+    fixed = entry.relative is not None
+    return Limits(limit, policy, scale, sensitivity, fixed)
 
 
 def check_spec(computation: Computation, policy: str) -> list[str]:
@@ -129,9 +143,7 @@ def _symbol(x: Any) -> Any:
 def check_config(computation: Computation) -> list[str]:
     """Compare a layer with one that is created from its config."""
     layer = computation.function
-    if computation.is_layer and not isinstance(layer, keras.Layer):
-        layer = layer()
-    if not isinstance(layer, keras.Layer):
+    if not isinstance(layer, keras.Layer):  # a factory of one without a config
         return []
     policy = layer.dtype_policy.name
     if policy not in POLICIES:

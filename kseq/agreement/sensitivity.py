@@ -148,11 +148,14 @@ def _changes(
         change = np.maximum(change, np.median(change))
         # Terms that cancel leave rounding errors, also of unchanged inputs.
         scale = floor_of(name, like.kind, exact) or inputs
-        noise = 4 / ROUNDINGS[compute_dtype(dtype)] * error
+        # An element's own error must not excuse itself: the upper quartile.
         least = epsilon(dtype) * scale
-        noise = np.minimum(np.nan_to_num(noise, posinf=0.0), least)
+        error = np.minimum(np.nan_to_num(error, posinf=0.0), least)
+        usual = np.quantile(error, 0.75)
         zero = np.abs(value) < least
-        noise = np.where(zero, np.max(noise, where=zero, initial=0.0), noise)
+        of_zeros = np.max(error, where=zero, initial=0.0)
+        noise = np.where(zero, np.maximum(usual, of_zeros), usual)
+        noise *= 4 / ROUNDINGS[compute_dtype(dtype)]
         found[name] = np.fmax(change, noise)
     return found
 

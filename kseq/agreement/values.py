@@ -27,18 +27,20 @@ class Limits:
         scale: the least value that the relative limit refers to.
         sensitivity: how much one rounding of the inputs changes each element,
             or None if it is unknown.
+        fixed: whether the relative limit holds whatever the sensitivity.
     """
 
     relative: float
     policy: str
     scale: float = 0.0
     sensitivity: Any = None
+    fixed: bool = False
 
     def allowed(self, values: Sequence[Any]) -> Any:
         """Return the allowed difference of each element."""
         scale = max([self.scale, *map(largest, values)])
         allowed = self.relative * (scale or 1.0)
-        if self.sensitivity is None:
+        if self.sensitivity is None or self.fixed:
             return np.full(values[0].shape, allowed)
         unit = epsilon(self.policy)
         roundings = ROUNDINGS[compute_dtype(self.policy)]

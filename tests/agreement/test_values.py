@@ -135,8 +135,8 @@ def failures(entries, known=(), marked=()):
     }
     comparison = Comparison([])
     backends = {run: run for run in entries}
-    used = compare_test(comparison, "t.py::test", results, backends, known)
-    return comparison.failures, used
+    compare_test(comparison, "t.py::test", results, backends, known)
+    return comparison.failures, comparison.known
 
 
 def test_a_failure_says_where_and_who():
@@ -160,25 +160,44 @@ def test_errors_say_on_which_backends_they_came():
     found, _ = failures(
         {"a": entry(1, error="E1"), "b": entry(1, error="E1"), "c": entry(1)}
     )
-    assert [f.text for f in found] == ["a and b raised an error:\nE1"]
+    assert [f.text for f in found] == ["a and b raised E1\nE1"]
 
 
 def test_a_known_difference_is_strict():
     known = Known("b", "a fault", kinds="forward", policies="float32")
     right, wrong = entry([1.0, 2.0]), entry([1.0, 3.0])
-    assert failures({"a": right, "b": wrong, "c": right}, [known]) == (
-        [],
-        {known},
-    )
-    assert failures({"a": right, "b": right}, [known]) == ([], set())
+    runs = {"a": right, "b": wrong, "c": right}
+    assert failures(runs, [known]) == ([], {known: True})
+    assert failures({"a": right, "b": right}, [known]) == ([], {known: False})
+    # Without its backend, nothing is known.
+    assert failures({"a": right, "c": right}, [known]) == ([], {})
     # Another backend, and another kind.
     for other in (Known("a", "x"), Known("b", "x", kinds="fit")):
-        found, used = failures({"a": right, "b": wrong, "c": right}, [other])
+        found, seen = failures(runs, [other])
         assert found
-        assert not used
+        assert not any(seen.values())
+    both = [Known("b", "x"), Known("c", "x")]
+    found, seen = failures({"a": right, "b": wrong, "c": wrong}, both)
+    assert (found, [*seen.values()]) == ([], [True, True])
     marked = {"backend": "b", "reason": "a fault"}
     (gone,), _ = failures({"a": right, "b": right}, marked=[marked])
-    assert gone.text == "the known difference of b is gone (a fault)"
+    assert gone.text.startswith("the known difference of b in t.py::test is")
+
+
+def test_results_that_one_backend_leaves_out_are_missed():
+    out = entry(1, left_out="random numbers are drawn")
+    out.values = {}
+    (failure,), _ = failures({"a": entry(1), "b": out})
+    assert failure.text == "b alone has no results: random numbers are drawn"
+    assert not failures({"a": out, "b": out})[0]
+
+
+def test_explicit_limits_hold_for_ill_conditioned_elements():
+    sensitive = {"sensitivities": {"output": np.ones(2)}}
+    a, b = (entry([1, x], **sensitive) for x in (2.0, 2.001))
+    assert not failures({"a": a, "b": b})[0]
+    a.relative = b.relative = 1e-4
+    assert failures({"a": a, "b": b})[0]
 
 
 def test_known_differences_of_a_project(tmp_path):

@@ -1,6 +1,6 @@
 """`python -m kseq.convert` converts a DeepCTR file to a .keras file."""
 
-import runpy
+import subprocess
 import sys
 
 import keras
@@ -128,10 +128,9 @@ def test_a_full_disk_keeps_the_old_file(folder, monkeypatch, capsys):
     assert len([*(folder / "out").iterdir()]) == 1
 
 
-def test_python_m_runs_the_command(folder, monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "kseq.convert.__main__")
+def test_python_m_runs_the_command(folder):
     arguments = ["--model-script", "none.py:build", "--out", "model.keras"]
-    monkeypatch.setattr(sys, "argv", ["kseq.convert", "none.h5", *arguments])
-    with pytest.raises(SystemExit, match="2"):
-        runpy.run_module("kseq.convert", run_name="__main__")
-    assert "error: --model-script: " in capsys.readouterr().err
+    command = [sys.executable, "-m", "kseq.convert", "none.h5", *arguments]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 2
+    assert "error: --model-script: " in process.stderr

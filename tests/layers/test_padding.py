@@ -55,7 +55,8 @@ def test_padded_queries_reach_a_transformers_mean(output_type, use_res):
 
 def gradients(trial):
     found = measure(trial.computation(), "float32", "gradients").values
-    found = {name: to_numpy(gradient) for name, gradient in found.items()}
+    # None: no output depends on the argument.
+    found = {name: x for name, x in found.items() if x is not None}
     assert all(np.all(np.isfinite(g)) for g in found.values())
     return found
 
@@ -81,7 +82,9 @@ def test_gradients_of_padding_and_of_empty_histories(example):
         for i, name in enumerate(trial.features):
             if name in trial.sequences and not trial.own_padding:
                 valid = trial.valid[trial.sequences[name]]
-                assert np.all(got[names[i]][~valid] == 0), name
+                for key, gradient in got.items():
+                    if key.partition(" of ")[0] == names[i]:
+                        assert np.all(gradient[~valid] == 0), name
 
 
 @each([e for e in PADDED if not e.layer.positional(e.known)])

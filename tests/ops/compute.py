@@ -67,7 +67,8 @@ def compute(function, dtype, *arguments, **options):
             return function(*arguments, **options)
 
         tensors = [flat[i] for i in at]
-        out = probes.forward(call, tensors, {}, compiled=BACKEND == "jax")
+        out = probes.forward(call, (tensors,), {}, compiled=BACKEND == "jax")
+        out = keras.tree.flatten(out)
         for y in out:
             assert dtype_of(y) in (dtype, "bool")
         arrays = [to_numpy(y) for y in out]

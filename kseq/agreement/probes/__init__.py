@@ -48,7 +48,7 @@ def is_float(x: Any) -> bool:
     return bool(keras.backend.is_float_dtype(dtype))
 
 
-# Functions that others call.
+# Functions that others call, and wrappers.
 _GENERAL = ("cast", "convert_to_tensor", "sparse_wrapper", "wrapper")
 
 
@@ -57,18 +57,26 @@ def keras_function(frames: Iterable[tuple[str, str]]) -> str:
 
     Args:
         frames: file and function names, the innermost first.
+
+    Returns:
+        The name, or an empty string if the caller itself has cast a tensor.
     """
     package = Path(keras.__file__).parent
-    found = ""
+    found, inside = "", False
     for file, function in frames:
         path = Path(file)
-        in_keras = path.is_relative_to(package)
-        in_backend = in_keras and f"/backend/{_backend}/" in path.as_posix()
+        if not path.is_relative_to(package):
+            if inside:  # the caller of Keras
+                break
+            continue
+        inside = True
         function = function.rpartition(".")[2]
-        if in_backend and function not in _GENERAL:
+        if function in _GENERAL:
+            continue
+        if f"/backend/{_backend}/" in path.as_posix():
             found = function
         elif found:
             break
-        elif in_keras and not in_backend:
+        else:
             return f"{path.stem}.{function}"
-    return found or "a function outside of Keras"
+    return found

@@ -88,7 +88,7 @@ def narrowed(function: Any, args: Any, kwargs: Any) -> list[str]:
     jaxpr = jax.make_jaxpr(
         lambda *arguments: keras.tree.flatten(call(*arguments))
     )(*_state(function), tensors)
-    return sorted(set(_narrowing(jaxpr.jaxpr)))
+    return sorted({*_narrowing(jaxpr.jaxpr)} - {""})
 
 
 def _narrowing(jaxpr: Any) -> Any:

@@ -59,13 +59,20 @@ def narrowed(function: Any, args: Any, kwargs: Any) -> list[str]:
     graph = tf.function(function, autograph=False).get_concrete_function(
         *args, **kwargs
     )
-    found = any(
-        operation.type == "Cast"
+    casts = (
+        operation
+        for operation in graph.graph.get_operations()
+        if operation.type == "Cast"
         and operation.get_attr("SrcT") == tf.float64
         and operation.get_attr("DstT") == tf.float32
-        for operation in graph.graph.get_operations()
     )
-    return ["a cast to float32"] if found else []
+    found = {
+        probes.keras_function(
+            (frame.filename, frame.name) for frame in reversed(cast.traceback)
+        )
+        for cast in casts
+    }
+    return sorted(found - {""})
 
 
 def _compiled(function: Any) -> Any:

@@ -85,7 +85,7 @@ class _Narrowing(TorchDispatchMode):
         if _has_dtype(output, torch.float32) and _has_dtype(
             (args, kwargs), torch.float64
         ):
-            self.found.add(_keras_function())
+            self.found |= {_keras_function()} - {""}
         return output
 
 
