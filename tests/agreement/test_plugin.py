@@ -246,7 +246,7 @@ def test_records_are_compared(output, project, tmp_path, monkeypatch, capsys):
         path.write_text(json.dumps({**fields, "finished": True}))
     assert compare(monkeypatch, right, "--runs=numpy,jax") == 0
     assert (right / "index.html").exists()
-    assert compare(monkeypatch, right, "--runs=numpy,jax,jax") == 1
+    assert compare(monkeypatch, right, "--runs=numpy,jax,torch") == 1
     fields["fingerprint"] = "another"
     path.write_text(json.dumps(fields))
     assert compare(monkeypatch, right) == 1
