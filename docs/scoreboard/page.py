@@ -348,7 +348,8 @@ def render(data: dict[str, Any]) -> str:
         f"| compared | {total}: {groups['ops']} functions of `keras.ops`, {groups['layers']} layers, {groups['losses']} losses, {groups['activations']} activations |",
         f"| agree in every call | {states['agrees']} of {total} |",
         f"| differ by a convention only | {states[CONVENTION]} |",
-        f"| have a fault | {states[FAULT]}: "
+        f"| have a fault | {states[FAULT]} |",
+        "| by whose; a function may have several | "
         + "; ".join(
             f"{len(v)} of {k}"
             for k, v in sorted(by_whose.items(), key=lambda x: -len(x[1]))

@@ -1,4 +1,4 @@
-"""Compute every row of the scoreboard: see README.md."""
+"""Compute every row of the scoreboard; `tox run -e scoreboard` runs this."""
 
 import contextlib
 
