@@ -86,7 +86,7 @@ def unexpected_files(wheel: Path) -> set[str]:
         packed = {name for name in file.namelist() if ".dist-info/" not in name}
     sources = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "kseq").rglob("*")
+        for path in [*(ROOT / "kseq").rglob("*"), ROOT / "pytest_kseq.py"]
         if path.is_file() and path.suffix != ".pyc"
     }
     return packed ^ sources
