@@ -40,15 +40,17 @@ def gradients(
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
         features = probes.float_tensors((args, kwargs))
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(features)
-            outputs = keras.tree.flatten(function(*args, **kwargs))
-            sums = [
-                tf.reduce_sum(output * cotangent)
-                for output, cotangent in zip(outputs, cotangents, strict=True)
-                if cotangent is not None
-            ]
-        return [tape.gradient(x, (features, weights)) for x in sums]
+        found = []
+        for i, cotangent in enumerate(cotangents):
+            if cotangent is None:
+                continue
+            # Not one persistent tape: XLA does not compile that of a loop.
+            with tf.GradientTape() as tape:
+                tape.watch(features)
+                outputs = keras.tree.flatten(function(*args, **kwargs))
+                total = tf.reduce_sum(outputs[i] * cotangent)
+            found.append(tape.gradient(total, (features, weights)))
+        return found
 
     if compiled:
         gradient = _compiled(gradient)
