@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kseq.agreement.known import Known, known_from
-from kseq.agreement.measure import NAMED
+from kseq.agreement.measure import NAMED, NO_MASKS
 from kseq.agreement.record import (
     LAYERS,
     RUN_FILE,
@@ -389,7 +389,13 @@ def compare_entries(
         {f"{run}'s {n}" for run, e in given.items() for n in e.narrowed}
     )
     for name in names:
-        lacking = [run for run, e in given.items() if name not in e.values]
+        having = {run: e for run, e in given.items() if name in e.values}
+        lacking = [
+            run
+            for run, e in given.items()
+            if run not in having
+            and not (name.startswith("mask of") and NO_MASKS in e.facts)
+        ]
         if lacking and "structure" in found:
             continue
         if lacking:
@@ -399,13 +405,13 @@ def compare_entries(
         # What 32 bits explain is not within the limits of float64.
         exact = {
             run: replace(e, sensitivities={}) if e.narrowed else e
-            for run, e in given.items()
+            for run, e in having.items()
         }
         finding = _compare_array(comparison, test, name, exact, first.policy)
         if explain and narrowed and first.policy == "float64":
-            wide = {run: e for run, e in given.items() if not e.narrowed}
+            wide = {run: e for run, e in having.items() if not e.narrowed}
             strict = _compare_array(None, test, name, wide, "float64")
-            loose = _compare_array(None, test, name, given, "float32")
+            loose = _compare_array(None, test, name, having, "float32")
             if finding and not strict and not loose:
                 for function in narrowed:
                     comparison.explained.setdefault(function, set()).add(test)
@@ -416,7 +422,7 @@ def compare_entries(
             if first.kind == LAYERS:  # what follows is a consequence
                 return
         if first.finite:
-            for run, e in given.items():
+            for run, e in having.items():
                 value = e.values[name]
                 if value is not None and not np.all(np.isfinite(value)):
                     text = f"{run} has NaN or infinity"

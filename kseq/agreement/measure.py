@@ -32,6 +32,7 @@ from kseq.checks import (
 )
 
 NAMED = "named tuple"
+NO_MASKS = "outputs carry no masks"
 CALLS = 3  # a fault can show from the second or third call on
 
 
@@ -142,8 +143,10 @@ def measure(
             )
             if is_random(computation, policy):
                 raise LeftOutError(RANDOM)
-            measured = Measured()
-            _add_outputs(measured, outputs)
+            # Without masks, which compiled functions do not return.
+            measured = Measured(facts={"structure": structure(outputs)})
+            for name, output in named_outputs(outputs):
+                measured.add(name, output)
             return measured
         return _forward(computation, policy, change)
 
@@ -233,6 +236,8 @@ def _add_outputs(measured: Measured, outputs: Any, suffix: str = "") -> None:
     measured.facts[f"structure{suffix}"] = structure(outputs)
     for name, output in named_outputs(outputs):
         measured.add(f"{name}{suffix}", output)
+        if isinstance(output, np.ndarray):  # which cannot carry a mask
+            measured.facts[NO_MASKS] = "true"
         mask = getattr(output, "_keras_mask", None)
         if mask is not None:
             measured.add(f"mask of {name}{suffix}", mask)

@@ -150,12 +150,12 @@ def _changes(
         scale = floor_of(name, like.kind, exact) or inputs
         # An element's own error must not excuse itself: the upper quartile.
         least = epsilon(dtype) * scale
-        error = np.minimum(np.nan_to_num(error, posinf=0.0), least)
+        error = np.nan_to_num(error, posinf=0.0)
         usual = np.quantile(error, 0.75)
         zero = np.abs(value) < least
         of_zeros = np.max(error, where=zero, initial=0.0)
         noise = np.where(zero, np.maximum(usual, of_zeros), usual)
-        noise *= 4 / ROUNDINGS[compute_dtype(dtype)]
+        noise = np.minimum(4 / ROUNDINGS[compute_dtype(dtype)] * noise, least)
         found[name] = np.fmax(change, noise)
     return found
 
