@@ -12,7 +12,7 @@ class Decision:
     Args:
         verdict: FAULT or CONVENTION.
         whose: whose fault it is.
-        sentence: what was called and what came.
+        sentence: the call and its wrong result.
         rows: patterns of names.
         reference: what is right, and by which reference.
         scripts: scripts in docs/upstream.

@@ -230,6 +230,11 @@ def weights_of(function: Any) -> list[Any]:
 
 def build(layer: Any, args: Any, kwargs: Any) -> None:
     """Build a layer without computing, so that no state changes."""
+    call_symbolically(layer, args, kwargs)
+
+
+def call_symbolically(function: Any, args: Any, kwargs: Any) -> Any:
+    """Call a layer or function with symbols in place of tensors."""
 
     def symbol(x: Any) -> Any:
         if not ops.is_tensor(x):
@@ -238,7 +243,7 @@ def build(layer: Any, args: Any, kwargs: Any) -> None:
         return keras.KerasTensor(tuple(x.shape), dtype=dtype)
 
     args, kwargs = keras.tree.map_structure(symbol, (args, kwargs))
-    layer(*args, **kwargs)
+    return function(*args, **kwargs)
 
 
 def clone(layer: Any, policy: str) -> Any:

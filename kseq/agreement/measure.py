@@ -376,6 +376,12 @@ def _fit(computation: Computation, policy: str, change: Any = None) -> Measured:
 
 def narrowed(computation: Computation) -> list[str]:
     """Return the functions of Keras that turn float64 into float32."""
+    if "narrowed" not in computation.cache:
+        computation.cache["narrowed"] = _narrowed(computation)
+    return list(computation.cache["narrowed"])
+
+
+def _narrowed(computation: Computation) -> list[str]:
     with dtype_scope("float64"):
         built = computation.built("float64")
         try:

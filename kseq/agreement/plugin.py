@@ -4,7 +4,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,10 @@ def markers_of(item: Any) -> list[dict[str, Any]]:
         known_from(marker.kwargs)
         found.append(dict(marker.kwargs))
     return found
+
+
+def all_skipped(results: Mapping[str, Result]) -> bool:
+    return all(result.outcome == "skipped" for result in results.values())
 
 
 def check_markers(items: Sequence[Any]) -> None:
@@ -229,12 +233,10 @@ class Comparing:
             return (yield)
         except pytest.skip.Exception:
             # The condition of a skip may depend on this process's backend.
-            if not uses_fixture(item) or self._all_skip(item.nodeid):
+            if not uses_fixture(item):
                 raise
-
-    def _all_skip(self, test: str) -> bool:
-        results = self.processes.wait_for(test).values()
-        return all(result.outcome == "skipped" for result in results)
+            if all_skipped(self.processes.wait_for(item.nodeid)):
+                raise
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: Any) -> bool | None:
@@ -242,7 +244,7 @@ class Comparing:
             return None
         test = pyfuncitem.nodeid
         results = self.processes.wait_for(test)
-        if self._all_skip(test):
+        if all_skipped(results):
             pytest.skip(next(iter(results.values())).text)
         before = len(self.comparison.failures)
         known = [k for k in self.known if k.matches_test(test)]

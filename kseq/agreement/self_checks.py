@@ -4,12 +4,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from kseq.agreement import probes
 from kseq.agreement.computation import (
     Computation,
     build,
+    call_symbolically,
     clone,
     dtype_scope,
     to_tensors,
@@ -99,10 +99,7 @@ def check_spec(computation: Computation, policy: str) -> list[str]:
         built = computation.built(policy)
         actual = probes.forward(built.function, built.args, built.kwargs, False)
         try:
-            symbols = keras.tree.map_structure(
-                _symbol, (built.args, built.kwargs)
-            )
-            spec = built.function(*symbols[0], **symbols[1])
+            spec = call_symbolically(built.function, built.args, built.kwargs)
         except Exception as error:  # a layer can raise anything
             return [f"a symbolic call raised {type(error).__name__}: {error}"]
     specs, outputs = named_outputs(spec), named_outputs(actual)
@@ -131,13 +128,6 @@ def _is_op(function: Any) -> bool:
     """Return whether a function is one of `keras.ops`."""
     name = getattr(function, "__name__", "")
     return getattr(keras.ops, name, None) is function
-
-
-def _symbol(x: Any) -> Any:
-    if not ops.is_tensor(x):
-        return x
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    return keras.KerasTensor(tuple(x.shape), dtype=dtype)
 
 
 def check_config(computation: Computation) -> list[str]:
