@@ -28,6 +28,7 @@ from kseq.models import (
     ranking_model,
     score_candidates,
     split_model,
+    update_model,
 )
 
 pytestmark = pytest.mark.once
@@ -81,7 +82,7 @@ VALID = {
     **{DIN: HISTORY, DIEN: HISTORY, BST: HISTORY, DSIN: SESSIONS},
     score_candidates: SCORE,
     attention_weights: {"model": predictor(), "features": {}},
-    **{ranking_model: {}, split_model: {}},
+    **{ranking_model: {}, split_model: {}, update_model: {}},
     hashing.hash_ids: {"ids": [1], "num_buckets": 10},
     deepctr.load_h5: {"model": predictor(), "filepath": "no.h5"},
     deepctr.set_layer_weights: {"layer": dice(), "weights": [np.ones(2)] * 3},

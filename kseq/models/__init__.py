@@ -8,3 +8,4 @@ from kseq.models.din import DIN as DIN
 from kseq.models.dsin import DSIN as DSIN
 from kseq.models.split import ranking_model as ranking_model
 from kseq.models.split import split_model as split_model
+from kseq.models.update import update_model as update_model

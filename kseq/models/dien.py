@@ -14,6 +14,7 @@ from kseq.layers.base import nth_seed
 from kseq.layers.core import AuxiliaryLoss, Embedding
 from kseq.layers.sequence import AttentionSequencePoolingLayer, DynamicGRU
 from kseq.models.features import Features, build_click_model, check_prefixes
+from kseq.models.parts import History
 from kseq.ops.recurrence import GRU_TYPES
 from kseq.types import Tensor
 
@@ -146,7 +147,7 @@ def DIEN(
         negatives = features.histories(negative_prefixes)
     att_hidden_units = check_positive_ints("att_hidden_units", att_hidden_units)
     state: dict[str, Tensor] = {}
-    attentions, grus = {}, {}
+    attentions, grus, appendable = {}, {}, []
     for i, (suffix, columns) in enumerate(histories.items()):
         lengths = features.history_lengths(columns)
         keys = features.embed(columns)
@@ -175,6 +176,15 @@ def DIEN(
         if gru_type == "GRU":
             states = evolve(states, lengths=lengths)
         state |= {f"states{suffix}": states, f"lengths{suffix}": lengths}
+        appendable.append(
+            History(
+                f"states{suffix}",
+                f"lengths{suffix}",
+                [c.name for c in columns],
+                lengths.name,
+                f"gru1{suffix}",
+            )
+        )
     valid_candidates = features.valid_candidates()
 
     def interests(**state: Tensor) -> list[Tensor]:
@@ -198,6 +208,7 @@ def DIEN(
         features.others(*history_prefixes, *negative_prefixes),
         state,
         interests,
+        appendable=appendable if gru_type != "GRU" else (),
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,
         dnn_use_bn=check_bool("use_bn", use_bn),

@@ -14,6 +14,7 @@ from kseq.layers.base import nth_seed
 from kseq.layers.core import Embedding
 from kseq.layers.sequence import AttentionSequencePoolingLayer
 from kseq.models.features import Features, build_click_model, check_prefixes
+from kseq.models.parts import History
 from kseq.types import Tensor
 
 
@@ -146,9 +147,12 @@ def DIN(
     if check_bool("share_attention", share_attention):
         attentions = dict.fromkeys(histories, attentions[""])
     state = {}
+    appendable = []
     for suffix, columns in histories.items():
-        state[f"keys{suffix}"] = features.embed(columns)
-        state[f"valid{suffix}"] = features.valid_history(columns)
+        keys, valid = f"keys{suffix}", f"valid{suffix}"
+        state[keys] = features.embed(columns)
+        state[valid] = features.valid_history(columns)
+        appendable.append(History(keys, valid, [c.name for c in columns]))
     valid_candidates = features.valid_candidates()
 
     def interests(**state: Tensor) -> list[Tensor]:
@@ -168,6 +172,7 @@ def DIN(
         features.others(*history_prefixes),
         state,
         interests,
+        appendable=appendable,
         dnn_hidden_units=dnn_hidden_units,
         dnn_activation=dnn_activation,
         dnn_use_bn=check_bool("dnn_use_bn", dnn_use_bn),

@@ -46,6 +46,7 @@ from kseq.models.click_model import ClickModel
 from kseq.models.parts import (
     CandidateScores,
     EachSequence,
+    History,
     JoinFeatures,
     UserState,
     valid_ids,
@@ -590,6 +591,7 @@ def build_click_model(
     history: dict[str, Tensor],
     interests: Callable[..., list[Tensor]],
     *,
+    appendable: Iterable[History] = (),
     dnn_hidden_units: Sequence[int],
     dnn_activation: Any,
     dnn_use_bn: bool,
@@ -607,6 +609,7 @@ def build_click_model(
             from, by name. They do not depend on the candidate.
         interests: a function of these, as keyword arguments, that returns
             tensors `(batch, candidates, dim)`.
+        appendable: the histories that `update_model` can append events to.
         dnn_hidden_units, dnn_activation, dnn_use_bn, dnn_dropout, l2_reg_dnn,
             task: as in DeepCTR's models.
     """
@@ -653,7 +656,11 @@ def build_click_model(
     for i, part in enumerate(parts):
         if part is not None and not part.of_candidate:
             state[f"features_{i}"] = concatenate(part.tensors)
-    user_state = UserState(features.vocabulary_sizes, name="user_state")
+    user_state = UserState(
+        features.vocabulary_sizes,
+        [history._asdict() for history in appendable],
+        name="user_state",
+    )
     state = user_state(state, features.unused)
     vectors, of_candidates = [], []
     for i, part in enumerate(parts):

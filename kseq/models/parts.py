@@ -3,7 +3,7 @@
 import functools
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -11,6 +11,16 @@ from keras import ops
 from kseq.layers.base import Layer
 from kseq.ops.validation import known
 from kseq.types import Shape, Tensor
+
+
+class History(NamedTuple):
+    """A history in the user's state: names of tensors and inputs."""
+
+    steps: str
+    valid: str  # a mask or lengths
+    inputs: list[str]  # of the steps
+    lengths: str | None = None  # an input
+    gru: str | None = None  # the layer that computes the steps
 
 
 @keras.saving.register_keras_serializable(package="kseq")
@@ -22,6 +32,8 @@ class UserState(keras.layers.Layer):
     Args:
         vocabulary_sizes: the number of rows of the table that each input of
             ids is looked up in, by the input's name.
+        histories: the arguments of each `History` that events can be appended
+            to.
 
     Call arguments:
         state: tensors by name, all that the candidates' part reads of the user.
@@ -33,11 +45,13 @@ class UserState(keras.layers.Layer):
     def __init__(
         self,
         vocabulary_sizes: Mapping[str, int] | None = None,
+        histories: Iterable[Mapping[str, Any]] = (),
         **kwargs: Any,
     ) -> None:
         # Embeddings are in the compute dtype already, lengths stay integers.
         super().__init__(autocast=False, **kwargs)
         self.vocabulary_sizes = dict(vocabulary_sizes or {})
+        self.histories = [History(**history) for history in histories]
 
     def call(
         self, state: dict[str, Tensor], unused: Sequence[Tensor] = ()
@@ -45,8 +59,11 @@ class UserState(keras.layers.Layer):
         return dict(state)
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        return {**config, "vocabulary_sizes": self.vocabulary_sizes}
+        return {
+            **super().get_config(),
+            "vocabulary_sizes": self.vocabulary_sizes,
+            "histories": [history._asdict() for history in self.histories],
+        }
 
 
 def valid_ids(ids: Iterable[Tensor], rank: int = 2) -> Tensor:

@@ -41,7 +41,7 @@ def ranking_model(model: keras.Model) -> keras.Model:
     """
     if find_layer(model, UserState) and model.output_shape[1] is None:
         return model
-    return _copy(model).model
+    return copy_model(model).model
 
 
 def split_model(model: keras.Model) -> tuple[keras.Model, keras.Model]:
@@ -78,7 +78,7 @@ def split_model(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     >>> candidate_model.predict(features, verbose=0).shape
     (1, 3)
     """
-    copied = _copy(model)
+    copied = copy_model(model)
     inputs = copied.model.inputs
     users = [x for x in inputs if x.name not in copied.candidate_inputs]
     candidates = [x for x in inputs if x.name in copied.candidate_inputs]
@@ -90,11 +90,11 @@ def split_model(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     names = [*copied.state, *(x.name for x in candidates)]
     return (
         keras.Model(users, copied.state, name=f"{model.name}_user"),
-        _share(second, dict(zip(names, second.inputs, strict=True))),
+        share(second, dict(zip(names, second.inputs, strict=True))),
     )
 
 
-def _share(
+def share(
     model: keras.Model, inputs: dict[str, Tensor], **options: Any
 ) -> keras.Model:
     """A model of the same layers, with new inputs like those by name."""
@@ -126,9 +126,10 @@ class _Copy(NamedTuple):
     model: keras.Model
     state: dict[str, Tensor]
     candidate_inputs: list[str]
+    read: dict[str, Any]  # the first argument of each layer
 
 
-def _copy(model: Any) -> _Copy:
+def copy_model(model: Any) -> _Copy:
     """The model for any number of candidates, of the same layers."""
     scores = find_layer(model, CandidateScores)
     if scores is None or find_layer(model, UserState) is None:
@@ -139,9 +140,11 @@ def _copy(model: Any) -> _Copy:
         if x.name in scores.candidate_inputs:
             shape[1] = None
         inputs[x.name] = keras.KerasTensor(shape, dtype=x.dtype)
+    read: dict[str, Any] = {}
     states = []
 
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+        read.setdefault(layer.name, args[0])
         outputs = layer(*args, **kwargs)
         if isinstance(layer, UserState):
             states.append(outputs)
@@ -149,5 +152,5 @@ def _copy(model: Any) -> _Copy:
 
     # Of a model that is not compiled: Keras would compile the copy.
     plain = type(model)(model.inputs, model.output, name=model.name)
-    copied = _share(plain, inputs, call_function=call)
-    return _Copy(copied, states[0], scores.candidate_inputs)
+    copied = share(plain, inputs, call_function=call)
+    return _Copy(copied, states[0], scores.candidate_inputs, read)

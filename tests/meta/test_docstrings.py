@@ -55,6 +55,7 @@ SECTIONS_NOT_NEEDED = {
     "kseq.models.score_candidates": {"Differences from DeepCTR", "Reference"},
     "kseq.models.ranking_model": {"Differences from DeepCTR", "Reference"},
     "kseq.models.split_model": {"Differences from DeepCTR", "Reference"},
+    "kseq.models.update_model": {"Differences from DeepCTR", "Reference"},
 }
 PACKAGES = (
     *SECTIONS,

@@ -1,0 +1,80 @@
+"""update_model: a user's state after new events."""
+
+import keras
+import numpy as np
+import pytest
+
+from kseq.models import split_model, update_model
+from tests.arrays import to_numpy
+from tests.layers.checks import assert_close
+from tests.models.examples import (
+    BATCH,
+    BY_NAME,
+    CANDIDATE,
+    LENGTHS,
+    arrays,
+    inputs_of,
+    predict,
+)
+
+ADDED = np.array([2, 1, 0, 2, 0])
+EVENTS = {
+    f"hist_{name}": np.where(np.arange(2) < ADDED[:, None], ids, 0)
+    for name, ids in zip(CANDIDATE, ([[7, 3]], [[2, 4]]), strict=True)
+} | {"seq_length": ADDED[:, None]}
+
+
+def whole_history(size):
+    """The histories with the events, of the last `size` steps."""
+    features, histories = arrays(), {}
+    for name in ("hist_item", "hist_cate"):
+        ids = np.zeros((BATCH, size), int)
+        for i, row in enumerate(ids):
+            old, new = features[name][i], EVENTS[name][i]
+            both = [*old[: LENGTHS[i]], *new[: ADDED[i]]][-size:]
+            row[: len(both)] = both
+        histories[name] = ids
+    return histories | {"seq_length": np.minimum(LENGTHS + ADDED, size)}
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        pytest.param("DIN", None, marks=pytest.mark.once),
+        pytest.param("DIN", 4, marks=pytest.mark.once),
+        ("DIEN-AGRU", None),
+        pytest.param("DIEN-AIGRU", 6, marks=pytest.mark.once),
+        pytest.param("DIEN-AUGRU-negatives", 6, marks=pytest.mark.once),
+    ],
+)
+def test_equals_the_state_of_the_whole_history(name, steps, tmp_path):
+    """Drops the oldest steps of a DIN of four steps."""
+    model = BY_NAME[name].make(steps)
+    user, candidates = split_model(model)
+    path = tmp_path / "update.keras"
+    update_model(model).save(path)
+    update = keras.saving.load_model(path)
+
+    def call(part, features):
+        return {n: to_numpy(x) for n, x in part(features).items()}
+
+    features = arrays(steps or 4)
+    state = call(user, inputs_of(user, features))
+    state |= call(update, inputs_of(update, state | EVENTS))
+    whole = features | whole_history(steps or 6)
+    expected = call(user, inputs_of(user, whole))
+    valid = "valid" if name == "DIN" else "lengths"
+    np.testing.assert_array_equal(
+        state[valid], expected[valid].reshape(state[valid].shape)
+    )
+    ids = {n: features[n][:, None] for n in CANDIDATE}
+    got, wanted = (predict(candidates, x | ids) for x in (state, expected))
+    assert np.ptp(wanted) > 1e-6
+    assert_close(got, wanted)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["BST", "DIEN-GRU", "DSIN"])
+def test_other_models_raise(name):
+    with pytest.raises(ValueError, match=r"^model: expected a DIN, or a DIEN"):
+        update_model(BY_NAME[name].make())
