@@ -7,6 +7,9 @@ each. The two forms alternate, and the median is printed.
     for b in tensorflow torch jax; do
         KERAS_BACKEND=$b python benchmarks/candidates.py; done
 
+With `--update`, prints the time of the user's part: DIEN's whole history, and
+one new event by `update_model`.
+
 With `--memory FORM`, prints by how many MB scoring K candidates raises the peak
 memory of a process: by "score_candidates", in batches of 512 "rows" that repeat
 the history, or in one row, "one batch".
@@ -33,6 +36,8 @@ from kseq.models import (
     DSIN,
     ranking_model,
     score_candidates,
+    split_model,
+    update_model,
 )
 
 NAMES = ["item", "cate"]
@@ -118,6 +123,23 @@ def training(name, steps, users=32, count=50):
     )
 
 
+def updating(steps):
+    """Two functions that compute a user's state: all of it, and one event."""
+    model = make("DIEN", None)
+    user, update = split_model(model)[0], update_model(model)
+
+    def features(number):
+        ids_of = {f"hist_{name}": ids(1, number) for name in NAMES}
+        return ids_of | {"seq_length": np.array([[number]])}
+
+    whole, event = features(steps), features(1)
+    state = user.predict(whole, verbose=0)
+    return (
+        lambda: update.predict_on_batch(state | event),
+        lambda: user.predict_on_batch(whole),
+    )
+
+
 def milliseconds(calls, repeats):
     """The median CPU time of each function."""
     times = [[] for _ in calls]
@@ -157,8 +179,15 @@ def print_memory(name, steps, form):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--memory", help=f"of {', '.join(FORMS)}")
+    parser.add_argument("--update", action="store_true")
+    parser.add_argument("--counts", default="1,100,1000")
     parser.add_argument("--models", default="DIN,DIEN,DSIN,BST")
     arguments = parser.parse_args()
+    counts = [int(count) for count in arguments.counts.split(",")]
+    if arguments.update:
+        for steps in (50, 200):
+            print_row("DIEN", steps, "one event", updating(steps), 15)
+        return
     for name in arguments.models.split(","):
         for steps in (50, 200):
             if arguments.memory:
@@ -167,11 +196,11 @@ def main():
                 process.start()
                 process.join()
                 continue
-            for count in (1, 100, 1000):
-                repeats = 7 if count < 1000 else 3
+            for count in counts:
+                repeats = 7 if count < 1000 else 3 if count < 10_000 else 1
                 calls = scoring(name, steps, count)[:2]
                 print_row(name, steps, f"K = {count:,}", calls, repeats)
-            if steps == 50:
+            if steps == 50 and 1 in counts:
                 print_row(name, steps, "training", training(name, steps), 3)
 
 
