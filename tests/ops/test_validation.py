@@ -128,6 +128,14 @@ def test_symbolic_sizes_of_jax():
         exported(batch)
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's tensors")
+def test_ragged_tensors_raise():
+    tensorflow = pytest.importorskip("tensorflow")
+    ragged = tensorflow.ragged.constant([[[1.0, 2.0]], []], ragged_rank=1)
+    with pytest.raises(ValueError, match=r"^x: expected .*x\.to_tensor\(\)"):
+        example(ragged)
+
+
 def test_symbolic_tensors_by_position():
     symbol = keras.Input((None, 4))
     mask = lengths_to_mask(keras.Input((), dtype="int32"), symbol)
