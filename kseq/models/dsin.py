@@ -56,12 +56,15 @@ def DSIN(
 
     Args:
         dnn_feature_columns: the columns of all features. For each name of
-            `sess_feature_list`, a `SparseFeat` of that name and a
-            `VarLenSparseFeat` with each of the prefixes "sess_0_", "sess_1_",
-            ..., whose ids are looked up in the table of the former; any others.
-            A step of a session is valid where no feature's id is 0. Another
-            input, "sess_length", is each user's number of sessions.
-        sess_feature_list: the names of the candidate's features.
+            `sess_feature_list`, a column of that name and a sequence column
+            with each of the prefixes "sess_0_", "sess_1_", ..., whose ids are
+            looked up in the table of the former; any others. A step of a
+            session is valid where no feature's id is 0. Another input,
+            "sess_length", is each user's number of sessions.
+        sess_feature_list: the names of the candidate's features: of
+            `SparseFeat`; of `VarLenSparseFeat`, for a set of ids; and of
+            `DenseFeat`, whose steps are a `VarLenDenseFeat`. At least one has
+            ids.
         sess_max_count: the number of sessions.
         bias_encoding: whether to add biases for session, step and feature
             (`BiasEncoding`) rather than positions.
@@ -165,12 +168,10 @@ def DSIN(
             att_embedding_size * att_head_num,
         )
     prefixes = [f"sess_{i}_" for i in range(sess_max_count)]
-    for prefix in prefixes:
-        features.sequence_columns(prefix)
     # An operation reads the input here: Keras before 3.14 rejects a model with
     # an input that none has read yet.
     lengths = ops.reshape(features.lengths_input("sess_length"), (-1, 1))
-    sessions = [features.embed(features.candidate, p) for p in prefixes]
+    sessions = list(map(features.embed_session, prefixes))
     if bias_encoding:
         sessions = BiasEncoding(
             sess_max_count, seed, max_steps, name="bias_encoding"
@@ -187,7 +188,7 @@ def DSIN(
     encoded = []
     for prefix, session in zip(prefixes, sessions, strict=True):
         valid = features.valid_steps(
-            [prefix + c.name for c in features.candidate]
+            [prefix + name for name in features.candidate_ids]
         )
         encoded.append(transformer(session, mask=valid))
     vectors = encoded[0]
@@ -220,13 +221,14 @@ def DSIN(
         ]
 
     others = features.others(*prefixes)
-    if others and not pool_others:
+    ignored = [c.name for c in others if not features.of_candidate(c)]
+    if ignored and not pool_others:
         warnings.warn(
-            f"DSIN ignores {[c.name for c in others]}, as DeepCTR does; with "
-            "pool_others=True the DNN reads their pooled embeddings",
+            f"DSIN ignores {ignored}, as DeepCTR does; with pool_others=True "
+            "the DNN reads their pooled embeddings",
             stacklevel=2,
         )
-        others = []
+        others = [c for c in others if features.of_candidate(c)]
     return build_click_model(
         "DSIN",
         features,

@@ -116,8 +116,8 @@ class Features:
             for c in columns
             if isinstance(c, (VarLenSparseFeat, VarLenDenseFeat))
         ]
-        ids = self.sparse if numbered else self.sparse + self.varlen
-        allowed: list[Any] = ids if numbered else ids + self.dense
+        ids = self.sparse + self.varlen
+        allowed: list[Any] = ids + self.dense
         known = [c.name for c in allowed]
         expected = f"a list of columns' names, {known}"
         names = check_items(argument, candidate_names, str, expected)
@@ -368,16 +368,25 @@ class Features:
                 vectors.append(self.embed([c]))
         return concatenate(vectors)
 
-    def embed(self, columns: list[Any], prefix: str = "") -> Tensor:
-        """Return concatenated embeddings `(batch, steps, dim)` of columns.
+    def embed(self, columns: list[Any]) -> Tensor:
+        """Return concatenated embeddings `(batch, steps, dim)` of columns."""
+        return concatenate([self._embed(c) for c in sorted_by_group(columns)])
 
-        With a prefix, the ids are those of the inputs of the prefixed names.
+    def embed_session(self, prefix: str) -> Tensor:
+        """Return the embeddings of a session, in the candidate's order.
+
+        As in DeepCTR, ids are looked up in the tables of the candidate.
         """
-        return concatenate(
-            [self._embed(c, prefix) for c in sorted_by_group(columns)]
-        )
+        columns = {c.name: c for c in self.sequence_columns(prefix)}
+        vectors = []
+        for c in sorted_by_group(self.candidate):
+            if isinstance(c, SparseFeat):
+                vectors.append(self._embed(c, prefix))
+            else:
+                vectors.append(self._embed(columns[prefix + c.name]))
+        return concatenate(vectors)
 
-    def _embed(self, column: Any, prefix: str) -> Tensor:
+    def _embed(self, column: Any, prefix: str = "") -> Tensor:
         x = self[prefix + column.name]
         if isinstance(column, VarLenDenseFeat):
             candidate = self._candidate_of[column.name]

@@ -17,6 +17,7 @@ from kseq.models import (
     BST,
     DIEN,
     DIN,
+    DSIN,
     attention_weights,
     score_candidates,
     split_model,
@@ -180,6 +181,14 @@ def test_options_of_the_scorer():
 
 
 GENRES, VALUES = 7, 3
+SESSION = {
+    "prefix": "sess_0_",
+    "sess_max_count": 1,
+    "mask_padding": True,
+    "pool_others": True,
+    "att_head_num": 2,
+    "att_embedding_size": 5,
+}
 TRANSFORM = {"transform_fn": lambda x: (x - 1.0) / 2.0}
 
 
@@ -188,15 +197,15 @@ def sets(name, steps, combiner, values=None):
     return VarLenSparseFeat(ids, steps, combiner, "seq_length", values=values)
 
 
-def model_of_sets(build=DIN, combiner="mean", **options):
+def model_of_sets(build=DIN, combiner="mean", prefix="hist_", **options):
     """A model of films with sets of genres and with numbers."""
     names = ["item", "genres", "price"]
     columns = [
         *[ITEM, sets("genres", VALUES, combiner)],
         DenseFeat("price", 2, **TRANSFORM),
-        *[sequences("hist_", length_name="seq_length")[0]],
-        sets("hist_genres", STEPS, combiner, VALUES),
-        VarLenDenseFeat("hist_price", STEPS, 2),
+        *[sequences(prefix, length_name="seq_length")[0]],
+        sets(f"{prefix}genres", STEPS, combiner, VALUES),
+        VarLenDenseFeat(f"{prefix}price", STEPS, 2),
         *[tags(), sets("seen", 2, combiner, VALUES)],
     ]
     # The candidate's set has no lengths.
@@ -211,7 +220,7 @@ def model_of_sets(build=DIN, combiner="mean", **options):
 def films(count=1):
     """Features of users and of candidates; the last steps are padding."""
     draw = np.random.default_rng(6)
-    found = arrays()
+    found = arrays() | {"sess_length": np.minimum(LENGTHS, 1)}
     valid = found["hist_item"][..., None] != 0
     ids = draw.integers(0, GENRES, (BATCH, STEPS, VALUES))
     ids[..., 1] = np.maximum(ids[..., 1], 1)
@@ -224,6 +233,8 @@ def films(count=1):
     found["genres"] = draw.integers(0, GENRES, (BATCH, count, VALUES))
     found["genres"][..., 2] = 1
     found["price"] = draw.normal(size=(BATCH, count, 2))
+    for n in ("item", "genres", "price"):
+        found[f"sess_0_{n}"] = found[f"hist_{n}"]
     return {n: x.astype("float32") if x.dtype == float else x
             for n, x in found.items()}  # fmt: skip
 
@@ -274,7 +285,7 @@ def test_steps_that_are_sets_and_numbers(combiner, tmp_path):
 
 @pytest.mark.parametrize(
     ("build", "options"),
-    [(DIN, {}), once(BST, {"att_head_num": 2})],
+    [(DIN, {}), once(BST, {"att_head_num": 2}), once(DSIN, SESSION)],
 )
 def test_sets_and_numbers_of_candidates(build, options):
     one = model_of_sets(build, **options)
@@ -294,6 +305,8 @@ def test_sets_and_numbers_of_candidates(build, options):
     padded = np.arange(STEPS) >= LENGTHS[:, None]
     other["hist_price"] = np.where(padded[..., None], 9, other["hist_price"])
     other["hist_genres"] = np.flip(other["hist_genres"], -1)
+    for n in ("genres", "price"):
+        other[f"sess_0_{n}"] = other[f"hist_{n}"]
     other["genres"] = np.flip(other["genres"], -1)
     assert_close(predict(many, other), scores)
     many.compile("sgd", "binary_crossentropy")
