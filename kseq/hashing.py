@@ -14,7 +14,7 @@ from kseq.checks import (
 )
 
 
-def hash_ids(ids: Any, num_buckets: int, mask_zero: bool = False) -> Any:
+def hash_ids(ids: Any, num_buckets: int, *, mask_zero: bool) -> Any:
     r"""Hash integers or strings to bucket numbers, as DeepCTR's `Hash` layer.
 
     $$h(x) = \mathrm{fingerprint64}(x) \bmod n, \qquad
@@ -29,8 +29,10 @@ def hash_ids(ids: Any, num_buckets: int, mask_zero: bool = False) -> Any:
     Args:
         ids: integers or strings, as an array of any shape or as nested lists.
         num_buckets: $n$, the number of rows of the embedding table.
-        mask_zero: True: 0 and "0", the padding, give 0, and no other id does.
-            DeepCTR sets it for sequences.
+        mask_zero: True for histories and for the candidate, which share a
+            table: 0 and "0", the padding, give 0, and no other id does. False,
+            as in DeepCTR, for other features. It has no default, because ids
+            hashed with different values share no row.
 
     Returns:
         int64 of the shape of `ids`, from 0 to `num_buckets` - 1.
@@ -44,7 +46,7 @@ def hash_ids(ids: Any, num_buckets: int, mask_zero: bool = False) -> Any:
 
     Differences from DeepCTR:
         A function of arrays, not a layer: it runs before the model, on every
-        backend alike. Floats raise an error, and there is no vocabulary file
+        backend alike. `mask_zero` must be given. Floats raise an error, and there is no vocabulary file
         (`keras.layers.StringLookup` reads one).
 
     Reference:

@@ -83,7 +83,7 @@ VALID = {
     score_candidates: SCORE,
     attention_weights: {"model": predictor(), "features": {}},
     **{ranking_model: {}, split_model: {}, update_model: {}},
-    hashing.hash_ids: {"ids": [1], "num_buckets": 10},
+    hashing.hash_ids: {"ids": [1], "num_buckets": 10, "mask_zero": True},
     deepctr.load_h5: {"model": predictor(), "filepath": "no.h5"},
     deepctr.set_layer_weights: {"layer": dice(), "weights": [np.ones(2)] * 3},
     deepctr.weights_in_deepctr_order: {},

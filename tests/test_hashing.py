@@ -18,7 +18,7 @@ TEXTS = ["0", "7", "", "-12", "日本語", "a" * 70]
 def test_buckets_equal_deepctrs(name):
     case = RECORDED[name]
     for buckets, expected in zip(case.buckets, case.hashed, strict=True):
-        hashed = hash_ids(case.ids, buckets, case.mask_zero)
+        hashed = hash_ids(case.ids, buckets, mask_zero=case.mask_zero)
         assert hashed.dtype == np.int64
         np.testing.assert_array_equal(hashed, expected)
 
@@ -46,7 +46,9 @@ def test_texts_of_every_kind_are_equal(ids):
 def test_an_integer_equals_its_text(dtype):
     numbers = np.array([[0, 1, 9], [10, 99, 127]], dtype).T
     expected = hash_ids(numbers.astype(str, "C"), 50, mask_zero=True)
-    np.testing.assert_array_equal(hash_ids(numbers, 50, True), expected)
+    np.testing.assert_array_equal(
+        hash_ids(numbers, 50, mask_zero=True), expected
+    )
 
 
 def test_only_zero_is_padding():
@@ -55,14 +57,14 @@ def test_only_zero_is_padding():
     assert hashed.shape == ids.shape
     assert hashed[0, 0] == 0
     assert {*hashed.ravel()[1:]} == {1, 2}
-    assert {*hash_ids(ids, 3).ravel()} == {0, 1, 2}
+    assert {*hash_ids(ids, 3, mask_zero=False).ravel()} == {0, 1, 2}
     assert all(hash_ids(["0\0", "00", ""], 2, mask_zero=True) == 1)
 
 
 def test_a_long_text_does_not_pad_the_others():
     tracemalloc.start()
     try:
-        hash_ids(["a"] * 2000 + ["b" * 100_000], 1000)
+        hash_ids(["a"] * 2000 + ["b" * 100_000], 1000, mask_zero=True)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -98,7 +100,7 @@ def test_a_scalar():
 )
 def test_other_ids_raise_value_error(ids, message):
     with pytest.raises(ValueError, match=f"^ids: expected {message}"):
-        hash_ids(ids, 10)
+        hash_ids(ids, 10, mask_zero=False)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +114,12 @@ def test_other_ids_raise_value_error(ids, message):
 )
 def test_other_arguments_raise_value_error(buckets, mask_zero, message):
     with pytest.raises(ValueError, match=f"^{message}"):
-        hash_ids([1], buckets, mask_zero)
-    assert hash_ids([5], 1) == 0
+        hash_ids([1], buckets, mask_zero=mask_zero)
+    assert hash_ids([5], 1, mask_zero=False) == 0
     assert hash_ids([5], 2, mask_zero=True) == 1
 
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "farmhash", None)
     with pytest.raises(ImportError, match=r"cityhash: .*'kseq\[deepctr\]'"):
-        hash_ids([1], 10)
+        hash_ids([1], 10, mask_zero=False)

@@ -60,7 +60,9 @@ def inputs(recorded):
             name = feature["name"]
             zero_is_padding = feature is not column or name in candidate
             found[name] = hash_ids(
-                found[name], feature["vocabulary_size"], zero_is_padding
+                found[name],
+                feature["vocabulary_size"],
+                mask_zero=zero_is_padding,
             ).astype("int32")
     if "sess_length" in found:  # floats in DeepCTR
         found["sess_length"] = found["sess_length"].astype("int32")

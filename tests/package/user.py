@@ -18,7 +18,7 @@ size: int = column.vocabulary_size
 layer = AttentionSequencePoolingLayer((80, 40), weight_normalization=True)
 record: Record = load_record("run.npz")
 runs: str = record.run.backend
-hashed = hash_ids(["a", "b"], 10)
+hashed = hash_ids(["a", "b"], 10, mask_zero=True)
 
 # Lists of different kinds of columns.
 columns = [
