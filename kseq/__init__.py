@@ -8,6 +8,7 @@ try:
     from kseq import data as data
     from kseq import feature_column as feature_column
     from kseq import layers as layers
+    from kseq import metrics as metrics
     from kseq import models as models
     from kseq import ops as ops
     from kseq import optimizers as optimizers

@@ -19,6 +19,7 @@ import kseq.feature_column
 import kseq.hashing
 import kseq.layers
 import kseq.losses
+import kseq.metrics
 import kseq.models
 import kseq.ops
 import kseq.optimizers
@@ -41,6 +42,7 @@ SECTIONS = {
     kseq.feature_column: BASIC | {"Raises"},
     kseq.layers: BASIC
     | {"Call arguments", "Raises", "Differences from DeepCTR"},
+    kseq.metrics: {"Args", "Raises", "Example"},
     kseq.optimizers: {"Args", "Raises", "Example"},
     kseq.models: BASIC | {"Raises", "Differences from DeepCTR", "Reference"},
 }
