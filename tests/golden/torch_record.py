@@ -23,11 +23,10 @@ import torch  # noqa: TID251
 from deepctr_torch import inputs as deepctr_columns
 from deepctr_torch import models as deepctr_models
 from fuxictr.features import FeatureMap
-from load import RECORDS, make_columns
+from load import TORCH_MODELS, make_columns
 from model_zoo.LongCTR.DIEN.DIEN import DIEN as FuxiDIEN
 from model_zoo.LongCTR.DIN.DIN import DIN as FuxiDIN
 
-FOLDER = RECORDS.with_name("torch_models")
 STEPS, DIM = 4, 3
 SIZES = {"user": 6, "item": 12, "cate": 7, "tags": 8}
 LENGTHS = np.array([4, 3, 2, 1, 0, 4])
@@ -242,13 +241,13 @@ def fuxi(model, inputs):
 
 def main() -> int:
     errors = 0
-    FOLDER.mkdir(exist_ok=True)
+    TORCH_MODELS.mkdir(exist_ok=True)
     for library, make, names in (
         ("deepctr_torch", deepctr_torch, DEEPCTR_TORCH),
         ("fuxictr", fuxictr, FUXICTR),
     ):
         for name in names:
-            path = FOLDER / f"{library}_{name}.npz"
+            path = TORCH_MODELS / f"{library}_{name}.npz"
             rng = np.random.default_rng(zlib.crc32(path.stem.encode()))
             kind, columns, arguments, model, predict = make(name)
             if "--check" in sys.argv:
