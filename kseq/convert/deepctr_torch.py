@@ -55,17 +55,10 @@ def load_state_dict(model: keras.Model, state: Any) -> list[Placement]:
 path); received din.pth, which does not exist
     """
     parts, checkpoint = find_parts(model), Checkpoint(state)
-    tables = {
-        name: f"embedding_dict.{feature}.weight"
-        for features in parts.input.tables.values()
-        for name in features
-        for feature in features
-        if f"embedding_dict.{feature}.weight" in checkpoint.arrays
-    }
-    _check_order(model, tables, checkpoint)
     for layer, features in parts.input.tables.items():
-        names = dict.fromkeys(tables[n] for n in features if n in tables)
-        checkpoint.table(parts.tables[layer], [*names])
+        names = [f"embedding_dict.{name}.weight" for name in features]
+        checkpoint.table(parts.tables[layer], names)
+    _check_order(model, parts.input.tables, checkpoint)
 
     attention, output, widths = "attention", "dnn_linear", parts.input.widths
     if parts.grus:
@@ -118,11 +111,17 @@ def _put_grus(checkpoint: Checkpoint, grus: list[Any]) -> None:
 
 
 def _check_order(
-    model: keras.Model, tables: dict[str, str], checkpoint: Checkpoint
+    model: keras.Model,
+    tables: dict[str, list[str]],
+    checkpoint: Checkpoint,
 ) -> None:
     """The DNN's kernel does not tell the order of features of one width."""
-    single = [x.name for x in model.inputs if x.shape[1:] in ((), (1,))]
-    ours = [*dict.fromkeys(tables[n] for n in single if n in tables)]
+    table_of = {name: names for names in tables.values() for name in names}
+    ours: dict[str, None] = {}
+    for x in model.inputs:
+        if x.name in table_of and x.shape[1:] in ((), (1,)):
+            names = [f"embedding_dict.{n}.weight" for n in table_of[x.name]]
+            ours |= dict.fromkeys(n for n in names if n in checkpoint.arrays)
     theirs = [name for name in checkpoint.arrays if name in ours]
-    if ours != theirs:
-        raise_invalid("model", f"columns in the order of {theirs}", ours)
+    if [*ours] != theirs:
+        raise_invalid("model", f"columns in the order of {theirs}", [*ours])

@@ -121,12 +121,8 @@ class Checkpoint:
         affine = [f"{module}.bn.weight", f"{module}.bn.bias"]
         if affine[0] in self.arrays:
             if not np.all(self.arrays[affine[0]] > 0):
-                raise_invalid(
-                    "state",
-                    f"positive numbers in {affine[0]}, which kseq's Dice has "
-                    "none of and its moving_variance must make up for",
-                    self.arrays[affine[0]],
-                )
+                expected = f"positive {affine[0]}, since Dice has no gamma here"
+                raise_invalid("state", expected, self.arrays[affine[0]])
             statistics += affine
 
         def deviation(variance: Array) -> Array:

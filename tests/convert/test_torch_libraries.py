@@ -16,17 +16,16 @@ from kseq.convert.__main__ import main
 from kseq.convert.torch_files import read_state_dict
 from tests.arrays import to_numpy
 from tests.convert.recorded import numbers, predict
-from tests.golden.load import RECORDS, make_columns
+from tests.golden.load import TORCH_MODELS, make_columns
 from tests.marks import once
 
-FOLDER = RECORDS.with_name("torch_models")
-NAMES = sorted(path.stem for path in FOLDER.glob("*.npz"))
+NAMES = sorted(path.stem for path in TORCH_MODELS.glob("*.npz"))
 LIMIT = 1e-5
 
 
 class Record:
     def __init__(self, name):
-        with np.load(FOLDER / f"{name}.npz") as file:
+        with np.load(TORCH_MODELS / f"{name}.npz") as file:
             arrays = dict(file)
         self.configuration = json.loads(str(arrays["configuration"]))
         self.checkpoint = arrays["checkpoint"].tobytes()
@@ -113,6 +112,7 @@ def change(name, function):
 
 
 KERNEL = "attention.local_att.dnn.linears.1.weight"
+TABLE = "embedding_layer.embedding_layer.embedding_layers.hist_item.weight"
 GAMMA = "attention.local_att.dnn.activation_layers.0.bn.weight"
 
 
@@ -120,32 +120,37 @@ GAMMA = "attention.local_att.dnn.activation_layers.0.bn.weight"
 @pytest.mark.parametrize(
     ("name", "edit", "match"),
     [
-        ("din", without(KERNEL), r"dnn/kernel1 \(6, 5\)   given: -   <--"),
-        ("din", change(KERNEL, np.transpose), r"kernel1 \(6, 5\)   given: \S+"),
-        ("din", change(GAMMA, lambda x: -x), f"positive numbers in {GAMMA}"),
         (
-            "din",
+            "deepctr_torch_din",
+            without(KERNEL),
+            r"dnn/kernel1 \(6, 5\)   given: -   <--",
+        ),
+        (
+            "deepctr_torch_din",
+            change(KERNEL, np.transpose),
+            r"kernel1 \(6, 5\)   given: \S+",
+        ),
+        ("deepctr_torch_din", change(GAMMA, lambda x: -x), f"positive {GAMMA}"),
+        (
+            "deepctr_torch_din",
             lambda state: {**state, "more": np.ones(2)},
             r"  -   given: more \(2,\)   <--",
         ),
-        # Refused, and not taken for the shared table.
+        # The features share a table here.
         (
-            "din",
-            lambda state: {
-                **state,
-                "embedding_dict.hist_item.weight": np.ones((12, 3)),
-            },
-            r"  -   given: embedding_dict.hist_item.weight \(12, 3\)   <--",
+            "fuxictr_din",
+            lambda state: {**state, TABLE: np.ones((12, 3))},
+            r"  -   given: \S+item.weight \(12, 3\)   <--",
         ),
         (
-            "dien_gru",
+            "deepctr_torch_dien_gru",
             without("interest_evolution.interest_evolution.bias_hh_l0"),
             r"gru2/candidate_state_bias \(6,\)   given: -",
         ),
     ],
 )
 def test_everything_is_placed_or_nothing(name, edit, match, tmp_path):
-    record = Record(f"deepctr_torch_{name}")
+    record = Record(name)
     model = record.make()
     before = numbers(model)
     with pytest.raises(ValueError, match=match):
