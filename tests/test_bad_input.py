@@ -106,7 +106,7 @@ INVALID = {
     **each(
         "use_hash trainable weight_norm mask_zero dnn_use_bn use_bn "
         "att_weight_normalization use_negsampling bias_encoding mask_padding "
-        "pool_others share_attention att_use_bn",
+        "pool_others share_attention att_use_bn reset_after",
         *("True or False", 1, None),
     ),
     **each(

@@ -1,4 +1,4 @@
-"""The command line: `python -m kseq.convert FILE.h5 ...`."""
+"""The command line: `python -m kseq.convert FILE ...`."""
 
 import argparse
 import inspect
@@ -9,10 +9,15 @@ from pathlib import Path
 import keras
 
 from kseq.checks import raise_invalid
-from kseq.convert.deepctr import load_h5
+from kseq.convert import deepctr, deepctr_torch, fuxictr
 from kseq.convert.placing import Placement
 from kseq.files import check_writable, replacing_path, writing
 from kseq.scripts import exit_code, load_script
+
+STATE_DICTS = {
+    "deepctr-torch": deepctr_torch.load_state_dict,
+    "fuxictr": fuxictr.load_state_dict,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,15 +28,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m kseq.convert",
-        description="Convert the weights of a DeepCTR model to a .keras file.",
+        description="Convert the weights of a model of DeepCTR, DeepCTR-Torch "
+        "or FuxiCTR to a .keras file.",
         epilog="Exit code: 0 if the file was written; 2 if not, and an older "
         "file is unchanged. KERAS_BACKEND chooses the backend that converts; "
         "every backend can load the result.",
     )
     top.add_argument(
         "file",
-        metavar="FILE.h5",
-        help="written by DeepCTR's save_weights or save",
+        metavar="FILE",
+        help="written by DeepCTR's save_weights or save; or by "
+        "torch.save(model.state_dict(), FILE)",
+    )
+    top.add_argument(
+        "--library",
+        default="deepctr",
+        choices=["deepctr", *STATE_DICTS],
+        help="what wrote the file (default: deepctr)",
     )
     top.add_argument(
         "--model-script",
@@ -48,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=OTHER",
         help="the model's layer NAME is called OTHER in the file; NAME= alone "
-        "keeps its weights (may be repeated)",
+        "keeps its weights (may be repeated; DeepCTR's files only)",
     )
     return top
 
@@ -60,7 +73,12 @@ def convert(options: argparse.Namespace) -> int:
     names = parse_layer_names(options.layer)
     check_writable("--out", out)
     model = build_model(options.model_script)
-    placements = load_h5(model, options.file, names)
+    if load := STATE_DICTS.get(options.library):
+        if names:
+            raise_invalid("--layer", "none for a state_dict", options.layer)
+        placements = load(model, options.file)
+    else:
+        placements = deepctr.load_h5(model, options.file, names)
     print("\n".join(table(placements)))
     with writing("--out", out), replacing_path(out) as new_path:
         model.save(new_path)

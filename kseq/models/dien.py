@@ -38,6 +38,7 @@ def DIEN(
     task: str = "binary",
     *,
     augru_form: str = "deepctr",
+    reset_after: bool = False,
     history_prefixes: Sequence[str] = ("hist_",),
     candidate_feature_list: Sequence[str] = (),
     num_candidates: int | None = 1,
@@ -81,6 +82,8 @@ def DIEN(
         task: 'binary' for a probability, 'regression' for a number.
         augru_form: 'deepctr' for DeepCTR's AUGRU, 'paper' for the paper's; see
             `DynamicGRU`.
+        reset_after: whether both GRUs reset the projected state, as PyTorch's
+            do; see `DynamicGRU`.
         history_prefixes: the prefixes of the histories, such as ("hist_",
             "cart_"), each with its own columns, lengths and layers; the DNN
             reads an interest of each. See "Several histories" in
@@ -151,9 +154,11 @@ def DIEN(
     for i, (suffix, columns) in enumerate(histories.items()):
         lengths = features.history_lengths(columns)
         keys = features.embed(columns)
-        states = DynamicGRU(seed=nth_seed(seed, 2 * i), name=f"gru1{suffix}")(
-            keys, lengths=lengths
-        )
+        states = DynamicGRU(
+            reset_after=reset_after,
+            seed=nth_seed(seed, 2 * i),
+            name=f"gru1{suffix}",
+        )(keys, lengths=lengths)
         if negatives:
             states = AuxiliaryLoss(
                 alpha, seed=nth_seed(seed, i), name=f"auxiliary_loss{suffix}"
@@ -170,6 +175,7 @@ def DIEN(
             gru_type=gru_type,
             return_sequence=gru_type == "GRU",
             augru_form=augru_form,
+            reset_after=reset_after,
             seed=nth_seed(seed, 2 * i + 1),
             name=f"gru2{suffix}",
         )

@@ -25,6 +25,7 @@ AUGRU_FORMS = ("deepctr", "paper")
     valid="bool batch steps",
     scores="float batch steps ...",
     initial_state="float batch units",
+    candidate_state_bias="float units",
 )
 def gru(
     x: Tensor,
@@ -37,6 +38,7 @@ def gru(
     gru_type: str = "GRU",
     augru_form: str = "deepctr",
     initial_state: Tensor | None = None,
+    candidate_state_bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""A gated recurrent unit whose update may be controlled by attention.
 
@@ -52,6 +54,10 @@ def gru(
     - AUGRU: $w_t = 1 - (1 - a_t) u_t$ (DeepCTR and the authors' code), or
       $w_t = a_t u_t$ (the paper).
 
+    With `candidate_state_bias` $b_h$, the reset gate multiplies the projected
+    state, as in PyTorch's GRU: $c_t = \tanh(x_t W_x + b_c + r_t \odot
+    (h_{t-1} W_h + b_h))$, where $W_c$ consists of the rows $W_x$ and $W_h$.
+
     Args:
         x: float `(batch, steps, dim)`. All other floats are cast to its dtype.
         valid: bool `(batch, steps)`.
@@ -66,6 +72,7 @@ def gru(
         gru_type: "GRU", "AIGRU", "AGRU" or "AUGRU".
         augru_form: "deepctr" or "paper".
         initial_state: `(batch, units)`; None: 0.
+        candidate_state_bias: `(units,)`, or None.
 
     Returns:
         `(outputs, state)`: `(batch, steps, units)`, 0 in padded steps, and
@@ -109,9 +116,13 @@ def gru(
             # Broadcast in each step, after the projection of the input.
             x = ops.expand_dims(x, 2)
             state_shape = (state_shape[0], ops.shape(scores)[2], units)
-    w_gates, b_gates, w_candidate, b_candidate = (
+    w_gates, b_gates, w_candidate, b_candidate, *b_state = (
         ops.cast(w, x.dtype)
-        for w in (gates_kernel, gates_bias, candidate_kernel, candidate_bias)
+        for w in (
+            *(gates_kernel, gates_bias, candidate_kernel, candidate_bias),
+            candidate_state_bias,
+        )
+        if w is not None
     )
     dim = w_candidate.shape[0] - units
     # w = shift + slope u, of which a step computes no more than it must. Both
@@ -135,7 +146,7 @@ def gru(
         _gru_step,
         (x, shift, slope),
         (ops.cast(initial_state, x.dtype),),
-        (w_gates[dim:], w_candidate[dim:]),
+        (w_gates[dim:], w_candidate[dim:], *b_state),
         valid=valid,
         projection=(
             ops.concatenate([w_gates[:dim], w_candidate[:dim]], axis=1),
@@ -148,11 +159,14 @@ def gru(
 def _gru_step(inputs: Tensors, states: Tensors, weights: Tensors) -> Tensors:
     projected, shift, slope = inputs
     (h,) = states
-    w_gates, w_candidate = weights
+    w_gates, w_candidate, *b_state = weights
     units = w_candidate.shape[-1]
     x_gates, x_candidate = split(projected, (2 * units, units))
     r, u = split(sigmoid(x_gates + h @ w_gates), (units, units))
-    c = tanh(x_candidate + (r * h) @ w_candidate)
+    if b_state:
+        c = tanh(x_candidate + r * (h @ w_candidate + b_state[0]))
+    else:
+        c = tanh(x_candidate + (r * h) @ w_candidate)
     return (h + (shift + slope * u) * (c - h),)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import kseq.layers
 from tests.docs.test_own_layers import PLUGIN
-from tests.golden.load import model
+from tests.golden.load import checkpoint, model
 from tests.layers.checks import skip_left_out
 
 once = pytest.mark.once
@@ -57,7 +57,12 @@ BACKENDS = {
     "docs/devices.md-1": ("jax",),
     "docs/large_data.md-0": ("tensorflow",),
 }
-DEEPCTR_FILES = {"din.h5": "din", "dien.h5": "dien_augru"}
+FILES = {
+    "din.h5": model("din").files["weights"],
+    "dien.h5": model("dien_augru").files["weights"],
+    "deepctr_torch_din.pth": checkpoint("deepctr_torch_din_softmax"),
+    "fuxictr_dien.model": checkpoint("fuxictr_dien_augru"),
+}
 LAYERS = {
     layer.__module__.rpartition(".")[2]: layer
     for layer in vars(kseq.layers).values()
@@ -104,9 +109,9 @@ def test_block_runs(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     if "from large_data import" in block:
         monkeypatch.syspath_prepend(ROOT / "examples")
-    for file, recorded in DEEPCTR_FILES.items():
+    for file, content in FILES.items():
         if f'"{file}"' in block:
-            Path(file).write_bytes(model(recorded).files["weights"])
+            Path(file).write_bytes(content)
     # The first line of a block may be a file name.
     modules = {
         match[1]: text

@@ -13,6 +13,7 @@ Array = np.ndarray
 
 RECORDS = Path(__file__).parents[1] / "data" / "deepctr"
 MODELS = RECORDS.with_name("deepctr_models")
+TORCH_MODELS = RECORDS.with_name("torch_models")
 HASHES = RECORDS.with_name("deepctr_hashes.npz")
 
 
@@ -112,6 +113,12 @@ def model(name: str, folder: Path = MODELS) -> ModelCase:
         },
         unsaved=by_name("unsaved", row["unsaved"]),
     )
+
+
+def checkpoint(name: str, folder: Path = TORCH_MODELS) -> bytes:
+    """The bytes of a file that a PyTorch library wrote."""
+    with np.load(folder / f"{name}.npz") as file:
+        return file["checkpoint"].tobytes()
 
 
 def make_columns(module: Any, rows: list[dict[str, Any]]) -> list[Any]:

@@ -550,6 +550,7 @@ LAYERS = [
             "augru_form": ("paper", "deepctr"),
             **SEED,
             **KERNELS,
+            "reset_after": BOOL,
         },
         gru,
         ("x", "lengths", "scores"),
@@ -827,6 +828,11 @@ MAIN = {
 }
 # For the comparison with the reference only.
 OTHERS = {
+    "gru-reset-after": {
+        "gru_type": "AUGRU",
+        "augru_form": "paper",
+        "reset_after": True,
+    },
     "pooling-sum-mask": {"mode": "sum"},
     "pooling-mean-mask": {"mode": "mean"},
     "pooling-max-lengths": {"mode": "max"},

@@ -147,7 +147,7 @@ def attention_weights(normalize):
 
 def gru(gru_type, form="deepctr"):
     def reference(x, valid, scores=None, initial_state=None, **weights):
-        weights = [weights[name] for name in GRU_WEIGHTS]
+        weights = [weights[n] for n in RESET_AFTER if n in weights]
         return recurrence.gru(
             *(x, valid, weights, scores, gru_type, form, initial_state)
         )
@@ -168,6 +168,7 @@ GRU_WEIGHTS = {
     "candidate_kernel": "dim+units units",
     "candidate_bias": "units",
 }
+RESET_AFTER = GRU_WEIGHTS | {"candidate_state_bias": "units"}
 GRU = SEQUENCE | GRU_WEIGHTS
 START = GRU | {"initial_state": "batch units"}
 SCORED = START | {"scores": "batch steps"}
@@ -259,6 +260,7 @@ ROWS = [
         gru("AUGRU", "paper"),
         {"gru_type": "AUGRU", "augru_form": "paper"},
     ),
+    ("gru-reset-after", SEQUENCE | RESET_AFTER, gru("GRU")),
     ("lstm", LSTM, recurrence.lstm),
     (
         "lstm-reverse",

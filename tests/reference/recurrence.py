@@ -8,7 +8,7 @@ from tests.reference.masks import select
 
 def gru(x, valid, weights, scores=None, gru_type="GRU", form="deepctr", h=None):
     """(outputs, last state): (batch, steps, units) and (batch, units)."""
-    gates, gates_bias, candidate, candidate_bias = weights
+    gates, gates_bias, candidate, candidate_bias, *state_bias = weights
     units = candidate.shape[1]
     batch, steps, _ = x.shape
     given = [x, *weights, scores, h]
@@ -19,8 +19,11 @@ def gru(x, valid, weights, scores=None, gru_type="GRU", form="deepctr", h=None):
         now = select(valid[:, t, None], x[:, t])
         both = np.concatenate([now, h], axis=1)
         r, u = np.split(sigmoid(both @ gates + gates_bias), 2, axis=1)
-        reset = np.concatenate([now, r * h], axis=1)
-        c = np.tanh(reset @ candidate + candidate_bias)
+        dim = now.shape[1]
+        from_state = (r * h) @ candidate[dim:]
+        if state_bias:
+            from_state = r * (h @ candidate[dim:] + state_bias[0])
+        c = np.tanh(now @ candidate[:dim] + from_state + candidate_bias)
         if gru_type in ("GRU", "AIGRU"):
             new = u * h + (1 - u) * c
         else:

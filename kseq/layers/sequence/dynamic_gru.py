@@ -42,6 +42,8 @@ class DynamicGRU(SequenceLayer):
         seed: the kernels' seed, an integer or None.
         kernel_initializer: the kernels' initializer; None: Glorot uniform.
         kernel_regularizer: the kernels' penalty, or None.
+        reset_after: whether the reset gate multiplies the state after its
+            projection, which then has a bias, as in PyTorch's GRU.
 
     Call arguments:
         x: `(batch, steps, dim)`; `steps` may be unknown. DeepCTR's list is
@@ -73,7 +75,7 @@ class DynamicGRU(SequenceLayer):
         The weights of AGRU and AUGRU are trained and saved; in DeepCTR 0.9.4
         they are neither. Two layers of one name share nothing. Batches of one
         history work. The reported shape follows `num_units`. Masks,
-        `initial_state`, `return_state` and the paper's AUGRU.
+        `initial_state`, `return_state`, `reset_after` and the paper's AUGRU.
 
     Reference:
         Zhou et al., Deep Interest Evolution Network, 2019, section 4.3.
@@ -99,6 +101,7 @@ class DynamicGRU(SequenceLayer):
         seed: int | None = None,
         kernel_initializer: InitializerLike | None = None,
         kernel_regularizer: RegularizerLike | None = None,
+        reset_after: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -107,6 +110,7 @@ class DynamicGRU(SequenceLayer):
         self.return_sequence = check_bool("return_sequence", return_sequence)
         self.return_state = check_bool("return_state", return_state)
         self.augru_form = check_one_of("augru_form", augru_form, AUGRU_FORMS)
+        self.reset_after = check_bool("reset_after", reset_after)
         self.set_kernel_options(seed, kernel_initializer, kernel_regularizer)
         has_scores = self.gru_type in ("AGRU", "AUGRU")
         self.deepctr_inputs = ("x", "lengths", "scores")[: 2 + has_scores]
@@ -127,6 +131,11 @@ class DynamicGRU(SequenceLayer):
         self.candidate_bias = self.add_weight(
             shape=(units,), initializer="zeros", name="candidate_bias"
         )
+        self.candidate_state_bias = None
+        if self.reset_after:
+            self.candidate_state_bias = self.add_weight(
+                shape=(units,), initializer="zeros", name="candidate_state_bias"
+            )
 
     def call(
         self,
@@ -163,6 +172,7 @@ class DynamicGRU(SequenceLayer):
             gru_type=self.gru_type,
             augru_form=self.augru_form,
             initial_state=initial_state,
+            candidate_state_bias=self.candidate_state_bias,
         )
         if not self.return_sequence:
             has_candidates = len(state.shape) == 3
