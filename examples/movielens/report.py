@@ -50,7 +50,8 @@ h2 { margin-top: 2.2rem; }
 .row { display: flex; flex-wrap: wrap; gap: 1rem; }
 .row > * { flex: 1 1 18rem; min-width: 0; margin: 0; }
 .plots { display: grid; gap: 1rem;
-         grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
+         grid-template-columns:
+             repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
 .plots p { margin: 0; }
 img { width: 100%; }
 .scroll { overflow-x: auto; }
@@ -98,7 +99,9 @@ def parts(results: Results, users: list[User]) -> Iterator[str]:
         f"Each of {data['users in the test']} users' last like (a rating of 4 "
         f"or 5 stars) against {settings.negatives} movies that the user never "
         "rated, drawn as often as they are liked: a model that knows only "
-        "what is popular gets 0.5. The like before the last one decides when "
+        "what is popular gets about 0.5 (were the negatives uniform, it "
+        f"would get {data['gAUC of popularity, were negatives uniform']:.2f}). "
+        "The like before the last one decides when "
         "to stop; the models are trained on the earlier ones, each with one "
         f"such negative. The history has the last {settings.steps} likes of "
         "an earlier second. gAUC is the mean of the users' AUC; AUC also "

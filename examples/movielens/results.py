@@ -43,6 +43,8 @@ class Results:
     differences: dict[str, list[float]] = field(default_factory=dict)
     # By model and backend, from the writer's predictions
     loading: dict[str, dict[str, float]] = field(default_factory=dict)
+    # Of the variance of DIN's weights: step, candidate, both
+    attention: list[float] = field(default_factory=list)
     seconds: float = 0.0
     citation: str = CITATION
 
@@ -167,7 +169,12 @@ def backends_table(results: Results) -> tuple[list[str], list[list[str]]]:
 
 def verdict(results: Results) -> list[str]:
     """Return sentences: do the models earn their keep, and do they agree?"""
-    return [*_quality(results), _use_of_histories(results), _agree(results)]
+    return [
+        *_quality(results),
+        _use_of_histories(results),
+        *([_attention(results)] if results.attention else []),
+        _agree(results),
+    ]
 
 
 def _quality(results: Results) -> Iterator[str]:
@@ -210,6 +217,15 @@ def _use_of_histories(results: Results) -> str:
     )
 
 
+def _attention(results: Results) -> str:
+    step, candidate, both = results.attention
+    return (
+        f"Of the variance of DIN's weights within a user, {step:.0%} is due to "
+        f"the step, {candidate:.0%} to the candidate, and {both:.0%} to both "
+        "together, which is what attention is for."
+    )
+
+
 def _agree(results: Results) -> str:
     if len(results.backends) < 2:
         return f"All on {results.writer} only."
@@ -249,6 +265,8 @@ def compare_loaded(results: Results, workspace: Workspace) -> None:
     """Compare predictions of loaded models with the writer's predictions."""
     for backend in results.backends:
         with np.load(workspace.explained(backend)) as explained:
+            if "attention shares" in explained:
+                results.attention = explained["attention shares"].tolist()
             for name in explained:
                 if name.endswith(" test"):
                     model = name.removesuffix(" test")

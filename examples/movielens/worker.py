@@ -25,7 +25,7 @@ from movielens.features import (
     features,
     shuffled_history,
 )
-from movielens.metrics import auc
+from movielens.metrics import auc, variance_shares
 from movielens.model import build_model
 from movielens.workspace import Settings, Workspace
 
@@ -182,6 +182,7 @@ def explain(workspace: Workspace, writer: str, *models: str) -> None:
         scores = np.where(seen[:, 1:], -np.inf, scores)
         found[f"{name} scores"] = scores
         if name == "din":
+            found["attention shares"] = attention_shares(model, workspace)
             top = movies[scores.argmax(1)]
             pairs = {k: np.repeat(x, 2, 0) for k, x in shown.items()}
             pairs["movie"] = np.stack([shown["movie"], top], 1).ravel()
@@ -191,6 +192,18 @@ def explain(workspace: Workspace, writer: str, *models: str) -> None:
             ).values()
             found["attention"] = weights[:, 0]
     np.savez(workspace.explained(keras.backend.backend()), **found)
+
+
+def attention_shares(model: keras.Model, workspace: Workspace) -> list[float]:
+    """Of the test's full histories: each has the same candidates."""
+    inputs, liked, _ = workspace.samples("test")
+    (weights,) = attention_weights(
+        model, features(model, inputs), batch_size=batch_size(liked)
+    ).values()
+    rows = 1 + workspace.settings().negatives
+    steps = weights.shape[-1]
+    full = inputs["seq_length"][::rows] == steps
+    return variance_shares(weights.reshape(-1, rows, steps)[full])
 
 
 def versions(backend: str) -> dict[str, str]:
