@@ -90,7 +90,7 @@ def parse_arguments() -> argparse.Namespace:
         "but dsin, which takes longer than the others together",
     )
     add("--backends", type=comma_separated(BACKENDS), default=list(BACKENDS))
-    add("--epochs", type=int, default=8, help="at most")
+    add("--epochs", type=int, default=16, help="at most")
     add("--seeds", type=int, default=3)
     add("--seed", type=int, default=1, help="the first one")
     add(
