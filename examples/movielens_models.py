@@ -1,28 +1,25 @@
 """DIN, DIEN, DSIN and BST on MovieLens-100K, on TensorFlow, PyTorch and JAX.
 
     pip install --no-deps recbole==1.2.1   # its wheel contains the data
-    python examples/movielens_models.py --model din,dien,dsin,bst
+    python examples/movielens_models.py
 
-trains the models (only DIN by default) and mean pooling as a baseline on each
-backend, in separate processes, from the same weights with the same batches. It
-prints the models' AUC and how far the backends agree, loads the models that one
-backend saved on the others, and writes a report with plots to demo-report/.
+From a user's likes, which movie comes next? Each user's last like is the test,
+the one before is for validation, and each like has negatives: movies that the
+user has never rated, popular ones as often as in the log. The models and mean
+pooling, the baseline, are trained until gAUC of the validation falls. All
+backends start from the same weights with the same batches; further seeds are
+trained on the last one. Writes a page, .outputs/demo.html, and its numbers.
 """
 
 import argparse
-import json
-import math
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TextIO
 
 from movielens import BACKENDS
 
@@ -33,54 +30,38 @@ from movielens.data import (
     Catalogue,
     build_samples,
     keep_users,
-    pairs_to_plot,
+    leave_last_out,
+    likes,
     read,
     recbole_folder,
+    users_to_show,
 )
-from movielens.report import check_replaceable, write_report
+from movielens.processes import WorkerFailed, run_jobs
+from movielens.progress import EVERY, Progress
+from movielens.report import write_report
 from movielens.results import (
-    METRICS,
     Results,
+    Run,
+    backends_table,
     compare_backends,
     compare_loaded,
     comparison,
     describe,
     disagreements,
-    popularity_auc,
-    show,
+    histories,
+    popularity,
+    verdict,
 )
+from movielens.shown import read_users
 from movielens.workspace import BASELINE, MODELS, Settings, Workspace
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 
-from kseq.data import Samples, split_time
+from kseq.checks import check_positive_int
+from kseq.data import Samples
+from kseq.files import check_writable
 
-PLOTTED_USERS = 4
-# Defaults of the workers' environment.
-ON_A_SHARED_CPU = {
-    # Waiting threads of torch spin, and stall if other processes need the
-    # cores: an epoch of 12 s took up to 100 s.
-    "OMP_WAIT_POLICY": "PASSIVE",
-    # By default glibc returns the memory of large tensors to the system after
-    # each batch, and torch and JAX wait for page faults.
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
-    "MALLOC_TOP_PAD_": str(512 << 20),
-}
-
-console = Console(highlight=False)
-errors = Console(highlight=False, stderr=True)
-
-
-class WorkerFailed(RuntimeError):
-    pass
+console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> int:
@@ -89,10 +70,10 @@ def main() -> int:
     try:
         run(parse_arguments())
     except KeyboardInterrupt:
-        errors.print("interrupted; an earlier report was not changed")
+        print("interrupted; an earlier report was not changed", file=sys.stderr)
         return 130
     except (ValueError, WorkerFailed) as error:
-        errors.print(f"error: {error}", markup=False, soft_wrap=True)
+        print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -104,25 +85,31 @@ def parse_arguments() -> argparse.Namespace:
     add(
         "--model",
         type=comma_separated(models),
-        default=["din"],
-        help=f"any of {','.join(models)}, separated by commas; default: din",
+        default=["din", "dien", "bst"],
+        help=f"any of {','.join(models)}, separated by commas; default: all "
+        "but dsin, which takes longer than the others together",
     )
     add("--backends", type=comma_separated(BACKENDS), default=list(BACKENDS))
-    add("--epochs", type=positive, default=3)
+    add("--epochs", type=int, default=16, help="at most")
+    add("--seeds", type=int, default=3)
+    add("--seed", type=int, default=1, help="the first one")
     add(
         "--users",
-        type=positive,
+        type=int,
         help="number of users, chosen by --seed; default: all",
     )
-    add("--seed", type=int, default=1)
     add(
         "--data",
         type=Path,
         help="a folder with ml-100k.inter and ml-100k.item, or u.data and "
         "u.item; default: those in the installed recbole",
     )
-    add("--out", type=Path, default=Path("demo-report"))
-    return parser.parse_args()
+    add("--out", type=Path, default=Path(".outputs/demo.html"))
+    arguments = parser.parse_args()
+    for name in ("epochs", "seeds", "users"):
+        if (value := getattr(arguments, name)) is not None:
+            check_positive_int(name, value)
+    return arguments
 
 
 def comma_separated(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
@@ -137,48 +124,46 @@ def comma_separated(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
     return parse
 
 
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(
-            f"expected a positive integer; received {text}"
-        )
-    return int(text)
-
-
 def run(arguments: argparse.Namespace) -> None:
     start = time.perf_counter()
-    check_replaceable(arguments.out)
+    check_writable("out", arguments.out)
     with tempfile.TemporaryDirectory(prefix="movielens-") as folder:
         workspace = Workspace(Path(folder))
-        results, catalogue, plotted = prepare(arguments, workspace)
+        results, parts, catalogue, shown = prepare(arguments, workspace)
         print_data(results)
-        train_everywhere(results, workspace)
+        train(results, workspace, len(parts["train"]))
         compare_backends(results, workspace)
-        for model in results.settings.models:
-            console.print(training_table(results, model))
-        console.print(comparison_table(results))
-        if len(results.backends) > 1:
-            console.print(difference_table(results))
-        load_everywhere(results, workspace)
+        console.print("The first backend's models are loaded by the others ...")
+        loaded = [m for m in ("din", BASELINE) if m in results.weights]
+        job = ["explain", results.writer, *loaded]
+        jobs = dict.fromkeys(results.backends, job)
+        progress = Progress([], 0, 0, console.print)
+        for _ in run_jobs(jobs, workspace, EVERY):
+            progress.tick()
         compare_loaded(results, workspace)
-        console.print(loading_table(results))
-        if wrong := list(disagreements(results)):
-            raise WorkerFailed("backends disagree:\n" + "\n".join(wrong))
-        if "din" in arguments.model and len(plotted):
-            run_worker("attention", results.writer, workspace, results.writer)
-        else:
-            plotted = plotted[:0]
         results.seconds = time.perf_counter() - start
-        write_report(arguments.out, results, workspace, catalogue, plotted)
-    console.print(
-        f"{results.seconds:.0f} s; report: {arguments.out / 'index.html'}",
-        soft_wrap=True,
-    )
+        counts = likes(parts["train"], len(catalogue.titles))
+        users = read_users(results.writer, workspace, shown, catalogue, counts)
+        write_report(arguments.out, results, users)
+    for title, (head, rows) in {
+        "the users' last likes": comparison(results),
+        "are the histories read?": histories(results),
+        "backends, first seed": backends_table(results),
+    }.items():
+        table = Table(*head, title=title)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    for sentence in verdict(results):
+        console.print(f"- {sentence}", markup=False)
+    console.print(f"{results.seconds:.0f} s; page: {arguments.out}")
+    if wrong := list(disagreements(results)):
+        raise WorkerFailed("backends disagree:\n" + "\n".join(wrong))
 
 
 def prepare(
     arguments: argparse.Namespace, workspace: Workspace
-) -> tuple[Results, Catalogue, Samples]:
+) -> tuple[Results, dict[str, Samples], Catalogue, Samples]:
     """Write the samples to the workspace and return empty results."""
     folder = arguments.data or recbole_folder()
     ratings, movies = read(folder)
@@ -187,190 +172,81 @@ def prepare(
     catalogue = Catalogue.from_movies(movies)
     settings = Settings(
         models=[*arguments.model, BASELINE],
+        seeds=[arguments.seed + i for i in range(arguments.seeds)],
         epochs=arguments.epochs,
-        seed=arguments.seed,
     )
-    samples = build_samples(ratings, catalogue, settings.steps, settings.seed)
-    train, valid = split_time(samples, 0.8)
-    plotted = pairs_to_plot(valid, PLOTTED_USERS, arguments.seed)
+    size = len(catalogue.titles)
+    samples = build_samples(ratings, catalogue, settings.steps, arguments.seed)
+    parts = leave_last_out(
+        samples, settings.popularity, settings.negatives, arguments.seed
+    )
+    shown, seen = users_to_show(
+        samples, parts["test"], settings.users_shown, size, arguments.seed
+    )
     workspace.write(
-        settings,
-        catalogue.genre_set,
-        {"train": train, "valid": valid, "plotted": plotted},
+        settings, catalogue.genre_set, parts | {"shown": shown}, seen
     )
     results = Results(
         backends=arguments.backends,
         settings=settings,
-        data=describe(train, valid, catalogue, str(folder)),
-        popularity_auc=popularity_auc(train, valid, len(catalogue.titles)),
-        writer=arguments.backends[0],
+        data=describe(parts, catalogue, str(folder)),
+        popularity=popularity(parts, size),
     )
-    return results, catalogue, plotted
+    easy = leave_last_out(samples, 0, settings.negatives, arguments.seed)
+    results.data["gAUC of popularity, were negatives uniform"] = popularity(
+        easy, size
+    )["gauc"]
+    return results, parts, catalogue, shown
 
 
-def train_everywhere(results: Results, workspace: Workspace) -> None:
-    settings = results.settings
-    batches = math.ceil(results.data["training samples"] / settings.batch_size)
-    for backend in results.backends:
-        with (
-            progress_bar() as progress,
-            worker("train", backend, workspace) as job,
-        ):
-            bar = progress.add_task(
-                backend, total=batches * settings.epochs * len(settings.models)
-            )
-            for event in job:
-                match event.pop("event"):
-                    case "versions":
-                        results.versions[backend] = event
-                    case "batch":
-                        progress.advance(bar)
-                    case "weights":
-                        results.weights[event["model"]] = event["count"]
-                    case "epoch":
-                        model = event.pop("model")
-                        by_backend = results.training.setdefault(model, {})
-                        by_backend.setdefault(backend, []).append(event)
-                        print_epoch(backend, model, event)
-
-
-def load_everywhere(results: Results, workspace: Workspace) -> None:
-    for backend in results.backends:
-        console.print(f"{results.writer}'s models, loaded by {backend}")
-        run_worker("load", backend, workspace, results.writer)
-
-
-def run_worker(
-    job: str, backend: str, workspace: Workspace, *rest: str
-) -> None:
-    with worker(job, backend, workspace, *rest) as events:
-        for _ in events:
-            pass
-
-
-@contextmanager
-def worker(
-    job: str, backend: str, workspace: Workspace, *rest: str
-) -> Iterator[Iterator[dict[str, Any]]]:
-    """Run a process on a backend; yield its events. It ends with the block.
-
-    Raises WorkerFailed with the process's last output if it fails.
-    """
-    with workspace.log(backend).open("a+") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "movielens.worker"),
-                *(job, str(workspace.folder), *rest),
-            ],
-            cwd=Path(__file__).parent,
-            env=environment(backend, workspace),
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-        try:
-            yield events(process, log)
-            if process.wait():
-                log.seek(0)
-                output = "".join(log.readlines()[-40:])
-                raise WorkerFailed(
-                    f"{job} on {backend} exited with {process.returncode}:\n"
-                    f"{output}"
-                )
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
-
-
-def events(process: subprocess.Popen, log: TextIO) -> Iterator[dict[str, Any]]:
-    for line in process.stdout:
-        if line.startswith('{"event"'):
-            yield json.loads(line)
-        else:  # printed by a library
-            log.write(line)
-
-
-def environment(backend: str, workspace: Workspace) -> dict[str, str]:
-    return {
-        **ON_A_SHARED_CPU,
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        **os.environ,
-        "KERAS_BACKEND": backend,
-        # Ignore ~/.keras/keras.json, which could change the dtype.
-        "KERAS_HOME": str(workspace.folder),
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-def progress_bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
+def train(results: Results, workspace: Workspace, rows: int) -> None:
+    settings, backends = results.settings, results.backends
+    seeds = {backend: [settings.seeds[0]] for backend in backends}
+    # On JAX, which is the fastest with one core, if it is among them.
+    seeds[backends[-1]] += settings.seeds[1:]
+    progress = Progress(
+        settings.models,
+        sum(map(len, seeds.values())),
+        settings.epochs * max(rows // settings.batch_size, 1),
+        console.print,
     )
+    jobs = {b: ["train", *map(str, s)] for b, s in seeds.items()}
+    runs: dict[str, Run] = {}
+    for backend, kind, event in run_jobs(jobs, workspace, EVERY):
+        match kind:
+            case "versions":
+                results.versions[backend] = event
+            case "model":
+                model, seed = event["model"], event["seed"]
+                runs[backend] = Run(model, seed, backend)
+                results.runs.append(runs[backend])
+                results.weights[model] = event["weights"]
+                progress.begin(backend, model, seed)
+            case "batch":
+                progress.batch(backend)
+            case "epoch":
+                runs[backend].epochs.append(event)
+            case "tested":
+                runs[backend].tested = event
+                print_run(runs[backend])
+            case "end":
+                progress.finish(backend)
+        progress.tick()
+    results.runs.sort(key=lambda r: (r.seed, backends.index(r.backend)))
 
 
 def print_data(results: Results) -> None:
-    console.print(f"MovieLens-100K: {results.citation}", soft_wrap=True)
+    console.print(f"MovieLens-100K: {results.citation}")
     for name, value in results.data.items():
-        console.print(f"  {name}: {show(value)}", markup=False, soft_wrap=True)
-    for name, value in results.popularity_auc.items():
-        console.print(f"  AUC by {name} in training: {value:.4f}")
+        console.print(f"  {name}: {value}", markup=False)
 
 
-def print_epoch(backend: str, model: str, epoch: dict[str, Any]) -> None:
+def print_run(run: Run) -> None:
     console.print(
-        f"{backend:10} {model:4} epoch {epoch['epoch']}  "
-        f"loss {epoch['train_loss']:.4f}  "
-        f"validation {epoch['valid_loss']:.4f}  "
-        f"AUC {epoch['auc']:.4f}  {epoch['seconds']:5.1f} s"
+        f"{run.backend:10} {run.model:4} seed {run.seed}: "
+        f"gAUC {run.tested['gauc']:.4f}, AUC {run.tested['auc']:.4f} after "
+        f"{len(run.epochs)} epochs, {run.tested['seconds']:.0f} CPU s"
     )
-
-
-def training_table(results: Results, model: str) -> Table:
-    table = Table("", "epoch", *results.backends, title=MODELS[model])
-    for metric, title in METRICS.items():
-        table.add_section()
-        by_backend = results.values(model, metric).values()
-        for epoch, values in enumerate(zip(*by_backend, strict=True), 1):
-            shown = (f"{value:.6f}" for value in values)
-            table.add_row(title, str(epoch), *shown)
-    return table
-
-
-def comparison_table(results: Results) -> Table:
-    head, rows = comparison(results)
-    table = Table(*head, title="after the last epoch")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def difference_table(results: Results) -> Table:
-    epochs = range(1, results.settings.epochs + 1)
-    table = Table(
-        *("model", "backends", "before", *(f"epoch {e}" for e in epochs)),
-        title="largest difference between two backends' predictions",
-    )
-    for model, pairs in results.differences.items():
-        for pair, by_epoch in pairs.items():
-            table.add_row(model, pair, *(f"{d:.1e}" for d in by_epoch))
-    return table
-
-
-def loading_table(results: Results) -> Table:
-    table = Table(
-        *("model", *results.backends),
-        title=f"saved by {results.writer}, loaded by: largest difference",
-    )
-    for model, by_backend in results.loading.items():
-        table.add_row(model, *(f"{d:.1e}" for d in by_backend.values()))
-    return table
 
 
 if __name__ == "__main__":

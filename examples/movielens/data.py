@@ -3,19 +3,20 @@
 import importlib.util
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from kseq.data import NegativeSampling, Samples, sequence_samples
-from movielens.features import (
-    CANDIDATE,
-    SESSION_GAP,
-    SESSION_STEPS,
-    SESSIONS,
+from kseq.data import (
+    NegativeSampling,
+    Samples,
+    add_negatives,
+    sequence_samples,
+    split_last,
 )
+from movielens.features import SESSION_GAP, SESSION_STEPS, SESSIONS
 
 CITATION = (
     "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: "
@@ -23,7 +24,6 @@ CITATION = (
     "5, 4, Article 19. GroupLens, https://doi.org/10.1145/2827872"
 )
 LIKED_FROM = 4.0  # of 5 stars
-MAX_PLOTTED_STEPS = 30
 # fmt: off
 GROUPLENS_GENRES = (  # the last columns of u.item
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy",
@@ -174,46 +174,53 @@ def build_samples(
         steps=steps,
         session_gap=SESSION_GAP,
         session_count=SESSIONS,
-        session_steps=SESSION_STEPS,
+        session_steps=min(SESSION_STEPS, steps),
         negatives=NegativeSampling(seed=seed),
     )
 
 
-def popularity(train: Samples, movies: int) -> dict[str, np.ndarray]:
-    """Return scores of each movie computed from `train`, without a model."""
-    rated, liked = train.inputs["movie"], train.label
-    seen = np.bincount(rated, minlength=movies)
-    likes = np.bincount(rated, weights=liked, minlength=movies)
-    # Smoothed with ten average ratings.
-    rate = (likes + 10 * liked.mean()) / (seen + 10)
-    return {"number of likes": likes, "share of likes": rate}
+def leave_last_out(
+    samples: Samples, popularity: float, negatives: int, seed: int
+) -> dict[str, Samples]:
+    """Return likes with negatives; each user's last like is in the test.
 
-
-def pairs_to_plot(samples: Samples, users: int, seed: int) -> Samples:
-    """Return two candidates of each of some users, one liked and one not.
-
-    The two follow each other in time and get the same history, that of the
-    earlier one, so that only the candidates differ.
+    The like before the last one is in the validation part. A negative is a
+    movie that the user has never rated. Training has one for each like.
     """
-    by_user = np.argsort(samples.user, kind="stable")
-    earlier, later = by_user[:-1], by_user[1:]
-    length = samples.inputs["seq_length"]
-    usable = (
-        (samples.user[earlier] == samples.user[later])
-        & (samples.label[earlier] != samples.label[later])
-        & (length[earlier] > 0)
-        & (length[earlier] <= MAX_PLOTTED_STEPS)
-    )
-    earlier, later = earlier[usable], later[usable]
-    # The longest history of each user that still fits a plot.
-    longest = np.argsort(-length[earlier], kind="stable")
-    _, first_of_user = np.unique(
-        samples.user[earlier[longest]], return_index=True
-    )
-    chosen = np.random.default_rng(seed).permutation(longest[first_of_user])[
-        :users
-    ]
-    rows = np.stack([earlier[chosen], later[chosen]], axis=1).ravel()
-    pairs, source = samples[rows], samples[np.repeat(earlier[chosen], 2)]
-    candidates = {name: pairs.inputs[name] for name in CANDIDATE}
-    return replace(pairs, inputs=source.inputs | candidates)
+    counts = {"train": 1, "valid": negatives, "test": negatives}
+    parts = split_last(samples[samples.label > 0])
+    return {
+        name: add_negatives(
+            part,
+            count,
+            NegativeSampling(popularity, exclude_seen=True, seed=seed + i),
+        )
+        for i, ((name, count), part) in enumerate(
+            zip(counts.items(), parts, strict=True)
+        )
+    }
+
+
+def likes(train: Samples, movies: int) -> np.ndarray:
+    """Return the number of likes of each movie: a score without a model."""
+    liked = train.inputs["movie"][train.label > 0]
+    return np.bincount(liked, minlength=movies)
+
+
+def users_to_show(
+    samples: Samples, test: Samples, users: int, movies: int, seed: int
+) -> tuple[Samples, np.ndarray]:
+    """Return the last like of some users, and all other movies they rated.
+
+    The users are a random choice of those with a full history.
+    """
+    length = test.inputs["seq_length"]
+    rows = np.flatnonzero((test.label > 0) & (length == length.max()))
+    shown = test[np.random.default_rng(seed).permutation(rows)[:users]]
+    seen = np.zeros((len(shown), movies), bool)
+    for row, user, movie in zip(
+        seen, shown.user, shown.inputs["movie"], strict=True
+    ):
+        row[samples.inputs["movie"][samples.user == user]] = True
+        row[movie] = False
+    return shown, seen

@@ -27,7 +27,8 @@ def sequences(model: str, steps: int) -> dict[str, int]:
     """Return the steps of each of a model's sequences, by column prefix."""
     match model:
         case "dsin":
-            return {f"sess_{i}_": SESSION_STEPS for i in range(SESSIONS)}
+            session = min(SESSION_STEPS, steps)
+            return {f"sess_{i}_": session for i in range(SESSIONS)}
         case "dien":
             return {"hist_": steps, "neg_hist_": steps}
         case _:
@@ -61,3 +62,26 @@ def columns(
 def features(model: keras.Model, inputs: dict[str, Any]) -> dict[str, Any]:
     """Return the inputs that a model has, of those of all models."""
     return {tensor.name: inputs[tensor.name] for tensor in model.inputs}
+
+
+def shuffled_history(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return inputs with the steps of each sequence in a random order."""
+    rng, changed = np.random.default_rng(0), dict(inputs)
+    for name, ids in inputs.items():
+        prefix = name.removesuffix(CANDIDATE[0])
+        if prefix in ("", name):
+            continue
+        # Padding stays at the end.
+        order = np.where(ids > 0, rng.random(ids.shape), 2).argsort(axis=1)
+        for column in CANDIDATE:
+            values = inputs[prefix + column]
+            changed[prefix + column] = np.take_along_axis(values, order, axis=1)
+    return changed
+
+
+def another_users_history(inputs: dict[str, Any], rows: int) -> dict[str, Any]:
+    """Return inputs with the history of the next user, who is `rows` below."""
+    return {
+        name: x if name in CANDIDATE else np.roll(x, rows, axis=0)
+        for name, x in inputs.items()
+    }

@@ -8,21 +8,25 @@ from typing import Any
 import numpy as np
 
 from kseq.data import Samples
-from movielens.data import (
-    CITATION,
-    LIKED_FROM,
-    Catalogue,
-    popularity,
-)
+from kseq.metrics import group_auc
+from movielens.data import CITATION, LIKED_FROM, Catalogue, likes
 from movielens.metrics import auc, largest_difference
-from movielens.workspace import MODELS, Settings, Workspace
+from movielens.workspace import BASELINE, MODELS, Settings, Workspace
 
-METRICS = {
-    "auc": "AUC",
-    "train_loss": "training loss",
-    "valid_loss": "validation loss",
-}
 TOLERANCE = 1e-5  # before training and after loading
+
+
+@dataclass
+class Run:
+    """One model, trained with one seed on one backend."""
+
+    model: str
+    seed: int
+    backend: str
+    # By epoch: loss and val_gauc.
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    # gauc, auc, seconds, ...: of the best epoch, on the test.
+    tested: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -30,139 +34,257 @@ class Results:
     backends: list[str]
     settings: Settings
     data: dict[str, Any]
-    popularity_auc: dict[str, float]
+    popularity: dict[str, float]  # gauc and auc
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     weights: dict[str, int] = field(default_factory=dict)  # by model
-    # [model][backend][epoch - 1] of METRICS and seconds
-    training: dict[str, dict[str, list[dict[str, float]]]] = field(
-        default_factory=dict
-    )
-    # [model][pair of backends][epoch], epoch 0 is before training
-    differences: dict[str, dict[str, list[float]]] = field(default_factory=dict)
-    writer: str = ""
-    # [model][backend]: difference after loading from the writer's predictions
+    # Sorted by seed and by backend.
+    runs: list[Run] = field(default_factory=list)
+    # By model: [before, after training], of two backends' predictions
+    differences: dict[str, list[float]] = field(default_factory=dict)
+    # By model and backend, from the writer's predictions
     loading: dict[str, dict[str, float]] = field(default_factory=dict)
+    # Of the variance of DIN's weights: step, candidate, both
+    attention: list[float] = field(default_factory=list)
     seconds: float = 0.0
     citation: str = CITATION
 
-    def values(self, model: str, metric: str) -> dict[str, list[float]]:
-        """Return a metric by backend and epoch."""
-        return {
-            backend: [epoch[metric] for epoch in epochs]
-            for backend, epochs in self.training[model].items()
-        }
+    @property
+    def writer(self) -> str:
+        return self.backends[0]
 
-    def largest_differences(self, model: str) -> list[float]:
-        """Return the maximum over all pairs of backends, by epoch."""
-        pairs = self.differences[model].values()
-        return [max(epoch) for epoch in zip(*pairs, strict=True)]
+    def of(self, model: str) -> list[Run]:
+        """Return a run for each seed."""
+        runs: dict[int, Run] = {}
+        for run in self.runs:
+            if run.model == model:
+                runs.setdefault(run.seed, run)
+        return [*runs.values()]
+
+    def first_seed(self, model: str) -> list[Run]:
+        """Return a run for each backend, all of them with the first seed."""
+        first = self.settings.seeds[0]
+        return [r for r in self.runs if (r.model, r.seed) == (model, first)]
+
+    def values(self, model: str, metric: str) -> np.ndarray:
+        """Return a number of the test for each seed."""
+        return np.array([run.tested[metric] for run in self.of(model)])
 
 
 def describe(
-    train: Samples, valid: Samples, catalogue: Catalogue, source: str
+    parts: dict[str, Samples], catalogue: Catalogue, source: str
 ) -> dict[str, Any]:
+    test = parts["test"]
     return {
         "source": source,
         "like": f"rating of {LIKED_FROM:g} or more",
         "movies": len(catalogue.titles) - 1,
         "sets of genres": len(catalogue.genre_sets) - 1,
-        "users": len(np.union1d(train.user, valid.user)),
-        "training samples": len(train),
-        "validation samples": len(valid),
-        "last training time": int(train.time[-1]),
-        "first validation time": int(valid.time[0]),
-        "share of likes in training": float(train.label.mean()),
-        "share of likes in validation": float(valid.label.mean()),
-        "validation samples of users seen in training": float(
-            np.isin(valid.user, train.user).mean()
-        ),
-        "validation samples with no like before them": float(
-            (valid.inputs["seq_length"] == 0).mean()
+        "users in the test": len(np.unique(test.user)),
+        **{f"rows, {name}": len(part) for name, part in parts.items()},
+        "mean length of a history in the test": float(
+            test.inputs["seq_length"].mean()
         ),
     }
 
 
-def popularity_auc(
-    train: Samples, valid: Samples, movies: int
-) -> dict[str, float]:
+def popularity(parts: dict[str, Samples], movies: int) -> dict[str, float]:
+    test = parts["test"]
+    scores = likes(parts["train"], movies)[test.inputs["movie"]]
     return {
-        name: auc(valid.label, scores[valid.inputs["movie"]])
-        for name, scores in popularity(train, movies).items()
+        "gauc": group_auc(test.label, scores, test.user),
+        "auc": auc(test.label, scores),
     }
+
+
+def mean_and_deviation(values: np.ndarray) -> str:
+    if len(values) < 2:
+        return f"{values.mean():.4f}"
+    return f"{values.mean():.4f} ± {values.std(ddof=1):.4f}"
+
+
+def ranking(results: Results) -> list[str]:
+    """Return the models, the best gAUC first."""
+    return sorted(
+        results.settings.models,
+        key=lambda model: -results.values(model, "gauc").mean(),
+    )
 
 
 def comparison(results: Results) -> tuple[list[str], list[list[str]]]:
     """Return the header and rows of a table of models and popularity."""
-    head = [
-        *("", "weights", "AUC"),
-        *["largest difference of a prediction"][
-            : int(len(results.backends) > 1)
-        ],
-        *(f"seconds on {backend}" for backend in results.backends),
-    ]
+    head = ["", "gAUC", "AUC", "weights", "epochs", "CPU s an epoch"]
     rows = []
-    for model in results.settings.models:
-        aucs = results.values(model, "auc").values()
-        seconds = results.values(model, "seconds").values()
+    for model in ranking(results):
+        runs = results.of(model)
+        seconds = [
+            f"{run.tested['seconds'] / len(run.epochs):.1f}"
+            for run in results.first_seed(model)
+        ]
         rows.append(
             [
                 MODELS[model],
+                mean_and_deviation(results.values(model, "gauc")),
+                mean_and_deviation(results.values(model, "auc")),
                 f"{results.weights[model]:,}",
-                show_range([epochs[-1] for epochs in aucs]),
-                *(f"{d:.1e}" for d in results.largest_differences(model)[-1:]),
-                *(f"{sum(epochs):.0f}" for epochs in seconds),
+                ", ".join(str(len(run.epochs)) for run in runs),
+                " / ".join(seconds),
             ]
         )
-    for name, value in results.popularity_auc.items():
-        blank = [""] * (len(head) - 3)
-        rows.append([f"the movie's {name}", "0", show(value), *blank])
+    gauc, auc = (f"{results.popularity[name]:.4f}" for name in ("gauc", "auc"))
+    rows.append(["the movie's number of likes", gauc, auc, "0", "", ""])
     return head, rows
 
 
-def show_range(values: list[float]) -> str:
-    low, high = show(min(values)), show(max(values))
-    return low if low == high else f"{low} to {high}"
+def histories(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Return a table of the gAUC with histories that are not the user's."""
+    names = {
+        "gauc": "the user's history",
+        "shuffled": "its steps shuffled",
+        "foreign": "another user's history",
+    }
+    return ["gAUC with", *names.values()], [
+        [
+            MODELS[model],
+            *(mean_and_deviation(results.values(model, n)) for n in names),
+        ]
+        for model in ranking(results)
+    ]
 
 
-def show(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+def backends_table(results: Results) -> tuple[list[str], list[list[str]]]:
+    head = ["", *(f"gAUC on {name}" for name in results.backends)]
+    head += ["difference before training", "after", "after loading"]
+    return head, [
+        [
+            MODELS[model],
+            *(f"{r.tested['gauc']:.6f}" for r in results.first_seed(model)),
+            *(f"{d:.0e}" for d in results.differences[model]),
+            f"{max(results.loading[model].values()):.0e}"
+            if model in results.loading
+            else "",
+        ]
+        for model in results.settings.models
+    ]
+
+
+def verdict(results: Results) -> list[str]:
+    """Return sentences: do the models earn their keep, and do they agree?"""
+    return [
+        *_quality(results),
+        _use_of_histories(results),
+        *([_attention(results)] if results.attention else []),
+        _agree(results),
+    ]
+
+
+def _quality(results: Results) -> Iterator[str]:
+    mean = results.values(BASELINE, "gauc")
+    seeds = len(mean)
+    for model in ranking(results):
+        if model == BASELINE:
+            continue
+        gain = results.values(model, "gauc") - mean
+        better = int((gain > 0).sum())
+        word = "above" if gain.mean() > 0 else "below"
+        yield (
+            f"{model.upper()} ranks a user's next movie with gAUC "
+            f"{mean_and_deviation(results.values(model, 'gauc'))}: "
+            f"{abs(gain.mean()):.4f} {word} the mean of the history "
+            f"({mean_and_deviation(mean)}), better with {better} of {seeds} "
+            f"seeds. Popularity: {results.popularity['gauc']:.4f}."
+        )
+
+
+def _use_of_histories(results: Results) -> str:
+    lost = {
+        name: {
+            model: float(
+                (
+                    results.values(model, "gauc") - results.values(model, name)
+                ).mean()
+            )
+            for model in results.settings.models
+        }
+        for name in ("shuffled", "foreign")
+    }
+    order = max(lost["shuffled"], key=lost["shuffled"].get)
+    return (
+        "With another user's history the models lose "
+        f"{min(lost['foreign'].values()):.3f} to "
+        f"{max(lost['foreign'].values()):.3f} of gAUC. The order of the steps "
+        f"matters most to {order.upper()}, which loses "
+        f"{lost['shuffled'][order]:.3f} if they are shuffled."
+    )
+
+
+def _attention(results: Results) -> str:
+    step, candidate, both = results.attention
+    return (
+        f"Of the variance of DIN's weights within a user, {step:.0%} is due to "
+        f"the step, {candidate:.0%} to the candidate, and {both:.0%} to both "
+        "together, which is what attention is for."
+    )
+
+
+def _agree(results: Results) -> str:
+    if len(results.backends) < 2:
+        return f"All on {results.writer} only."
+    gaps = {
+        model: float(np.ptp([r.tested["gauc"] for r in runs]))
+        for model in results.settings.models
+        if (runs := results.first_seed(model))
+    }
+    worst = max(gaps, key=lambda model: gaps[model])
+    return (
+        f"From the same weights and batches, {', '.join(results.backends)} "
+        f"reach the same gAUC to {max(gaps.values()):.0e} ({worst.upper()} "
+        "differs most)."
+    )
 
 
 def compare_backends(results: Results, workspace: Workspace) -> None:
-    """Compare the backends' predictions, by model and epoch."""
+    """Compare the backends' predictions before and after training."""
     for model in results.settings.models:
-        predictions = {
-            backend: np.load(workspace.predictions(backend, model))
+        predictions = [
+            np.load(workspace.predictions(backend, model))
             for backend in results.backends
-        }
-        results.differences[model] = {
-            f"{a} and {b}": [
-                largest_difference(*epoch)
-                for epoch in zip(predictions[a], predictions[b], strict=True)
-            ]
-            for a, b in itertools.combinations(results.backends, 2)
-        }
+        ]
+        results.differences[model] = [
+            max(
+                (
+                    largest_difference(a[when], b[when])
+                    for a, b in itertools.combinations(predictions, 2)
+                ),
+                default=0.0,
+            )
+            for when in (0, 1)
+        ]
 
 
 def compare_loaded(results: Results, workspace: Workspace) -> None:
     """Compare predictions of loaded models with the writer's predictions."""
-    for model in results.settings.models:
-        written = np.load(workspace.predictions(results.writer, model))[-1]
-        results.loading[model] = {
-            backend: largest_difference(
-                written, np.load(workspace.loaded_predictions(backend, model))
-            )
-            for backend in results.backends
-        }
+    for backend in results.backends:
+        with np.load(workspace.explained(backend)) as explained:
+            if "attention shares" in explained:
+                results.attention = explained["attention shares"].tolist()
+            for name in explained:
+                if name.endswith(" test"):
+                    model = name.removesuffix(" test")
+                    file = workspace.predictions(results.writer, model)
+                    difference = largest_difference(
+                        np.load(file)[1], explained[name]
+                    )
+                    by_backend = results.loading.setdefault(model, {})
+                    by_backend[backend] = difference
 
 
 def disagreements(results: Results) -> Iterator[str]:
     """Yield differences above the tolerance; NaN is one."""
-    for model in results.settings.models:
-        for pair, by_epoch in results.differences[model].items():
-            if not by_epoch[0] <= TOLERANCE:
-                yield f"{model} before training, {pair}: {by_epoch[0]:.1e}"
-        for backend, difference in results.loading[model].items():
+    for model, (before, _) in results.differences.items():
+        if not before <= TOLERANCE:
+            yield f"{model} before training: {before:.1e}"
+    for model, by_backend in results.loading.items():
+        for backend, difference in by_backend.items():
             if not difference <= TOLERANCE:
                 yield (
                     f"{model} saved by {results.writer}, loaded by {backend}: "

@@ -13,7 +13,7 @@ MODELS = {
     "din": "DIN: attention to the candidate",
     "dien": "DIEN: GRUs and attention",
     "dsin": "DSIN: self-attention in sessions",
-    "bst": "BST: self-attention in the history",
+    "bst": "BST: a Transformer of the history",
     BASELINE: "the history's mean",
 }
 
@@ -21,11 +21,15 @@ MODELS = {
 @dataclass(frozen=True)
 class Settings:
     models: list[str]
+    seeds: list[int]
     epochs: int
-    seed: int
-    steps: int = 50
-    batch_size: int = 1024
-    learning_rate: float = 1e-3
+    patience: int = 1
+    steps: int = 10
+    popularity: float = 1.0  # of the negatives
+    negatives: int = 20  # for each like of validation and test; 1 in training
+    batch_size: int = 512
+    learning_rate: float = 5e-3
+    users_shown: int = 3
 
 
 @dataclass(frozen=True)
@@ -39,37 +43,45 @@ class Workspace:
         settings: Settings,
         genre_set: np.ndarray,
         samples: dict[str, Samples],
+        seen: np.ndarray,
     ) -> None:
         self._settings.write_text(json.dumps(asdict(settings)))
-        np.save(self._genre_set, genre_set)
+        np.savez(self._catalogue, genre_set=genre_set, seen=seen)
         for name, part in samples.items():
-            np.savez(self._samples(name), label=part.label, **part.inputs)
+            np.savez(
+                self.folder / f"samples-{name}.npz",
+                label=part.label,
+                user=part.user.astype(str),
+                **part.inputs,
+            )
 
     def settings(self) -> Settings:
         return Settings(**json.loads(self._settings.read_text()))
 
     def genre_set(self) -> np.ndarray:
-        return np.load(self._genre_set)
+        return np.load(self._catalogue)["genre_set"]
 
-    def samples(self, name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Return the inputs and the labels."""
-        with np.load(self._samples(name)) as arrays:
+    def seen(self) -> np.ndarray:
+        """`(users to show, movies)`: what not to recommend."""
+        return np.load(self._catalogue)["seen"]
+
+    def samples(
+        self, name: str
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """Return the inputs, the labels and the users."""
+        with np.load(self.folder / f"samples-{name}.npz") as arrays:
             inputs = dict(arrays)
-        label = inputs.pop("label")
-        return inputs, label
+        return inputs, inputs.pop("label"), inputs.pop("user")
 
     def predictions(self, backend: str, model: str) -> Path:
-        """An array (epochs + 1, samples); the first row is before training."""
+        """Of the test, `(2, rows)`: before and after training."""
         return self.folder / f"{backend}-{model}-predictions.npy"
 
     def saved_model(self, backend: str, model: str) -> Path:
         return self.folder / f"{backend}-{model}.keras"
 
-    def loaded_predictions(self, backend: str, model: str) -> Path:
-        return self.folder / f"{backend}-{model}-loaded.npy"
-
-    def attention(self) -> Path:
-        return self.folder / "attention.npy"
+    def explained(self, backend: str) -> Path:
+        return self.folder / f"{backend}-explained.npz"
 
     def log(self, backend: str) -> Path:
         return self.folder / f"{backend}.log"
@@ -79,8 +91,5 @@ class Workspace:
         return self.folder / "settings.json"
 
     @property
-    def _genre_set(self) -> Path:
-        return self.folder / "genre_set.npy"
-
-    def _samples(self, name: str) -> Path:
-        return self.folder / f"samples-{name}.npz"
+    def _catalogue(self) -> Path:
+        return self.folder / "catalogue.npz"

@@ -13,7 +13,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
-from movielens import data, metrics  # noqa: E402
+from movielens import data, features  # noqa: E402
 from movielens.data import Catalogue, Movie, Rating  # noqa: E402
 
 from tests.layers.checks import skip_left_out  # noqa: E402
@@ -67,26 +67,42 @@ def test_both_formats_are_read(tmp_path, write):
     assert data.read(tmp_path) == (RATINGS, MOVIES)
 
 
-def test_pairs_to_plot_differ_in_the_candidate_only():
+def test_last_likes_are_left_out():
     samples = data.build_samples(RATINGS, CATALOGUE, steps=5)
-    pairs = data.pairs_to_plot(samples, users=3, seed=0)
-    first, second = pairs[0::2], pairs[1::2]
-    assert len(first) == 3
-    np.testing.assert_array_equal(first.user, second.user)
-    assert (first.label != second.label).all()
-    for name in {*first.inputs} - {"movie", "genres"}:
-        np.testing.assert_array_equal(first.inputs[name], second.inputs[name])
+    parts = data.leave_last_out(samples, popularity=1, negatives=3, seed=0)
+    test, valid, train = parts["test"], parts["valid"], parts["train"]
+    for user in np.unique(test.user):
+        times = [part.time[part.user == user] for part in (train, valid, test)]
+        assert times[0].max() <= times[1].min() <= times[2].min()
+        assert parts["test"].label[parts["test"].user == user].sum() == 1
+    assert len(test) == 4 * test.label.sum()
+    rated = {(rating.user, CATALOGUE.index[rating.movie]) for rating in RATINGS}
+    negatives = test[test.label == 0]
+    pairs = zip(negatives.user, negatives.inputs["movie"], strict=True)
+    assert not rated & {*pairs}
+    shown, seen = data.users_to_show(samples, test, 3, len(MOVIES) + 1, 0)
+    assert len({*shown.user}) == 3
+    for user, movie, row in zip(
+        shown.user, shown.inputs["movie"], seen, strict=True
+    ):
+        assert {*np.flatnonzero(row), movie} == {
+            m for u, m in rated if u == user
+        }
 
 
-def test_metrics():
-    liked = np.array([1, 0, 1, 0, 1])
-    scores = np.array([0.9, 0.5, 0.5, 0.1, 0.3])
-    # Of six pairs: 0.9 wins both, 0.5 ties one and wins one, 0.3 wins one.
-    assert metrics.auc(liked, scores) == pytest.approx(4.5 / 6)
-    with pytest.raises(ValueError, match="liked: expected both"):
-        metrics.auc(np.ones(3), np.ones(3))
-    loss = metrics.log_loss(np.array([1, 0]), np.array([0.5, 0.75]))
-    assert loss == pytest.approx(np.log(8) / 2)
+def test_changed_histories():
+    inputs = data.build_samples(RATINGS, CATALOGUE, steps=5).inputs
+    shuffled = features.shuffled_history(inputs)
+    assert (shuffled["hist_movie"] != inputs["hist_movie"]).any()
+    for name in ("hist_movie", "sess_0_genres"):
+        sets = (np.sort(x[name], axis=1) for x in (shuffled, inputs))
+        np.testing.assert_array_equal(*sets)
+        padding = (x[name] == 0 for x in (shuffled, inputs))
+        np.testing.assert_array_equal(*padding)
+    other = features.another_users_history(inputs, 2)
+    np.testing.assert_array_equal(other["movie"], inputs["movie"])
+    for name in ("hist_movie", "seq_length"):
+        np.testing.assert_array_equal(other[name][2:], inputs[name][:-2])
 
 
 def run_example(*arguments, **environment):
@@ -105,30 +121,30 @@ BACKEND = keras.backend.backend()
 def test_run_writes_a_report(tmp_path):
     skip_left_out("fit")
     write_recbole(tmp_path)
-    out = tmp_path / "reports" / "demo"
+    out = tmp_path / "reports" / "demo.html"
     models = ("din", "dsin")
     done = run_example(
         *("--model", ",".join(models), "--backends", BACKEND),
-        *("--epochs", "1", "--data", tmp_path, "--out", out),
+        *("--epochs", "1", "--seeds", "2", "--data", tmp_path, "--out", out),
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads((out / "report.json").read_text())
-    for model in (*models, "mean"):
-        (epoch,) = report["training"][model][BACKEND]
-        assert 0 <= epoch["auc"] <= 1
-        assert np.isfinite(epoch["valid_loss"])
-        assert report["loading"][model][BACKEND] <= 1e-5
-    page = (out / "index.html").read_text(encoding="utf-8")
-    plots = {path.name for path in out.glob("*.png")}
-    assert plots >= {"auc.png", "loss.png", "attention-1.png"}
-    assert all(f'src="{name}"' in page for name in plots)
+    report = json.loads(out.with_suffix(".json").read_text())
+    runs = [(run["model"], run["seed"]) for run in report["runs"]]
+    assert runs == [(m, seed) for seed in (1, 2) for m in (*models, "mean")]
+    for run in report["runs"]:
+        assert 0 <= run["tested"]["gauc"] <= 1
+        assert 0 <= run["epochs"][0]["val_gauc"] <= 1
+    assert report["loading"]["din"][BACKEND] <= 1e-5
+    page = out.read_text(encoding="utf-8")
+    assert page.count("<img") == 4
+    assert "liked next" in page
+    assert "DIN ranks a user's next movie with gAUC" in done.stdout
 
 
 def test_failing_worker_keeps_the_earlier_report(tmp_path):
     write_grouplens(tmp_path)
-    out = tmp_path / "demo"
-    out.mkdir()
-    (out / "report.json").write_text("{}")
+    out = tmp_path / "demo.html"
+    out.write_text("earlier")
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "if 'movielens.worker' in sys.orig_argv: sys.exit('on purpose')\n"
@@ -139,4 +155,4 @@ def test_failing_worker_keeps_the_earlier_report(tmp_path):
     )
     assert done.returncode == 1
     assert "on purpose" in done.stderr
-    assert [p.name for p in out.iterdir()] == ["report.json"]
+    assert out.read_text() == "earlier"
