@@ -16,16 +16,16 @@ LOWEST = -(2.0**32)
 
 
 @contextlib.contextmanager
-def modules(name):
-    """The module of a contender, on PyTorch's default device."""
+def modules(name, **launch):
+    """The module of a contender; `launch`: how Triton kernels are launched."""
     if name in ("kseq", "compiled"):
         yield importlib.import_module("benchmarks.contenders.kseq")
     elif name.startswith("deepctr-torch"):
-        with torch.device(_device()):
+        with torch.device(device()):
             yield importlib.import_module("benchmarks.contenders.deepctr_torch")
     elif name.startswith("triton"):
         module = importlib.import_module("benchmarks.gpu.kernels.contender")
-        with module.use(name):
+        with module.use(**launch):
             yield module
     else:
         yield {"packed": Packed, "sdpa": Attention}[name]
@@ -54,7 +54,7 @@ class Packed:
 def _packed(kind, workload, outputs, **options):
     torch.manual_seed(0)
     layer = kind(workload.dim, workload.units, batch_first=True, **options)
-    layer.to(_device(), _dtype())
+    layer.to(device(), dtype())
 
     def call(inputs, variables, training):
         x, lengths, *scores = inputs
@@ -73,11 +73,11 @@ def _packed(kind, workload, outputs, **options):
     return call, [*layer.parameters()]
 
 
-def _device():
+def device():
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _dtype():
+def dtype():
     return getattr(torch, keras.config.floatx())
 
 
@@ -87,21 +87,20 @@ class Attention:
     @staticmethod
     def transformer(workload, weights):
         batch, steps, heads = workload.batch, workload.steps, workload["heads"]
-        device, dtype = _device(), _dtype()
 
         def split_heads(x):
             return x.view(batch, steps, heads, -1).transpose(1, 2)
 
         def call(inputs, variables, training):
             x, lengths = inputs
-            valid = torch.arange(steps, device=device) < lengths
+            valid = torch.arange(steps, device=x.device) < lengths
             allowed = valid[:, None, None, :]
             if workload["blinding"]:
                 allowed = allowed & ~torch.eye(
-                    steps, dtype=torch.bool, device=device
+                    steps, dtype=torch.bool, device=x.device
                 )
             q, k, v = (split_heads(x @ kernel) for kernel in variables)
-            penalty = torch.where(allowed, 0.0, LOWEST).to(dtype)
+            penalty = torch.where(allowed, 0.0, LOWEST).to(x.dtype)
             penalty = penalty.expand(batch, 1, steps, steps)
             found = scaled_dot_product_attention(q, k, v, penalty)
             found = found.transpose(1, 2).reshape(x.shape)
@@ -110,7 +109,7 @@ class Attention:
             return torch.where((valid & seen)[:, :, None], found, 0.0)
 
         variables = [
-            torch.from_numpy(w).to(device, dtype).requires_grad_()
+            torch.from_numpy(w).to(device(), dtype()).requires_grad_()
             for w in weights
         ]
         return call, variables

@@ -1,6 +1,7 @@
 """What is measured, the most important first."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -113,6 +114,13 @@ WORKLOADS = (
 MAIN = (*WORKLOADS[:4], WORKLOADS[5], WORKLOADS[10])
 
 
+LAUNCHES = [
+    {"rows": rows, "warps": warps}
+    for rows in (2, 4, 8, 16)
+    for warps in (2, 4, 8)
+] + [{"rows": rows, "keep": False} for rows in (4, 16)]
+
+
 def plan(words: list[str], dry: bool) -> Iterator[dict[str, Any]]:
     """The jobs whose workload's name contains one of the words, in order.
 
@@ -122,6 +130,7 @@ def plan(words: list[str], dry: bool) -> Iterator[dict[str, Any]]:
     movielens = [dataclasses.replace(w, lengths="movielens") for w in main]
     jobs = [
         *_jobs(workloads, "float32"),
+        *(() if dry else _launches(main[:1])),
         *_jobs(main, "bfloat16"),
         *_jobs(main, "tf32"),
         *_jobs(movielens, "float32"),
@@ -154,6 +163,18 @@ def _jobs(
                 }
 
 
+def _launches(workloads: tuple[Workload, ...]) -> Iterator[dict[str, Any]]:
+    """Other ways to launch the kernels, of which the best become defaults."""
+    for workload, launch in itertools.product(workloads, LAUNCHES):
+        contender = "triton" if launch["rows"] < 16 else "triton-tf32x3"
+        yield {
+            "workload": dataclasses.asdict(workload),
+            "precision": "float32",
+            "contender": contender,
+            "launch": launch,
+        }
+
+
 def _small() -> tuple[tuple[Workload, ...], tuple[Workload, ...]]:
     by_kind = {w.kind: w for w in WORKLOADS}
     small = tuple(
@@ -166,4 +187,4 @@ def _small() -> tuple[tuple[Workload, ...], tuple[Workload, ...]]:
         )
         for w in by_kind.values()
     )
-    return small, small[-1:]
+    return small, small[-1:]  # pooling

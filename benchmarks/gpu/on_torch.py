@@ -128,18 +128,21 @@ def _tensor(array, dtype):
     return tensor.to(DEVICE, copy=True)
 
 
-def measure(workload, precision, contender, seconds, backend):
+def measure(workload, precision, contender, seconds, backend, launch=None):
     """One row of the results.
 
     Args:
         seconds: for the calls of each pass.
         backend: of torch.compile.
+        launch: how Triton kernels are launched, see `kernels.parts.Launch`.
     """
     key, workload = json.dumps(workload), Workload(**workload)
     if contender == "copy":
         return _measure_copies(workload, precision, seconds)
     same = CONTENDERS[contender].same
-    with _precision(precision), contenders.modules(contender) as module:
+    launch = {"precision": _products(precision, contender), **(launch or {})}
+    module_in_use = contenders.modules(contender, **launch)
+    with _precision(precision), module_in_use as module:
         dtype = "float32" if precision == "tf32" else precision
         compiled = backend if contender == "compiled" else None
         passes = Passes(module, workload, dtype, compiled)
@@ -154,7 +157,6 @@ def measure(workload, precision, contender, seconds, backend):
             results += [result] if name == "forward" else result
         results = [x.detach().double().cpu().numpy() for x in results]
         expected = _reference(key) if same else _in_float64(module, workload)
-    with _precision(precision):
         found = difference(results, expected)
         row = {"first": first, "difference": found}
         if found > LIMITS[precision]:
@@ -164,6 +166,13 @@ def measure(workload, precision, contender, seconds, backend):
         if GPU:
             row["peak_mb"] = _peak_mb(named["train"])
     return row
+
+
+def _products(precision, contender):
+    """The precision of products in Triton kernels."""
+    if contender == "triton-tf32x3":
+        return "tf32x3"
+    return "tf32" if precision == "tf32" else "ieee"
 
 
 def _measure_copies(workload, precision, seconds):

@@ -68,6 +68,8 @@ def _about(about: dict[str, Any]) -> str:
 
 def _line(row: dict[str, Any], copy: dict[str, Any]) -> str:
     label = CONTENDERS[row["contender"]].label
+    for name, value in row.get("launch", {}).items():
+        label += f", {name}={value}"
     if "error" in row:
         error = re.sub(r"\s+", " ", row["error"]).replace("|", "/")
         return f"| {label} | {error[:120]} | | | | | | |"
