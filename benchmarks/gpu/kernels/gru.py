@@ -53,8 +53,9 @@ def gru(
         if scores.ndim == 3:
             candidates = scores.shape[2]
             scores = scores.transpose(1, 2)
-        scores = torch.where(valid[:, None], scores.view(batch, -1, steps), 0)
+        scores = scores.reshape(batch, -1, steps)
         if gru_type == "AIGRU":
+            scores = torch.where(valid[:, None], scores, 0)
             x = (x[:, None] * scores[..., None]).flatten(0, 1)
             valid = valid.repeat_interleave(len(x) // batch, 0)
             scores = None
