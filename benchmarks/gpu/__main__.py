@@ -4,8 +4,13 @@
 
 It needs Keras and PyTorch; what else is missing (JAX, Triton, deepctr-torch) is
 recorded with its error. `gpu.json` is written again after each row, so nothing
-is lost when the script is stopped. Without `--out` the results are those of
-docs/gpu.md, which is then written again.
+is lost when the script is stopped.
+
+Without `--out` the results go to benchmarks/results and into docs/gpu.md. To
+put results of another machine there, copy `gpu.json` to benchmarks/results and
+run `python -m benchmarks.gpu.page`. On a machine without a network, install
+Keras from wheels first: `pip download keras -d wheels`, and there
+`pip install --no-index --find-links wheels keras`.
 """
 
 import argparse

@@ -150,19 +150,23 @@ def test_lstm_continues_from_a_state():
     check(halves, whole, [X, *LSTM_WEIGHTS])
 
 
-def test_bfloat16_with_sums_in_float32():
+def test_bfloat16_agrees():
     valid = torch.tensor(VALID)
     scores = np.random.default_rng(2).random((BATCH, STEPS))
 
-    def call(function):
+    def augru(function):
         return lambda x, scores, *w: function(x, valid, *w, scores, "AUGRU")
 
-    # Weights that bfloat16 represents exactly, so that only sums are rounded.
-    arrays = [
-        torch.tensor(x).bfloat16().double().numpy()
-        for x in (X, scores, *(w / 3 for w in GRU_WEIGHTS))
-    ]
-    check(call(gru.gru), call(recurrence.gru), arrays, torch.bfloat16)
+    def one_way(function):
+        return lambda x, *weights: [function(x, valid, *weights)]
+
+    def rounded(*arrays):
+        return [torch.tensor(x).bfloat16().double().numpy() for x in arrays]
+
+    arrays = rounded(X, scores, *(w / 3 for w in GRU_WEIGHTS))
+    check(augru(gru.gru), augru(recurrence.gru), arrays, torch.bfloat16)
+    arrays = rounded(X, *(w / 3 for w in LSTM_WEIGHTS))
+    check(one_way(lstm.lstm), one_way(recurrence.lstm), arrays, torch.bfloat16)
 
 
 def operators():
