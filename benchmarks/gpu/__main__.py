@@ -82,7 +82,10 @@ def _measure(
         reference = Reference(remotes["torch"], Path(folder) / "reference.npz")
         for job in plan(options.workloads, options.dry):
             left = deadline - time.monotonic()
-            if left < 5 and not options.dry:
+            worker = results["about"][CONTENDERS[job["contender"]].framework]
+            if "error" in worker:  # such as JAX that is not installed
+                row = {"error": worker["error"]}
+            elif left < 5 and not options.dry:
                 row = {"error": "not reached in time"}
             else:
                 row = _ask(job, remotes, reference, options.dry, left)
