@@ -92,16 +92,16 @@ def about(core: int) -> dict[str, Any]:
     """Date, machine and versions of a measurement."""
     return {
         "date": datetime.date.today().isoformat(),
-        "machine": _processor(),
+        "machine": processor(),
         "core": f"one of {os.cpu_count()}, number {core}",
         "python": platform.python_version(),
         "system": platform.platform(terse=True),
         "versions": dict(_versions()),
-        "revision": _revision(),
+        "revision": revision(),
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -118,7 +118,7 @@ def _versions() -> Iterator[tuple[str, str]]:
             continue
 
 
-def _revision() -> str:
+def revision() -> str:
     command = ["git", "describe", "--always", "--dirty"]
     try:
         return subprocess.run(

@@ -88,7 +88,7 @@ class Workload:
                 *itertools.pairwise(widths),
                 *((width,) for width in widths[1:]),
             ]
-        if self.kind == "augru":
+        if self.kind in ("augru", "gru"):
             return [
                 (dim + units, 2 * units),
                 (2 * units,),
@@ -109,6 +109,8 @@ class Workload:
     def _output_shape(self) -> tuple[int, int, int]:
         if self.kind == "bilstm":
             return self.batch, self.steps, 2 * self.units
+        if self.kind == "gru":
+            return self.batch, self.steps, self.units
         if self.kind in ("transformer", "positions", "bias"):
             return self.batch, self.steps, self.dim
         if self.kind == "k_max":

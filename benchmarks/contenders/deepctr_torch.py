@@ -58,7 +58,7 @@ def _repeat_history(query, keys, lengths):
 
 def augru(workload, weights):
     layer = DynamicGRU(workload.dim, workload.units, gru_type="AUGRU")
-    variables = list(layer.parameters())
+    names, variables = zip(*layer.named_parameters(), strict=True)
     torch.manual_seed(0)
     for v in variables:
         if v.ndim == 2:  # the layer does not initialise them
@@ -67,21 +67,22 @@ def augru(workload, weights):
     def call(inputs, variables, training):
         x, lengths, scores = inputs
         lengths = lengths[:, 0]
-        packed, packed_scores = (
+        packed = tuple(
             pack_padded_sequence(
-                values, lengths, batch_first=True, enforce_sorted=False
+                values, lengths.cpu(), batch_first=True, enforce_sorted=False
             )
             for values in (x, scores)
         )
+        parameters = dict(zip(names, variables, strict=True))
         states, _ = pad_packed_sequence(
-            layer(packed, packed_scores),
+            torch.func.functional_call(layer, parameters, packed),
             batch_first=True,
             total_length=workload.steps,
         )
-        last = torch.arange(workload.steps) == lengths[:, None] - 1
-        return states[last][:, None]
+        steps = torch.arange(workload.steps, device=x.device)
+        return states[steps == lengths[:, None] - 1][:, None]
 
-    return call, variables
+    return call, [*variables]
 
 
 def pooling(workload, weights):

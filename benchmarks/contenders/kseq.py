@@ -29,6 +29,10 @@ def augru(workload, weights):
     return _prepare(layer, workload, weights)
 
 
+def gru(workload, weights):
+    return _prepare(DynamicGRU(workload.units, "GRU"), workload, weights)
+
+
 def bilstm(workload, weights):
     layer = BiLSTM(
         workload.units, layers=1, dropout_rate=0.0, merge_mode="concat"
