@@ -5,9 +5,8 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
-from benchmarks.contenders import CONTENDERS, FRAMEWORKS
+from benchmarks.contenders import CONTENDERS
 from benchmarks.results import Results
 from benchmarks.workloads import WORKLOADS
 
@@ -22,6 +21,8 @@ TITLES = {
 }
 PEER_OPACITY = 0.35
 STYLE = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "kseq",  # the same plot is the same bytes
     "font.size": 8.5,
     "axes.titlesize": 9.5,
     "axes.spines.top": False,
@@ -65,11 +66,12 @@ def draw(results: Results, folder: Path) -> dict[str, str]:
     files = {}
     for title, figure in figures.items():
         if figure is not None:
-            files[title] = f"{title.lower().replace(' ', '-')}.png"
-            # Without the version the same plot is the same bytes.
-            figure.savefig(
-                folder / files[title], dpi=120, metadata={"Software": None}
-            )
+            files[title] = f"{title.lower().replace(' ', '-')}.svg"
+            with mpl.rc_context(STYLE):
+                figure.savefig(
+                    folder / files[title],
+                    metadata={"Creator": None, "Date": None},
+                )
     return files
 
 
@@ -108,28 +110,16 @@ def _figure(panels: dict[str, dict[str, Bar]], title: str) -> Figure | None:
         return None
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    height = rows * (0.19 * max(map(len, panels.values())) + 0.65) + 0.6
+    height = rows * (0.19 * max(map(len, panels.values())) + 0.75) + 0.3
     with mpl.rc_context(STYLE):
         figure = Figure((8.6, height), layout="constrained")
+        figure.get_layout_engine().set(h_pad=0.1)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for ax, (name, bars) in zip(axes, panels.items(), strict=False):
             _panel(ax, name, bars)
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
         figure.suptitle(title, fontsize=9.5)
-        used = {
-            CONTENDERS[n].framework for bars in panels.values() for n in bars
-        }
-        figure.legend(
-            handles=[
-                Patch(color=COLOURS[framework], label=label)
-                for framework, label in FRAMEWORKS.items()
-                if framework in used
-            ],
-            loc="outside lower center",
-            ncols=3,
-            frameon=False,
-        )
     return figure
 
 
@@ -148,7 +138,7 @@ def _panel(ax: Axes, title: str, bars: dict[str, Bar]) -> None:
             label_x = max(label_x, whisker[1])
         text = f"{'→ ' if end > limit else ''}{digits(end)}"
         ax.text(label_x + 0.012 * limit, y, text, va="center", size=8)
-    ax.set_yticks(range(len(bars)), [CONTENDERS[name].label for name in bars])
+    ax.set_yticks(range(len(bars)), [CONTENDERS[name].title for name in bars])
     for label, name in zip(ax.get_yticklabels(), bars, strict=True):
         label.set_color(COLOURS[CONTENDERS[name].framework])
         label.set_fontsize(8)

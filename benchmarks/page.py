@@ -23,6 +23,9 @@ from `times.json` and `growth.json`.
 - Each contender is a process with one thread. All processes share one core, and
   those of a framework take turns, call after call, so that other load on the
   machine affects all of them alike.
+- Names of workloads have their sizes: T steps, E features of a step, K
+  candidates, H units of a state. Lengths of histories are uniform in 1 to T;
+  "movielens": as in MovieLens-100K; BiLSTM: all T.
 - Times are CPU milliseconds of one call: medians with quartiles. In three whole
   runs on 26 November 2026 the largest and the smallest ratio of a row differed
   by 5 % in the median, and by 14 % at the 90th percentile.

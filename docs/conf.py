@@ -7,6 +7,7 @@ from pathlib import Path
 from sphinx.util import inspect
 
 import kseq
+import kseq.layers
 
 HERE = Path(__file__).parent
 
@@ -24,6 +25,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx-mathjax-offline",  # formulas without a network
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_templates"]
@@ -39,7 +41,27 @@ nb_output_stderr = "remove"
 
 # Docstrings.
 autosummary_generate = True
-autodoc_typehints = "none"  # docstrings have the types, with shapes
+# The page that explains an object; see _templates/autosummary.
+GUIDES = {
+    "kseq.agreement": "/own_layers",
+    "kseq.convert": "/deepctr",
+    "kseq.data": "/data",
+    "kseq.export": "/export",
+    "kseq.feature_column": "/models",
+    "kseq.hashing": "/deepctr",
+    "kseq.losses": "/models",
+    "kseq.models": "/models",
+    "kseq.ops": "/tutorials/your_own_layer",
+    "kseq.optimizers": "/tables",
+} | {
+    f"kseq.layers.{name}": f"/layers/{member.__module__.rpartition('.')[2]}"
+    for name, member in vars(kseq.layers).items()
+    if callable(member)
+}
+autosummary_context = {"guides": GUIDES}
+toc_object_entries = False  # a page of the reference has one object
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 default_role = "py:obj"  # links `DynamicGRU`; `steps` stays plain code
 add_module_names = False
@@ -97,6 +119,42 @@ def convert_math(text: str) -> str:
     return re.sub(r'^(?! *(?:>>>|\.\.\.)).*_".*$', escape, text, flags=re.M)
 
 
+# "Callable[..., Any]" says no more than "Callable".
+ANY_IN_BRACKETS = re.compile(r"\[[^\[\]]*\bAny\b[^\[\]]*\]")
+# Text of a page, outside tags.
+TEXT = r"(?<=>)[^<>]+(?=<)"
+# Long names may break between their words, other words nowhere.
+LONG_NAME = re.compile(r"\b(?=\w*(?:[a-z][A-Z]|_))\w{14,}\b")
+# Browsers break "4.5e-16" and "12.3-14.5" after the hyphen.
+NUMBER = re.compile(r"(?<![\w.-])\d[\d.]*(?:e?-\d[\d.]*)+(?![\w-])")
+INLINE_MATH = r'<span class="math[^<]*</span>'
+
+
+def break_lines(html: str) -> str:
+    """Mark where the text of HTML may break, and where it must not."""
+
+    def mark(text: re.Match[str]) -> str:
+        broken = LONG_NAME.sub(
+            lambda name: re.sub(
+                r"(?<=[a-z])(?=[A-Z])|(?<=_)(?=\w)", "<wbr>", name[0]
+            ),
+            text[0],
+        )
+        return NUMBER.sub(r'<span class="unbroken">\g<0></span>', broken)
+
+    # Code blocks scroll, and MathJax reads the formulas.
+    html = re.sub(
+        rf'(<pre>.*?</pre>|<div class="math.*?</div>|{INLINE_MATH})|{TEXT}',
+        lambda match: match[1] or mark(match),
+        html,
+        flags=re.S,
+    )
+    # A formula and the punctuation after it.
+    return re.sub(
+        rf"{INLINE_MATH}[.,;:)]+", r'<span class="unbroken">\g<0></span>', html
+    )
+
+
 def included_pages() -> dict[Path, str]:
     """The included files and the pages that include them."""
     return {
@@ -130,7 +188,30 @@ def setup(app):
         text = inspect.stringify_signature(arguments, show_annotation=False)
         return text, None
 
+    def types(app, domain, objtype, content):
+        """Shorten types, and leave out `Any` and unions of arrays."""
+        for hints in app.env.current_document.autodoc_annotations.values():
+            for argument, hint in list(hints.items()):
+                hint, count = hint.replace("[...]", "..."), 1
+                while count:
+                    hint, count = ANY_IN_BRACKETS.subn("", hint)
+                hints[argument] = hint
+                if re.search(r"\bAny\b|_typing", hint):
+                    del hints[argument]
+
+    def lines(app, page, template, context, document):
+        for name in ("body", "furo_navigation_tree"):
+            if context.get(name):
+                context[name] = break_lines(context[name])
+        for name in ("prev", "next"):
+            if context.get(name):
+                title = break_lines(f">{context[name]['title']}<")[1:-1]
+                context[name] = context[name] | {"title": title}
+
     app.connect("source-read", link_to_pages)
     app.connect("autodoc-process-signature", signature)
     # Runs before napoleon, whose priority is 500.
     app.connect("autodoc-process-docstring", docstring, priority=400)
+    # Runs before autodoc adds the types, and after Furo's navigation.
+    app.connect("object-description-transform", types, priority=400)
+    app.connect("html-page-context", lines, priority=900)

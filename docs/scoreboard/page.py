@@ -343,7 +343,7 @@ def render(data: dict[str, Any]) -> str:
         "",
         "## Summary",
         "",
-        "| | |",
+        "| result | number |",
         "|---|---|",
         f"| compared | {total}: {groups['ops']} functions of `keras.ops`, {groups['layers']} layers, {groups['losses']} losses, {groups['activations']} activations |",
         f"| agree in every call | {states['agrees']} of {total} |",

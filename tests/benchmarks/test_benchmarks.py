@@ -90,6 +90,6 @@ def test_page_and_plots_are_those_of_the_recorded_data(tmp_path):
     page.write(Results.load(tmp_path), tmp_path)
     text = (recorded / "README.md").read_text()
     assert (tmp_path / "README.md").read_text() == text
-    plots = {path.name for path in tmp_path.glob("*.png")}
-    assert plots == {path.name for path in recorded.glob("*.png")}
+    plots = {path.name for path in tmp_path.glob("*.svg")}
+    assert plots == {path.name for path in recorded.glob("*.svg")}
     assert all(f"]({name})" in text for name in plots)

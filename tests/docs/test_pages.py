@@ -30,7 +30,7 @@ PAGES = {
 BLOCKS = {
     f"{name}-{i}": block
     for name, text in PAGES.items()
-    if name != "README.zh-CN.md"  # the same blocks as in README.md
+    if not name.endswith(".zh-CN.md")  # the same blocks as the English page
     for i, block in enumerate(
         re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
     )
@@ -84,10 +84,11 @@ def blocks_of(backend):
 
 
 @once
-def test_the_chinese_readme_has_the_same_code():
+@pytest.mark.parametrize("page", ["README", "docs/first_model"])
+def test_the_chinese_page_has_the_same_code(page):
     blocks = [
-        re.findall(r"^```.*?^```", (ROOT / name).read_text(), re.M | re.S)
-        for name in ("README.md", "README.zh-CN.md")
+        re.findall(r"^```.*?^```", PAGES[name], re.M | re.S)
+        for name in (f"{page}.md", f"{page}.zh-CN.md")
     ]
     assert blocks[0] == blocks[1] != []
 
