@@ -1,7 +1,22 @@
 import keras
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 from kseq.agreement import probes
+
+settings.register_profile(
+    "few",
+    max_examples=30,
+    derandomize=True,  # the same examples in every run
+    database=None,
+    deadline=None,
+    phases=(Phase.generate,),  # without shrinking: examples are small
+    suppress_health_check=list(HealthCheck),
+)
+settings.register_profile(
+    "many", settings.get_profile("few"), max_examples=1000, derandomize=False
+)
+settings.load_profile("few")
 
 
 def pytest_addoption(parser):
