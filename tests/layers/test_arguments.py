@@ -10,6 +10,8 @@ from kseq.layers import DNN, BiLSTM, PositionEncoding, positional_encoding
 from tests.arrays import to_numpy
 from tests.layers.catalog import BY_CLASS, LAYERS, SOME, draw32, each
 
+pytestmark = pytest.mark.once
+
 ARGUMENTS = [
     pytest.param(layer, name, id=f"{layer.name}-{name}")
     for layer in LAYERS
@@ -66,7 +68,6 @@ def test_positional_encoding_creates_the_layer():
             positional_encoding(x, **{name: object()})
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("layer", "name"), ARGUMENTS)
 def test_invalid_values(layer, name):
     for value in (*wrong_values(name, layer.arguments[name]), object()):
@@ -77,7 +78,6 @@ def test_invalid_values(layer, name):
             layer.cls(**required(layer) | {name: value})
 
 
-@pytest.mark.once
 @each(LAYERS, "layer")
 def test_config_is_the_constructors_arguments(layer):
     given = layer.given
@@ -109,7 +109,6 @@ def test_config_is_the_constructors_arguments(layer):
         assert stored == value, name
 
 
-@pytest.mark.once
 @each(LAYERS, "layer")
 def test_config_of_a_users_subclass(layer):
     def init(self, extra=1, **kwargs):

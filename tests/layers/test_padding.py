@@ -17,6 +17,8 @@ from tests.layers.catalog import (
 )
 from tests.layers.checks import assert_all_close, skip_left_out
 
+pytestmark = pytest.mark.once
+
 BACKEND = keras.backend.backend()
 PADDED = [e for e in FEWER if e.trial().sequences and not e.layer.is_list]
 INERT = [e for e in PADDED if e.layer.inert(e.known)]

@@ -9,7 +9,6 @@ import pytest
 from keras import ops
 from packaging.version import Version
 
-from kseq.agreement import probes
 from kseq.agreement.numbers import seed_weights
 from kseq.layers import Embedding
 from tests.layers.catalog import SOME
@@ -80,11 +79,7 @@ def reloaded(model, folder):
     return model
 
 
-@pytest.mark.xfail(
-    (keras.backend.backend(), probes.device()) == ("jax", "gpu"),
-    reason="XLA's products of int8 (docs/upstream/jax_int8_gpu.py)",
-    strict=True,
-)
+@pytest.mark.once
 def test_every_layer_in_a_quantised_model(tmp_path):
     model = layers_between_embedding_and_dense()
     expected = predict(model)
@@ -103,13 +98,12 @@ def test_every_layer_in_a_quantised_model(tmp_path):
         assert {w.dtype for w in layer.trainable_weights} <= {"float32"}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "mode"),
     [("DSIN", "int8"), ("BST", "int8"), ("DIN", "int4"), ("DIN", "float8")],
 )
 def test_quantised_models_save_and_load(name, mode, tmp_path):
-    if (keras.backend.backend(), mode) == ("openvino", "int4"):
-        pytest.skip("OpenVINO 2026.4 fails to compile a select of int4 rows")
     model = BY_NAME[name].make()
     expected = predict_click(model)
     quantise(model, mode)

@@ -5,6 +5,8 @@ import pytest
 from kseq.models import attention_weights
 from tests.models.examples import BY_NAME, LENGTHS, STEPS, arrays, predict
 
+pytestmark = pytest.mark.once
+
 LAYER = "attention_sequence_pooling_layer"
 
 

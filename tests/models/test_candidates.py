@@ -18,6 +18,8 @@ from tests.models.examples import (
     tags,
 )
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def din():
@@ -61,7 +63,6 @@ def test_equals_a_batch_of_repeated_user_features(name):
     assert score_candidates(model, user, none).shape == (0,)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("jit_compile", "count", "batch_size", "sizes"),
     [
@@ -90,7 +91,6 @@ def test_compiled_batches_are_padded_to_powers_of_two(
     assert np.all(np.concatenate(batches)[count:] == count - 1)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "count", "padded"),
     [("DIN", 1, 4), ("DIN", None, 4), ("BST", 1, 4), ("DSIN-bias", 1, 3)],
@@ -146,14 +146,12 @@ INVALID = [
 ]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("user", "candidates", "message"), INVALID)
 def test_invalid_features_raise(user, candidates, message, din):
     with pytest.raises(ValueError, match=message):
         score_candidates(din, user_features(din) | user, candidates)
 
 
-@pytest.mark.once
 def test_models_with_other_outputs_raise(din):
     hidden = din.get_layer("dnn").output
     for outputs in ([din.output, din.output], hidden):

@@ -27,6 +27,8 @@ from tests.models.examples import (
     tags,
 )
 
+pytestmark = pytest.mark.once
+
 HISTORY = sequences("hist_")
 TABLE = "sparse_seq_emb_hist_item"
 
@@ -37,7 +39,6 @@ def dnn_input(model, features=None):
     return predict(keras.Model(model.inputs, x), features)[:, 0]
 
 
-@pytest.mark.once
 def test_columns_of_a_table_agree_on_its_options():
     twos = keras.initializers.Constant(2.0)
     options = {"embeddings_initializer": twos, "trainable": False}
@@ -89,7 +90,6 @@ def test_pretrained_tables_are_not_part_of_the_config(layer, tmp_path):
         build(vectors[:3])
 
 
-@pytest.mark.once
 def test_embeddings_are_concatenated_by_group():
     sparse = [
         SparseFeat(name, 3, 1, group_name=group)
@@ -105,7 +105,6 @@ def test_embeddings_are_concatenated_by_group():
     assert row[0].tolist() == [1.0, 3.0, 2.0, 0.0]
 
 
-@pytest.mark.once
 def test_a_repeated_column_is_read_twice():
     """As in DeepCTR."""
     once = make(DIN, USER, PRICE, tags(), *HISTORY)
@@ -178,13 +177,11 @@ def test_history_lengths():
             make(DIEN, *history)
 
 
-@pytest.mark.once
 def test_a_history_in_another_order_warns():
     with pytest.warns(UserWarning, match="another order"):
         make(DIN, *HISTORY[::-1])
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("build", [DIN, DIEN, DSIN])
 def test_a_history_without_the_candidate_s_table_warns(build):
     sessions = {"sess_max_count": 1} if build is DSIN else {}
@@ -220,7 +217,6 @@ INVALID = [
 ]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("given", "message"), INVALID)
 def test_invalid_columns_raise(given, message):
     with pytest.raises(ValueError, match=message):
@@ -237,7 +233,6 @@ CONTRADICTIONS = [
 ]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("name", "options", "message"), CONTRADICTIONS)
 def test_arguments_that_contradict_the_columns_raise(name, options, message):
     with pytest.raises(ValueError, match=message):
@@ -274,7 +269,6 @@ TRANSFORMS = [
 ]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("transform_fn", "message"), TRANSFORMS)
 def test_invalid_transforms_raise(transform_fn, message):
     with pytest.raises(ValueError, match=f"^transform_fn .*{message}"):

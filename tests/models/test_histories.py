@@ -43,6 +43,8 @@ from tests.models.examples import (
 )
 from tests.models.test_lists import COUNT, PLACES, ROWS, as_rows, lists
 
+pytestmark = pytest.mark.once
+
 ATTENTION = "attention_sequence_pooling_layer"
 PREFIXES = ("hist_", "cart_")
 CART_STEPS = 3
@@ -151,7 +153,6 @@ def test_attention_weights_of_several_histories():
         attention_weights(two_histories(DIN, **BUILDERS[1][1]), cart_arrays())
 
 
-@pytest.mark.once
 def test_a_missing_history_raises():
     with pytest.raises(ValueError, match=r"none for \['buy_cate', 'buy_item'"):
         make(DIN, *sequences("hist_"), history_prefixes=("hist_", "buy_"))
@@ -307,7 +308,6 @@ def test_sets_and_numbers_of_candidates(build, options):
     assert_close(*losses)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("columns", "names", "message"),
     [

@@ -20,7 +20,8 @@ from tests.models.examples import (
 )
 from tests.models.test_twin import MODELS
 
-once = pytest.mark.once
+pytestmark = pytest.mark.once
+
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,6 @@ INVALID = {
 }
 
 
-@once
 @pytest.mark.parametrize("case", INVALID)
 def test_invalid_values_raise_in_each_method(case, din):
     name, values, message = INVALID[case]
@@ -109,7 +109,6 @@ def test_invalid_values_raise_in_each_method(case, din):
             score_candidates(din, user, {n: x[n] for n in CANDIDATE})
 
 
-@once
 def test_one_array_for_all_features_raises(din):
     for x in (np.zeros((BATCH, 3)), pd.Series([1, 2])):
         with pytest.raises(ValueError, match=r"^x: expected a dict, a data"):
@@ -132,7 +131,6 @@ def test_ids_of_each_table_are_limited(example):
     assert_close(predict(model), expected)
 
 
-@once
 def test_files_keep_the_sizes_of_tables(din, tmp_path):
     """Older files have none."""
     state = din.get_layer("user_state")
@@ -192,7 +190,6 @@ TARGETS = {
 }
 
 
-@once
 @pytest.mark.parametrize("form", TARGETS)
 def test_forms_of_targets(form, din):
     """Also of sample weights, and in `validation_data` by position."""
@@ -205,7 +202,6 @@ def test_forms_of_targets(form, din):
     assert history["val_loss"] == [din.evaluate(x, y, None, 0, w)]
 
 
-@once
 @pytest.mark.parametrize("wrong", [np.nan, None, "no"])
 def test_invalid_targets_raise(wrong, din):
     x = inputs_of(din)
@@ -218,7 +214,6 @@ def test_invalid_targets_raise(wrong, din):
         din.fit(x, CLICKS, validation_data=(x, values))
 
 
-@once
 def test_large_ids_as_floats_stay_exact():
     """Keras would convert them to float32."""
     ids = to_array("ids", np.array([2.0**24 + 1]), "int32", 2**25)

@@ -52,8 +52,7 @@ def as_rows(features, names=("item", "cate")):
     "name",
     [
         "DIN",
-        "DIEN-AUGRU-negatives",
-        *map(once, ("DIEN-AIGRU", "DSIN", "BST")),
+        *map(once, ("DIEN-AUGRU-negatives", "DIEN-AIGRU", "DSIN", "BST")),
     ],
 )
 def test_scores_equal_those_of_repeated_rows(name):
@@ -198,6 +197,7 @@ def test_wrong_targets_raise():
         model.fit(x, np.ones((BATCH, COUNT)), class_weight={0: 1, 1: 2})
 
 
+@pytest.mark.once
 def test_softmax_loss():
     draw = np.random.default_rng(4)
     logits = draw.normal(size=VALID.shape).astype("float32")
@@ -241,6 +241,7 @@ def test_losses_and_metrics_of_keras_rs():
     model.fit(x, y, verbose=0)
 
 
+@pytest.mark.once
 def test_ids_of_padding_have_no_effect_on_other_candidates():
     model = BY_NAME["DIN"].make(num_candidates=None)
     longer = lists()

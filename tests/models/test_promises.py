@@ -97,6 +97,7 @@ def test_fit_trains_every_weight_and_ignores_padding(example):
         assert np.all(np.isfinite(value)), path
 
 
+@pytest.mark.once
 @each(EXAMPLES)
 def test_saves_and_loads(example, models, tmp_path):
     model = models[example.name]
@@ -108,7 +109,7 @@ def test_saves_and_loads(example, models, tmp_path):
     np.testing.assert_array_equal(predict(loaded), predict(model))
 
 
-@each(INERT_PADDING, ["DIEN-AIGRU", "DIEN-AGRU"])
+@each(INERT_PADDING, ["DIEN-GRU", "DIEN-AIGRU", "DIEN-AGRU", "BST"])
 def test_padding_is_inert(example):
     """Neither its values nor its amount changes a prediction.
 
@@ -130,7 +131,7 @@ def test_padding_is_inert(example):
 
 # Keras's NumPy backend computes sigmoid as 1 / (1 + inf).
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp")
-@each(ONE_OF_EACH, ["DIEN-GRU", "BST"])
+@each(ONE_OF_EACH, ["DIEN-GRU", "BST", "DSIN"])
 def test_half_precision(example, models):
     with dtype_scope("mixed_float16"):
         model = example.make()
@@ -176,6 +177,7 @@ def test_dnn_options_and_penalties(example):
 NEGATIVES = BY_NAME["DIEN-AUGRU-negatives"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("gru_type", ["GRU", "AIGRU", "AUGRU"])
 def test_negatives_change_no_prediction(gru_type):
     model = NEGATIVES.make(gru_type=gru_type)
@@ -210,6 +212,7 @@ def test_negatives_without_negsampling_are_ignored():
     assert shapes == [w.shape for w in without.weights]
 
 
+@pytest.mark.once
 def test_augru_forms_differ():
     forms = ("deepctr", "paper")
     found = [predict(NEGATIVES.make(augru_form=form)) for form in forms]
@@ -230,6 +233,7 @@ def change(model, before, **changed):
     return np.abs(predict(model, given | changed) - predict(model, given)).max()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("mask_padding", [False, True])
 def test_mask_padding_excludes_padding(bias, mask_padding):
@@ -247,6 +251,7 @@ def test_mask_padding_excludes_padding(bias, mask_padding):
     assert np.all(moved == 0.0) if mask_padding else moved[0] > 1e-4
 
 
+@pytest.mark.once
 def test_other_sequences_are_ignored_with_a_warning():
     with pytest.warns(UserWarning, match=r"ignores \['tags'\].*pool_others"):
         model = make_dsin(tags())
@@ -255,6 +260,7 @@ def test_other_sequences_are_ignored_with_a_warning():
     assert change(model, {}, tags=arrays()["tags"][::-1]) > 1e-4
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("bias_encoding", [False, True])
 def test_one_session(bias_encoding):
     model = make_dsin(sessions=FIRST, bias_encoding=bias_encoding)

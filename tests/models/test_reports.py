@@ -40,6 +40,7 @@ def compiled(model):
     return model
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("method", ["predict", "evaluate", "fit"])
 def test_wrong_axes_and_rows_raise_and_keep_the_weights(method):
     """On JAX an error within `predict` would delete the weights."""
@@ -61,6 +62,7 @@ def histories():
     return {n: x for n, x in arrays().items() if "hist_" in n}
 
 
+@pytest.mark.once
 def test_histories_of_one_step_train_with_negatives():
     skip_left_out("fit")
     features = arrays() | {n: x[:, :1] for n, x in histories().items()}
@@ -71,6 +73,7 @@ def test_histories_of_one_step_train_with_negatives():
         assert np.isfinite(to_numpy(weight.value)).all(), weight.path
 
 
+@pytest.mark.once
 def test_auxiliary_loss_excludes_padding_and_is_saved(tmp_path):
     skip_left_out("fit")
     model = NEGATIVES.make()
@@ -106,6 +109,7 @@ def test_ids_of_every_dtype():
 
 # Dice overflows on NumPy.
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.once
 def test_large_ids_in_half_precision():
     """Float16 does not hold all of them."""
     ids = np.arange(4090, 4095)
@@ -135,6 +139,7 @@ READERS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("read", READERS)
 def test_masks_through_other_layers_and_models(read):
     ids = keras.Input((None,), dtype="int32")

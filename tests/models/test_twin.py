@@ -73,6 +73,7 @@ def models():
     return {example.name: example.make() for example in MODELS}
 
 
+@pytest.mark.once
 @each_form
 def test_predictions(models, form):
     model = models["DIN"]
@@ -86,6 +87,7 @@ def test_predictions(models, form):
     assert_close(to_numpy(model(tensors)), to_numpy(twin(tensors)))
 
 
+@pytest.mark.once
 @each_model
 def test_symbolic_inputs(models, example):
     """A model inside a model."""
@@ -166,6 +168,7 @@ def test_training(case):
         assert_equal_results(train, name, **compile_options)
 
 
+@pytest.mark.once
 def test_validation_data():
     skip_left_out("fit")
 
@@ -214,7 +217,9 @@ DATA = {
 }
 
 
-@pytest.mark.parametrize("data", [*DATA, "tensors"])
+@pytest.mark.parametrize(
+    "data", ["PyDataset", *map(once, [*DATA][1:2]), *[*DATA][2:], "tensors"]
+)
 def test_data_sets(data):
     skip_left_out("fit")
 
@@ -235,6 +240,7 @@ def test_data_sets(data):
     assert_equal_results(train)
 
 
+@pytest.mark.once
 def test_quantize():
     skip_left_out("fit")  # Keras's quantized layers define a gradient
 
@@ -245,6 +251,7 @@ def test_quantize():
     assert_equal_results(quantised)
 
 
+@pytest.mark.once
 def test_callbacks_and_files(tmp_path):
     """The files have the state of training."""
     skip_left_out("fit")
@@ -381,6 +388,7 @@ def test_submodels(models, example):
     assert_close(to_numpy(head(expected)), predict(model))
 
 
+@pytest.mark.once
 def test_targets_of_two_columns():
     """Keras broadcasts them to the predictions."""
     skip_left_out("fit")
@@ -391,6 +399,7 @@ def test_targets_of_two_columns():
     )
 
 
+@pytest.mark.once
 def test_targets_of_one_axis():
     """With a metric that takes two; the twin rejects them."""
     skip_left_out("fit")
@@ -415,7 +424,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("method", ["predict", "fit", "evaluate"])
+@pytest.mark.parametrize("method", ["predict", "fit", once("evaluate")])
 def test_wrong_inputs_raise_and_keep_the_weights(method):
     """Also after TensorFlow has traced a loop, and on JAX."""
     model = BY_NAME["DIN"].make()
@@ -432,6 +441,7 @@ def test_wrong_inputs_raise_and_keep_the_weights(method):
     assert_close(predict(model), expected)
 
 
+@pytest.mark.once
 def test_all_features_are_inputs(models):
     model = models["DIN"]
     assert "seq_length" in [x.name for x in model.inputs]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from kseq import ops as kops
-from tests.ops.compute import BACKEND
 from tests.ops.examples import BY_NAME, EXAMPLES
+
+pytestmark = pytest.mark.once
 
 # One example of each function, with most of its arguments.
 RIGHT = {e.name: e for e in EXAMPLES if "-" not in e.name}
@@ -174,7 +175,6 @@ def test_wrong_values(name, argument):
                 call(name, **{argument.split("[")[0]: value})
 
 
-@pytest.mark.once
 def test_every_argument_is_tested():
     tested = {row[:2] for row in each_tensor()}
     tested |= {(name, a) for name, rows in WRONG.items() for a in rows}
@@ -184,12 +184,7 @@ def test_every_argument_is_tested():
             assert {(name, a) for a in arguments} <= tested
 
 
-def test_k_and_max_steps_are_checked_where_steps_are_unknown():
+def test_k_is_checked_where_steps_are_unknown():
     x = keras.Input((None, 3))
     with pytest.raises(ValueError, match=r"k: expected a positive integer"):
         kops.k_max(x, 0)
-    if BACKEND == "tensorflow":
-        heads = keras.Input((2, None, 3))
-        valid = keras.Input((None,), dtype="bool")
-        with pytest.raises(ValueError, match=r"max_steps: expected a positive"):
-            kops.multi_head_attention(heads, heads, heads, valid, max_steps=-1)

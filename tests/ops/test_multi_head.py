@@ -22,6 +22,8 @@ from tests.ops.compute import (
 from tests.ops.examples import BY_NAME
 from tests.reference.transformer import attend
 
+pytestmark = pytest.mark.once
+
 each_type = pytest.mark.parametrize("kind", ATTENTION_TYPES)
 
 
@@ -80,7 +82,6 @@ def test_an_eager_tape_does_not_keep_the_scores_of_chunks():
     assert tape.gradient(y, x) is not None
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("sizes", "max_scores", "more", "expected"),
     [

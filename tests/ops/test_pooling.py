@@ -6,6 +6,8 @@ from tests.ops.compute import BACKEND, compute, draw, each_half_dtype, gradient
 from tests.ops.examples import MASK
 from tests.reference import pooling as reference
 
+pytestmark = pytest.mark.once
+
 
 @each_half_dtype
 def test_half_precision_is_summed_in_float32(dtype):

@@ -21,6 +21,7 @@ from kseq.layers.core import DNN
 from kseq.layers.sequence import AttentionSequencePoolingLayer
 from tests.arrays import to_numpy
 from tests.layers.checks import skip_left_out
+from tests.marks import once
 
 BACKEND = keras.backend.backend()
 THREADS = 4
@@ -71,7 +72,7 @@ def predict(model, inputs):
         return model.predict(inputs, verbose=0)
 
 
-@pytest.mark.parametrize("run", [call, predict])
+@pytest.mark.parametrize("run", [call, once(predict)])
 def test_one_model_in_several_threads(run):
     model = make_model()  # first called in the threads
     inputs = [make_inputs(i) for i in range(THREADS)]
@@ -81,6 +82,7 @@ def test_one_model_in_several_threads(run):
         np.testing.assert_allclose(got, run(other, x), 1e-5, 1e-6)
 
 
+@pytest.mark.once
 def test_models_built_in_several_threads():
     inputs = make_inputs(0)
 
@@ -103,6 +105,7 @@ def train(model, seed):
         yield float(model.train_on_batch(make_inputs(2 * (seed + i)), y))
 
 
+@pytest.mark.once
 def test_two_models_trained_in_turn():
     skip_left_out("fit")
     kinds = ((1, "float32"), (2, "mixed_bfloat16"))

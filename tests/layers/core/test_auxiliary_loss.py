@@ -12,6 +12,8 @@ from tests.layers.catalog import BY_NAME, MASK
 from tests.layers.checks import assert_close, skip_left_out
 from tests.reference import core
 
+pytestmark = pytest.mark.once
+
 TRIAL = BY_NAME["auxiliary-loss"].trial()
 SEQUENCES = [*TRIAL.features.values()]
 LENGTHS, PREFIX = TRIAL.lengths["lengths"], TRIAL.valid["steps"]

@@ -17,6 +17,8 @@ from tests.arrays import to_numpy
 from tests.layers.catalog import LENGTHS, MASK, draw32
 from tests.layers.checks import assert_close
 
+pytestmark = pytest.mark.once
+
 X = draw32("x", 4, 6, 3)
 PREFIX = np.arange(6) < LENGTHS["steps"][:, None]
 each_class = pytest.mark.parametrize("cls", [BatchNormalization, Dice])

@@ -6,6 +6,8 @@ from kseq.layers.sequence import DynamicGRU
 from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME, draw32
 
+pytestmark = pytest.mark.once
+
 TRIAL, GRU, _ = BY_NAME["gru-mask-state-mask"].computed()
 (X,) = TRIAL.features.values()
 LENGTHS = TRIAL.lengths["lengths"]

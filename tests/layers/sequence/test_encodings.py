@@ -10,6 +10,8 @@ from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME, draw32
 from tests.reference.transformer import table
 
+pytestmark = pytest.mark.once
+
 X = draw32("x", 4, 6, 3)
 TABLE = table(6, 3)
 LONG, SHORT = BY_NAME["bias-encoding"].trial().features.values()

@@ -9,6 +9,8 @@ from tests.layers.catalog import BY_NAME
 from tests.layers.checks import assert_close
 from tests.reference.transformer import visible
 
+pytestmark = pytest.mark.once
+
 TRIAL = BY_NAME["transformer-mean"].trial()
 # Of the second row only one key is valid, of the last one none.
 KEY_LENGTHS = np.array([6, 1, 4, 0], "int32")
@@ -83,13 +85,11 @@ def test_the_dropout_rate():
     assert abs(np.mean(dropped == 0) - 0.25) < 0.01
 
 
-@pytest.mark.once
 def test_ln_of_a_single_number_warns():
     with pytest.warns(UserWarning, match="gives uniform attention"):
         Transformer(1, 8, attention_type="ln")
 
 
-@pytest.mark.once
 def test_without_a_residual_there_is_no_feed_forward_network():
     layer = TRIAL.built(use_res=False)
     assert not any("fw" in weight.name for weight in layer.weights)
