@@ -36,10 +36,6 @@ def nearly_zero(x):
     return ops.sum(x, axis=-1) - ops.sum(ops.flip(x, -1), axis=-1)
 
 
-def diverging(x):
-    return ops.exp(x * 30.0)
-
-
 def swap(x):
     return {"b": x["a"], "a": [x["b"], (x["a"],)]}
 

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 
 import keras
@@ -28,7 +27,6 @@ INSTALLED = any(
 )
 PLUGIN = [] if INSTALLED else ["-p", "pytest_kseq"]
 BACKEND = keras.backend.backend()
-BACKENDS = [b for b in ("tensorflow", "torch", "jax") if find_spec(b)]
 
 
 def run(command, folder, fault):
@@ -77,20 +75,6 @@ def test_the_workflow_is_red_with_the_fault_and_green_without(tmp_path):
     compare = COMPARE.replace("tensorflow,torch,jax", "right,other")
     status, printed = run(compare, tmp_path, "")
     assert (status, "The runs agree" in printed) == (0, True), printed
-
-
-@pytest.mark.skipif(len(BACKENDS) < 2, reason="compares two backends")
-def test_the_comparison_names_the_backend(tmp_path):
-    command = f"pytest --agreement={','.join(BACKENDS)}"
-    status, printed = run(command, tmp_path, BACKEND)
-    assert (status, "1 failed, 2 passed" in printed) == (1, True), printed
-    assert "UnitNorm, float64 forward, output: " in printed
-    script = re.search(r"to see it alone: (\S+)", printed)[1]
-    assert len((tmp_path / script).read_text().splitlines()) <= 15
-    result = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert result.stdout.startswith("output\n[[["), result.stderr
 
 
 def test_the_table_of_limits():

@@ -202,22 +202,6 @@ def test_states_and_losses_in_a_remat_scope():
 
 
 @pytest.mark.once
-def test_a_remat_scope_computes_twice():
-    with keras.RematScope():
-        layer = SequencePoolingLayer()
-    layers = [keras.layers.Embedding(5, 1, mask_zero=True), layer]
-    model = keras.Sequential([*layers, keras.layers.Flatten()])
-    ids = np.array([[1, 2, 0]])
-    calls, usual = [], layer.call
-    layer.call = lambda *args, **named: calls.append(0) or usual(*args, **named)
-    model.compile("sgd", "mse", run_eagerly=True)
-    for _ in range(2):  # the first builds the model too
-        calls.clear()
-        model.train_on_batch(ids, np.ones((1, 1)))
-    assert len(calls) == 2
-
-
-@pytest.mark.once
 def test_sequential_models():
     """Masks are propagated from layer to layer."""
     ids = np.array([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0], [3, 2, 1, 5, 6]])
@@ -306,20 +290,6 @@ def test_frozen_layers_and_stateless_calls(example):
     keras.tree.map_structure(
         np.testing.assert_array_equal, frozen.get_weights(), before
     )
-
-
-@pytest.mark.once
-@each(SOME)
-def test_weights_are_created_once(example):
-    trial = example.trial()
-    layer = trial.built(name="name")
-    paths = [(w.path, w.shape) for w in layer.weights]
-    assert len({*paths}) == len(paths)
-    trial.run(layer)
-    called = trial.make(name="name")
-    trial.run(called)
-    for each_layer in (layer, called):
-        assert [(w.path, w.shape) for w in each_layer.weights] == paths
 
 
 def test_any_number_of_steps(any_steps):

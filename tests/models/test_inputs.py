@@ -23,7 +23,6 @@ from tests.models.test_twin import MODELS
 pytestmark = pytest.mark.once
 
 
-
 @pytest.fixture(scope="module")
 def din():
     model = BY_NAME["DIN"].make()

@@ -1,7 +1,5 @@
 """Reports of users of other libraries: see docs/reliability/reports.md."""
 
-import io
-
 import keras
 import numpy as np
 import pytest
@@ -25,37 +23,12 @@ from tests.models.examples import (
 
 NEGATIVES = BY_NAME["DIEN-AUGRU-negatives"]
 IDS = arrays()["hist_item"]
-WRONG = [
-    ({"hist_item": np.ones((5, 4, 3))}, r"hist_item: .*\(5, 4, 3\)"),
-    ({"item": np.ones((5, 2, 1))}, r"item: .*\(None, 1\).*\(5, 2, 1\)"),
-    ({"price": np.ones(5)}, r"price: expected shape \(None, 2\)"),
-    ({"user": np.int32(3)}, r"user: .*received shape \(\)"),
-    ({"item": np.ones(3)}, "x: expected one number of rows.*'item': 3"),
-]
 
 
 def compiled(model):
     # Tracing would take most of the time.
     model.compile("adam", "binary_crossentropy", run_eagerly=True)
     return model
-
-
-@pytest.mark.once
-@pytest.mark.parametrize("method", ["predict", "evaluate", "fit"])
-def test_wrong_axes_and_rows_raise_and_keep_the_weights(method):
-    """On JAX an error within `predict` would delete the weights."""
-    model = BY_NAME["DIN"].make()
-    targets = {}
-    if method != "predict":
-        skip_left_out("fit")
-        targets = {"y": CLICKS}
-        model.compile("sgd", "binary_crossentropy")
-    expected = predict(model)
-    for wrong, message in WRONG:
-        x = inputs_of(model) | wrong
-        with pytest.raises(ValueError, match=f"^{message}"):
-            getattr(model, method)(x, **targets, verbose=0)
-    np.testing.assert_array_equal(predict(model), expected)
 
 
 def histories():
@@ -149,21 +122,3 @@ def test_masks_through_other_layers_and_models(read):
     # Its output has no mask: Keras's layers would read the padding.
     with pytest.raises(ValueError, match=r"one of lengths, .*mask"):
         READERS[read](embed_in_a_model(ids))
-
-
-@pytest.mark.once
-def test_torch_save():
-    torch = pytest.importorskip("torch")
-    model, file = BY_NAME["DIN"].make(), io.BytesIO()
-    torch.save(model, file)
-    loaded = torch.load(io.BytesIO(file.getvalue()), weights_only=False)
-    np.testing.assert_array_equal(predict(loaded), predict(model))
-
-
-@pytest.mark.once
-def test_words_that_a_model_does_not_read():
-    model = compiled(BY_NAME["DIN"].make())
-    x = inputs_of(model) | {"title": np.array(["a"] * 5)}
-    expected = model.predict(inputs_of(model), verbose=0)
-    np.testing.assert_array_equal(model.predict(x, verbose=0), expected)
-    model.fit(x, CLICKS, verbose=0)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from kseq import ops as kops
-from kseq.agreement import probes
 from kseq.agreement.measure import to_numpy
 from kseq.ops.dtypes import HALF_DTYPES, dtype_of
 from tests.marks import once
@@ -88,18 +87,6 @@ def test_values(example, dtype, plain):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "example", [e for e in FEWER if "valid" in e.axes], ids=str
-)
-def test_masks_of_integers(example):
-    arrays = example.arrays("float32")
-    integers = {"valid": "int32", "query_valid": "uint8"}
-    masks = {n: arrays[n].astype(d) for n, d in integers.items() if n in arrays}
-    got = compute(example, "float32", **arrays | masks)
-    check(example, got, arrays, "float32")
-
-
-@pytest.mark.once
-@pytest.mark.parametrize(
     "name", ["din_hidden", "attention_pool", "linear", "gru-AUGRU", "lstm"]
 )
 def test_tensors_are_cast_to_the_first(name):
@@ -147,62 +134,6 @@ def test_gradients(example, plain):
         found = gradients(in_one(example), arrays, cotangents(outputs))
     for got, expected in zip(found, example.expected_gradients, strict=True):
         assert_close_gradient(got, expected)
-
-
-@pytest.mark.once
-@pytest.mark.parametrize("example", [e for e in FEWER if e.has_mask], ids=str)
-@either_form
-def test_padding_has_no_effect(example, plain):
-
-    def both(first, second):  # compiled together
-        return [*keras.tree.flatten([example(**x) for x in (first, second)])]
-
-    for dtype in COMPUTED:
-        arrays = [example.filled(x, dtype) for x in (0.0, example.fillings)]
-        with forms(plain):
-            found = compute(both, dtype, *arrays)
-        half = len(found) // 2
-        for one, other in zip(found[:half], found[half:], strict=True):
-            np.testing.assert_array_equal(other, one)
-
-
-@pytest.mark.once
-@needs_gradients
-@pytest.mark.parametrize(
-    "example", [e for e in WITH_GRADIENTS if e.has_mask], ids=str
-)
-@either_form
-def test_padding_has_no_gradient(example, plain):
-    outputs = example.expected(example.arrays("float32"))
-    padded = [example.padded(name) for name in example.float_names]
-    # Attention's padded keys, which must be finite, may have one of any size.
-    inert = np.isnan(example.fillings[0])
-    with forms(plain):
-        found = gradients(
-            in_one(example),
-            example.filled(example.fillings),
-            cotangents(outputs),
-        )
-    for i, (got, where) in enumerate(zip(found, padded, strict=True)):
-        assert np.all(np.isfinite(got))
-        if inert:
-            assert_close_gradient(got, example.expected_gradients[i])
-            assert where is None or np.all(got[where] == 0)
-
-
-# The layers' cases (tests/agreement) are compiled on every backend.
-@pytest.mark.skipif(
-    BACKEND != "torch", reason="it depends on PyTorch's tracing"
-)
-@pytest.mark.parametrize(
-    "name", ["masked_max", "k_max", "lstm", "multi_head_attention-cos-blinding"]
-)
-def test_torch_compile(name):
-    example = BY_NAME[name]
-    arrays = example.arrays("float32", steps=2, queries=2)
-    tensors = keras.tree.map_structure(lambda x: tensor(x, "float32"), arrays)
-    got = probes.forward(in_one(example), (tensors,), {}, compiled=True)
-    check(example, [*map(to_numpy, keras.tree.flatten(got))], arrays, "float32")
 
 
 # In the layers every function is called with symbolic tensors.

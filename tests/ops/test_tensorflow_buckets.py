@@ -79,25 +79,6 @@ def test_padding_and_nan_of_another_example_have_no_effect(function, sequence):
     assert np.isnan(got[0][4]).any()
 
 
-@each_function
-def test_gradients_of_gradients(function, sequence):
-    example, x, *rest = (tf.constant(a) for a in ARRAYS)
-
-    @tf.function
-    def twice(x, training):
-        with tf.GradientTape() as outer:
-            outer.watch(x)
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                tensors = [example, x, *rest]
-                output, _ = in_buckets(function, sequence, tensors, training)
-                loss = tf.reduce_sum(output**3)
-            once = tf.reduce_sum(inner.gradient(loss, x) ** 2)
-        return outer.gradient(once, x)
-
-    assert_close([twice(x, True)], [twice(x, False)], 1e-10)
-
-
 def test_where_the_batch_is_not_cut(monkeypatch):
     whole, calls = run(pooled, False)
     assert calls == 6  # BUCKETS, or as many as there are examples

@@ -12,7 +12,6 @@ if probes.device() != "cpu":
     pytest.skip("the forms are for a CPU", allow_module_level=True)
 
 import torch
-from torch.autograd import forward_ad
 
 from kseq.ops import plain_forms
 from kseq.ops.backends import torch_attention, torch_buckets, torch_select
@@ -202,29 +201,6 @@ def test_torch_func(example):
     assert_close(
         [y[1] for y in found], function(*(2 * x for x in floats)), 1e-10
     )
-
-
-# Unlike torch.func's jvp, it sees the data, and so the backend's forms.
-@pytest.mark.parametrize("name", ["masked_sum", "gru", "buckets"])
-def test_forward_mode(name, monkeypatch):
-    monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", 1)
-    if name == "buckets":
-        example, x, *others = TENSORS
-
-        def first(x):
-            return in_buckets(pooled, False, [example, x, *others])[0]
-    else:
-        function, (x, *others) = of_floats(BY_NAME[name])
-
-        def first(x):
-            return function(x, *others)[0]
-
-    tangent = torch.tensor(catalog.draw("tangent", *x.shape))
-    with forward_ad.dual_level():
-        output = first(forward_ad.make_dual(x, tangent))
-        got = forward_ad.unpack_dual(output).tangent
-    _, expected = torch.func.jvp(first, (x,), (tangent,))
-    assert_close([got], [expected])
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")

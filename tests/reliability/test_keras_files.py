@@ -3,51 +3,18 @@
 docs/saving.md lists the errors, which are mostly Keras's.
 """
 
-import zipfile
-
 import keras
 import pytest
 
 from tests.reliability.keras_files import layer_entry, make_model, read, write
 
 pytestmark = pytest.mark.once
-WEIGHTS = "model.weights.h5"
 
 
 @pytest.fixture
 def path(tmp_path):
     make_model().save(tmp_path / "model.keras")
     return tmp_path / "model.keras"
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[:-10])
-
-
-def change_a_byte(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 255
-    path.write_bytes(content)
-
-
-def remove_weights(path):
-    members = read(path)
-    del members[WEIGHTS]
-    write(path, members)
-
-
-@pytest.mark.parametrize(
-    ("damage", "error", "match"),
-    [
-        (truncate, ValueError, "ensure the file is an accessible `.keras` zip"),
-        (change_a_byte, zipfile.BadZipFile, "CRC"),
-        (remove_weights, (KeyError, ValueError), WEIGHTS),
-    ],
-)
-def test_damaged_files(damage, error, match, path):
-    damage(path)
-    with pytest.raises(error, match=match):
-        keras.saving.load_model(path)
 
 
 NEWER = {"class_name": "Newer", "registered_name": "kseq>Newer"}

@@ -3,18 +3,15 @@
 docs/serving.md states what works.
 """
 
-import ast
 import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-import kseq
 from kseq.agreement.computation import dtype_scope
 from kseq.agreement.numbers import seed_weights
 from kseq.layers.core import DNN
@@ -129,19 +126,3 @@ def test_dtype_scope_in_several_threads():
 
     run_in_threads(work)
     assert keras.config.floatx() == before
-
-
-@pytest.mark.once
-def test_layers_assign_attributes_only_when_built():
-    assigned = [
-        f"{path.stem}.{method.name}: self.{node.attr}"
-        for path in (Path(kseq.__file__).parent / "layers").rglob("*.py")
-        for method in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(method, ast.FunctionDef)
-        and method.name not in ("__init__", "build", "set_kernel_options")
-        for node in ast.walk(method)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.ctx, ast.Store)
-        and ast.unparse(node.value) == "self"
-    ]
-    assert not assigned
