@@ -5,7 +5,6 @@ tests/test_bad_input.py tests invalid arguments.
 
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 
@@ -45,19 +44,6 @@ def test_fields_and_defaults_are_deepctr_s():
         names = [n for n in names if n != "values"]  # kseq's
         assert names == [*expected]
         assert {name: getattr(column, name) for name in names} == expected
-
-
-def test_default_initializer_has_deepctr_s_distribution():
-    assert isinstance(
-        ITEM.embeddings_initializer, keras.initializers.RandomNormal
-    )
-    config = ITEM.embeddings_initializer.get_config()
-    assert (config["mean"], config["stddev"], config["seed"]) == (0, 1e-4, None)
-
-
-def test_a_sequence_has_all_fields_of_its_sparse_feature():
-    for name, value in SPARSE.items():
-        assert getattr(HISTORY, name) == value
 
 
 def test_sizes_become_python_integers():

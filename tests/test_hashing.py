@@ -76,12 +76,6 @@ def test_no_ids(dtype, shape):
     assert (hashed.shape, hashed.dtype) == (shape, np.int64)
 
 
-def test_a_scalar():
-    hashed = hash_ids("item", 10**6, mask_zero=True)
-    assert hashed.shape == ()
-    assert hashed == hash_ids(["item"], 10**6, mask_zero=True)[0]
-
-
 @pytest.mark.parametrize(
     ("ids", "message"),
     [

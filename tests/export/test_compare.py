@@ -10,7 +10,6 @@ import pytest
 from kseq.export import ExportError, check, compare, export
 from kseq.export.compare import largest_difference
 from kseq.export.examples import (
-    Inputs,
     model_inputs,
     resize_histories,
     to_arrays,
@@ -184,31 +183,6 @@ def test_histories_of_other_lengths():
         padded = np.pad(INPUTS["x"], [(0, 0), (0, 2), (0, 0)])
         np.testing.assert_array_equal(x, padded[:, :steps])
         np.testing.assert_array_equal(lengths, limited)
-
-
-def test_histories_are_recognised_by_shape():
-    """And one history length does not hide another."""
-    inputs = [
-        ("ids", "int32", 4),
-        ("vectors", "float32", 5, 2),
-        ("tags", "int32", 3),
-        ("any", "float32", None),
-        ("numbers", "float32", 4),
-        ("one", "int32", 1),
-    ]
-    specs = [
-        keras.InputSpec(shape=(None, *shape), dtype=dtype, name=name)
-        for name, dtype, *shape in inputs
-    ]
-    arrays = [np.ones([n or 4 for n in s.shape], s.dtype) for s in specs]
-    names, zeroed = zip(
-        *zero_later_halves(Inputs(None, specs), arrays), strict=True
-    )
-    assert names == (["tags"], ["ids", "any"], ["vectors"])
-    ids, vectors, tags, *_ = zeroed[1]
-    np.testing.assert_array_equal(ids, 4 * [[1, 1, 0, 0]])
-    assert all(x.all() for x in (vectors, tags, *arrays))
-    np.testing.assert_array_equal(zeroed[0][2], 4 * [[1, 1, 0]])
 
 
 def test_candidates_are_not_steps():

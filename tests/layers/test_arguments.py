@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.layers import DNN, BiLSTM, PositionEncoding, positional_encoding
+from kseq.layers import DNN, PositionEncoding, positional_encoding
 from tests.arrays import to_numpy
 from tests.layers.catalog import BY_CLASS, LAYERS, SOME, draw32, each
 
@@ -191,16 +191,6 @@ def test_initializer_and_regularizer_reach_all_kernels(example):
         total = sum(float(to_numpy(loss)) for loss in each_layer.losses)
         size = sum(np.prod(w.shape) for w in kernels)
         np.testing.assert_allclose(total, 0.01 * size, rtol=1e-5)
-
-
-def test_an_initializer_without_seed_draws_each_kernel():
-    initializer = keras.initializers.HeNormal()
-    layer = BiLSTM(3, layers=1, kernel_initializer=initializer)
-    layer.build((2, 5, 3))
-    forward, backward = (
-        to_numpy(w.value) for w in layer.weights if is_kernel(w)
-    )
-    assert np.any(forward != backward)
 
 
 @each(KERNELS)

@@ -11,7 +11,6 @@ from tests.layers.catalog import (
     COMPILING,
     FEWER,
     SOME,
-    STEP_WEIGHTS,
     draw32,
     each,
 )
@@ -112,17 +111,6 @@ def test_holes_in_a_mask_are_left_out(example):
     assert_all_close(moved.run(layer), expected)
 
 
-@each(PADDED)
-def test_empty_history(example):
-    trial, _, outputs = example.computed()
-    if not example.layer.measured:
-        zero = example.layer.empty_is_zero and trial.inert
-        assert np.all(outputs[0][3] == 0) == zero
-    for output in outputs:
-        assert np.all(np.isfinite(output))
-        assert np.any(output != 0)
-
-
 @pytest.mark.skipif(  # docs/upstream/openvino_no_steps.py
     BACKEND == "openvino",
     reason="OpenVINO stops in products without elements",
@@ -146,13 +134,3 @@ def test_empty_batches_and_histories_without_steps(example):
             shape[at[0]] = 0
         assert output.shape == tuple(shape)
         assert np.all(output == 0)
-
-
-@each([e for e in SOME if {*e.trial().features} & {*STEP_WEIGHTS}])
-def test_weights_and_scores_of_every_shape(example):
-    trial, layer, expected = example.computed()
-    (name,) = {*trial.features} & {*STEP_WEIGHTS}
-    flat = trial.features[name][..., 0]
-    for given in (flat, flat[:, None]):
-        got = layer(**trial.named() | {name: given})
-        assert_equal([to_numpy(got)], expected)

@@ -39,7 +39,10 @@ def reloaded(model, folder):
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [("DSIN", "int8"), ("BST", "int8"), ("DIN", "int4"), ("DIN", "float8")],
+    [
+        *(("DSIN", "int8"), ("BST", "int8"), ("DIEN-AUGRU-negatives", "int8")),
+        *(("DIN", "int4"), ("DIN", "float8")),
+    ],
 )
 def test_quantised_models_save_and_load(name, mode, tmp_path):
     model = BY_NAME[name].make()

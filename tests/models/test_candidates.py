@@ -4,18 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.models import DIN, score_candidates
+from kseq.models import score_candidates
 from kseq.models.candidates import split
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close
 from tests.models.examples import (
     BY_NAME,
     CANDIDATE,
-    arrays,
     inputs_of,
-    make,
-    sequences,
-    tags,
 )
 
 pytestmark = pytest.mark.once
@@ -120,19 +116,6 @@ def test_histories_of_any_length_are_padded_if_compiled(name, count, padded):
     got = score_candidates(model, user, CANDIDATES)
     assert lengths == {padded}
     assert_close(got, expected)
-
-
-def test_step_weights_of_any_shape_and_ids_as_floats():
-    column = tags(weight_name="w", weight_norm=False)
-    model = make(DIN, column, *sequences("hist_"))
-    user = {n: arrays()[n][0] for n in ("hist_item", "hist_cate", "tags")}
-    user["w"] = np.array([[1.0], [-2.0], [3.0]], "float32")
-    expected = expected_scores(model, user)
-    floats = {n: np.asarray(x, "float64") for n, x in CANDIDATES.items()}
-    for shape in ((3,), (1, 3), (3, 1), (1, 3, 1)):
-        user["w"] = user["w"].reshape(shape)
-        scores = score_candidates(model, user, floats, batch_size=COUNT)
-        assert_close(scores, expected)
 
 
 INVALID = [

@@ -13,7 +13,6 @@ from tests.marks import once
 from tests.models.examples import (
     BATCH,
     BY_NAME,
-    ITEM,
     SIZES,
     arrays,
     inputs_of,
@@ -72,16 +71,6 @@ def test_scores_equal_those_of_repeated_rows(name):
     state = {n: to_numpy(x) for n, x in user(inputs).items()}
     scores = predict(candidates, lists() | state)
     assert_close(scores[ROWS, PLACES], expected)
-
-
-@pytest.mark.once
-def test_buckets_of_examples(monkeypatch):
-    """PyTorch pools large batches in buckets."""
-    model = BY_NAME["BST"].make(num_candidates=None)
-    expected = predict(model, lists())
-    module = "kseq.ops.backends.torch_buckets"
-    monkeypatch.setattr(f"{module}.MAX_BUCKET_ELEMENTS", 1)
-    assert_close(predict(model, lists()), expected)
 
 
 @pytest.mark.once
@@ -239,14 +228,3 @@ def test_losses_and_metrics_of_keras_rs():
     metric.update_state(labels, scores)
     assert_close(logs["ndcg"], float(metric.result()))
     model.fit(x, y, verbose=0)
-
-
-@pytest.mark.once
-def test_ids_of_padding_have_no_effect_on_other_candidates():
-    model = BY_NAME["DIN"].make(num_candidates=None)
-    longer = lists()
-    for name in ("item", "cate"):
-        longer[name] = np.pad(longer[name], ((0, 0), (0, 2)))
-    expected = predict(model, lists())
-    assert_close(predict(model, longer)[:, :COUNT], expected)
-    assert ITEM.name in model.get_layer("candidate_scores").candidate_inputs

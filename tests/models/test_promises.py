@@ -6,7 +6,7 @@ import pytest
 
 from kseq.agreement.computation import dtype_scope
 from kseq.agreement.tables import tolerance
-from kseq.models import DIEN, DSIN
+from kseq.models import DSIN
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close, skip_left_out
 from tests.marks import once
@@ -16,11 +16,9 @@ from tests.models.examples import (
     CANDIDATE,
     CLICKS,
     EXAMPLES,
-    HISTORY_PREFIXES,
     SIZES,
     STEPS,
     arrays,
-    columns,
     make,
     predict,
     sequences,
@@ -201,24 +199,6 @@ def test_auxiliary_loss_is_part_of_the_loss():
     np.testing.assert_allclose(losses[1.0], 2 * losses[0.5], rtol=1e-5)
 
 
-@pytest.mark.once
-def test_negatives_without_negsampling_are_ignored():
-    """As in DeepCTR, they are not pooled either."""
-    model = DIEN(columns(*HISTORY_PREFIXES), CANDIDATE)
-    without = DIEN(columns("hist_"), CANDIDATE)
-    assert "neg_hist_item" in {x.name for x in model.inputs}
-    assert change(model, {}, neg_hist_item=arrays()["hist_item"]) == 0
-    shapes = [w.shape for w in model.weights]
-    assert shapes == [w.shape for w in without.weights]
-
-
-@pytest.mark.once
-def test_augru_forms_differ():
-    forms = ("deepctr", "paper")
-    found = [predict(NEGATIVES.make(augru_form=form)) for form in forms]
-    assert np.abs(found[0] - found[1]).max() > 1e-4
-
-
 FIRST, SECOND = sequences("sess_0_"), sequences("sess_1_")
 
 
@@ -258,13 +238,6 @@ def test_other_sequences_are_ignored_with_a_warning():
     assert change(model, {}, tags=arrays()["tags"][::-1]) == 0
     model = make_dsin(tags(), pool_others=True)
     assert change(model, {}, tags=arrays()["tags"][::-1]) > 1e-4
-
-
-@pytest.mark.once
-@pytest.mark.parametrize("bias_encoding", [False, True])
-def test_one_session(bias_encoding):
-    model = make_dsin(sessions=FIRST, bias_encoding=bias_encoding)
-    assert change(model, {}, sess_0_item=arrays()["sess_0_item"][::-1]) > 1e-4
 
 
 @pytest.mark.once

@@ -22,7 +22,6 @@ from tests.models.examples import (
     inputs_of,
     predict,
 )
-from tests.models.saved.quantised import quantise
 
 BACKEND = keras.backend.backend()
 
@@ -241,17 +240,6 @@ def test_data_sets(data):
 
 
 @pytest.mark.once
-def test_quantize():
-    skip_left_out("fit")  # Keras's quantized layers define a gradient
-
-    def quantised(model):
-        quantise(model, "int8")
-        return predict(model)
-
-    assert_equal_results(quantised)
-
-
-@pytest.mark.once
 def test_callbacks_and_files(tmp_path):
     """The files have the state of training."""
     skip_left_out("fit")
@@ -322,17 +310,6 @@ def test_copies(models, example, make):
     x = inputs_of(model)
     for form in (dict, list):
         assert_close(to_numpy(again(FORMS[form.__name__](x))), predict(model))
-
-
-@pytest.mark.once
-def test_targets_of_two_columns():
-    """Keras broadcasts them to the predictions."""
-    skip_left_out("fit")
-    targets = np.stack([CLICKS, 1 - CLICKS], axis=1)
-    assert_equal_results(
-        lambda model: model.fit(inputs_of(model), targets, verbose=0).history,
-        loss="mse",
-    )
 
 
 @pytest.mark.once

@@ -24,7 +24,6 @@ LENGTHS = catalog.LENGTHS["steps"]
 MASK = catalog.MASK
 MASKS = dict.fromkeys(("valid", "mask"), MASK)
 MASKS["query_valid"] = np.roll(MASK, 1, axis=0)
-NO_FLOATS = {*MASKS, "lengths", "attention_mask"}
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,11 @@ import contextlib
 import inspect
 
 import keras
-import numpy as np
 import pytest
 
 from kseq import ops as kops
 from kseq.agreement.measure import to_numpy
-from kseq.ops.dtypes import HALF_DTYPES, dtype_of
+from kseq.ops.dtypes import HALF_DTYPES
 from tests.marks import once
 from tests.ops.compute import (
     BACKEND,
@@ -23,7 +22,6 @@ from tests.ops.compute import (
     tensor,
 )
 from tests.ops.examples import (
-    BY_NAME,
     EXAMPLES,
     FEWER,
     SIZES,
@@ -83,22 +81,6 @@ def test_values(example, dtype, plain):
     finally:
         keras.config.set_floatx(before)
     check(example, got, arrays, dtype)
-
-
-@pytest.mark.once
-@pytest.mark.parametrize(
-    "name", ["din_hidden", "attention_pool", "linear", "gru-AUGRU", "lstm"]
-)
-def test_tensors_are_cast_to_the_first(name):
-    example = BY_NAME[name]
-    arrays = example.arrays("float32")
-    tensors = {n: tensor(x, "float32") for n, x in arrays.items()}
-    first = next(iter(example.axes))
-    tensors[first] = tensor(arrays[first], "float16")
-    got = keras.tree.flatten(example(**tensors))
-    assert {dtype_of(y) for y in got} == {"float16"}
-    for one, other in zip(got, example.expected(arrays), strict=True):
-        np.testing.assert_allclose(to_numpy(one), other, atol=1e-2, rtol=1e-2)
 
 
 def other_sizes():

@@ -9,14 +9,12 @@ import pytest
 from keras import ops
 
 from kseq.agreement import probes
-from kseq.ops import multi_head_attention
 from tests.arrays import to_numpy
 from tests.gradients import gradients
 from tests.layers.catalog import BY_CLASS, Example
 from tests.layers.checks import skip_left_out
 from tests.models import examples
-from tests.reference import transformer
-from tests.reference.masks import mask_of, softmax
+from tests.reference.masks import mask_of
 
 pytestmark = pytest.mark.long
 
@@ -68,17 +66,6 @@ def test_long_histories(name):
     found = keras.tree.flatten(found)
     assert all(np.isfinite(g).all() for g in found)
     assert any((g != 0).any() for g in found)
-
-
-def test_multi_head_attention_of_long_histories():
-    shape = SIZES["batch"], 1, SIZES["steps"], SIZES["dim"]
-    x = np.random.default_rng(3).normal(size=shape)
-    got = multi_head_attention(*3 * [x.astype("float32")], VALID)
-    some = slice(None, None, 997)  # all scores would take 800 MB
-    x = x[:, 0]
-    scores = transformer.scores(x[:, some], x, "scaled_dot_product", [])
-    expected = softmax(scores, VALID[:, None]) @ x
-    assert_close(got[:, 0, some], expected)
 
 
 class TraceCounter(keras.layers.Layer):

@@ -5,14 +5,12 @@ docs/serving.md states what works.
 
 import contextlib
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 import pytest
 
-from kseq.agreement.computation import dtype_scope
 from kseq.agreement.numbers import seed_weights
 from kseq.layers.core import DNN
 from kseq.layers.sequence import AttentionSequencePoolingLayer
@@ -111,18 +109,3 @@ def test_two_models_trained_in_turn():
     losses = [*zip(*zip(*steps, strict=True), strict=True)]
     assert np.isfinite(expected).all()
     assert [[*each] for each in losses] == expected
-
-
-@pytest.mark.once
-def test_dtype_scope_in_several_threads():
-    before = keras.config.floatx()
-
-    def work(i):
-        dtype = ("float64", "float32")[i % 2]
-        with dtype_scope(dtype):
-            time.sleep(0.001)  # let the other threads run
-            assert keras.config.floatx() == dtype
-            assert keras.config.dtype_policy().name == dtype
-
-    run_in_threads(work)
-    assert keras.config.floatx() == before

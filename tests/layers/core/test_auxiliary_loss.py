@@ -61,13 +61,6 @@ def test_the_loss_without_pairs_is_0(lengths):
     assert loss_of(built(), lengths=np.array(lengths)) == 0.0
 
 
-def test_a_confident_mistake_is_finite():
-    """DeepCTR takes the logarithm of a probability that rounds to 0."""
-    layer = built()
-    layer.dnn.biases[1].assign([500.0])
-    assert 450.0 < loss_of(layer) < 550.0
-
-
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_is_summed_in_float32(policy):
     layer = built(dtype=policy)
@@ -89,3 +82,10 @@ def test_the_loss_alone_trains():
     assert len(before) == 4
     for old, new in zip(before, model.get_weights(), strict=True):
         assert np.all(old != new)
+
+
+def test_a_confident_mistake_is_finite():
+    """DeepCTR takes the logarithm of a probability that rounds to 0."""
+    layer = built()
+    layer.dnn.biases[1].assign([500.0])
+    assert 450.0 < loss_of(layer) < 550.0

@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.agreement.numbers import seed_weights
 from kseq.layers.sequence import Transformer
 from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME
@@ -39,20 +38,6 @@ def test_a_query_without_a_key_gets_zeros(attention_type, dtype):
         assert np.any(out[0] != 0)
 
 
-def test_blocks_stacked_on_a_mask():
-    tokens = keras.Input((None,), dtype="int32")
-    x = keras.layers.Embedding(9, 4, mask_zero=True)(tokens)
-    options = {"output_type": None, "max_steps": 8}
-    x = Transformer(2, 2, **options)(x)
-    x = Transformer(2, 2, **options | {"output_type": "masked_mean"})([x, x])
-    assert x.shape == (None, 1, 4)
-    model = keras.Model(tokens, x)
-    seed_weights(model)
-    short = to_numpy(model(np.array([[3, 4, 5]])))
-    longer = to_numpy(model(np.array([[3, 4, 5, 0, 0, 0]])))
-    assert_close(longer, short)
-
-
 @pytest.mark.parametrize("attention_type", ["scaled_dot_product", "additive"])
 def test_which_keys_a_query_attends_to(attention_type):
     """Causal, as a mask, and as a bias, which is no number here."""
@@ -77,12 +62,6 @@ def test_which_keys_a_query_attends_to(attention_type):
     changed[:, 3:] += 1.0
     later = to_numpy(layer(queries, changed, **lengths, use_causal_mask=True))
     assert_close(later[:, :3], causal[:, :3])
-
-
-def test_the_dropout_rate():
-    layer = TRIAL.built(dropout_rate=0.25)
-    dropped = to_numpy(layer.dropout(np.ones((300, 300)), training=True))
-    assert abs(np.mean(dropped == 0) - 0.25) < 0.01
 
 
 def test_ln_of_a_single_number_warns():
