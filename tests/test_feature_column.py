@@ -55,11 +55,6 @@ def test_sizes_become_python_integers():
     assert {*map(type, (*sizes, dense.dimension))} == {int}
 
 
-def test_auto_embedding_dim():
-    for size, dim in ((1, 6), (16, 12), (10_000, 60)):
-        assert SparseFeat("x", size, "auto").embedding_dim == dim
-
-
 def test_columns_are_immutable_and_hashable():
     again = SparseFeat("item", 100)
     assert again == ITEM
@@ -71,11 +66,6 @@ def test_columns_are_immutable_and_hashable():
     assert dataclasses.replace(ITEM, embedding_dim=8).embedding_dim == 8
     with pytest.raises(ValueError, match="vocabulary_size"):
         dataclasses.replace(ITEM, vocabulary_size=0)
-
-
-def test_a_weighted_mean_needs_weights():
-    with pytest.raises(ValueError, match=r"^weight_name: .*weighted_mean"):
-        VarLenSparseFeat(ITEM, 4, "weighted_mean")
 
 
 BITS = {"int8": 7, "uint8": 8, "bfloat16": 8, "float16": 11, "float32": 24}

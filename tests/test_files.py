@@ -86,14 +86,6 @@ def test_a_directory_is_replaced_or_restored(folder, monkeypatch, fails):
     assert {*contents(folder)} == {"a.bin", "a/old" if fails else "a/new"}
 
 
-@pytest.mark.parametrize("sidecar", ["0.bin", "a.bin.data"])
-def test_a_directory_in_the_way_leaves_the_old_files(folder, sidecar):
-    (folder / sidecar).mkdir()
-    with pytest.raises(OSError, match=r"directory|denied"):
-        write(folder / "a.bin", sidecar)
-    assert contents(folder) == OLD
-
-
 def test_paths_that_cannot_be_written(folder):
     below = folder / "a.bin" / "b.bin"
     expected = "^out: expected a file to write; received .*"

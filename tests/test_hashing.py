@@ -42,13 +42,6 @@ def test_texts_of_every_kind_are_equal(ids):
     np.testing.assert_array_equal(hashed, expected)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint64", "object"])
-def test_an_integer_equals_its_text(dtype):
-    numbers = np.array([[0, 1, 9], [10, 99, 127]], dtype).T
-    expected = hash_ids(numbers.astype(str, "C"), 50, mask_zero=True)
-    np.testing.assert_array_equal(hash_ids(numbers, 50, True), expected)
-
-
 def test_only_zero_is_padding():
     ids = np.arange(20000).reshape(50, 400)
     hashed = hash_ids(ids, 3, mask_zero=True)

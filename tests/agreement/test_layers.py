@@ -6,10 +6,9 @@ import pytest
 from tests.computations import COMPUTATIONS
 from tests.layers.catalog import MAIN, SOME
 
-CHUNKS = [n for n in COMPUTATIONS if "groups" in n]
-SOME_NAMES = [e.name for e in SOME] + CHUNKS
+SOME_NAMES = [e.name for e in SOME]
 # The others differ from these by an option.
-MAIN_NAMES = {e.name for e in MAIN} | {*CHUNKS}
+MAIN_NAMES = {e.name for e in MAIN}
 # The other layers are parts of these.
 TRAINED = (
     "pooling-mean-lengths",

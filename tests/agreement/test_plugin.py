@@ -264,20 +264,6 @@ def test_a_run_without_differences_passes(project, tmp_path):
     assert "4 passed" in output
 
 
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        (["--agreement=numpy", "-k other"], "no collected test uses the"),
-        (["--agreement=numpy,keras"], "--agreement: expected one of"),
-        (["--agreement=numpy,numpy"], "expected different backends"),
-    ],
-)
-def test_invalid_runs_are_errors(project, options, text):
-    code, output = run(project, *PYTEST, *options)
-    assert code not in (0, 1), output
-    assert text in output
-
-
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL", "SIGINT"])
 def test_a_stopped_run_leaves_no_process(project, name):

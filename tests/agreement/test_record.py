@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from kseq.agreement.compare import compare, compare_records
+from kseq.agreement.compare import compare_records
 from kseq.agreement.record import (
     FORMAT,
     Entry,
@@ -231,18 +231,3 @@ def test_records_are_compared():
     assert "differ in their sources" in stale
     (wrong,) = failures(a, make_record("b", [1.0, 2.1]))
     assert wrong.startswith("f, float32 forward, output: the runs differ at (1")
-
-
-def test_a_folder_is_compared(tmp_path):
-    with pytest.raises(ValueError, match=r"^folder: expected .* records"):
-        compare(tmp_path)
-    for name, values in (("a", [1.0]), ("b", [1.0]), ("other", [2.0])):
-        record = make_record(name, values)
-        folder = tmp_path / name
-        folder.mkdir()
-        save_run(folder, record.run)
-        save_result(folder, record.results[TEST])
-    found = compare(tmp_path)
-    assert [run.name for run in found.runs] == ["a", "b", "other"]
-    assert not found.agrees
-    assert compare(tmp_path, runs=("a", "b")).agrees

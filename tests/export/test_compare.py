@@ -12,14 +12,10 @@ from kseq.export.compare import largest_difference
 from kseq.export.examples import (
     model_inputs,
     resize_histories,
-    to_arrays,
-    zero_later_halves,
 )
 from kseq.export.formats import BY_NAME
 from kseq.export.runtimes import import_runtime, input_order, sort_naturally
-from kseq.models import ranking_model
 from tests.export.pooling import INPUTS, STEPS, pooling_model
-from tests.models import examples
 from tests.reliability.disk import contents
 
 pytestmark = pytest.mark.once
@@ -183,32 +179,6 @@ def test_histories_of_other_lengths():
         padded = np.pad(INPUTS["x"], [(0, 0), (0, 2), (0, 0)])
         np.testing.assert_array_equal(x, padded[:, :steps])
         np.testing.assert_array_equal(lengths, limited)
-
-
-def test_candidates_are_not_steps():
-    model = ranking_model(examples.BY_NAME["DIN"].unknown_steps())
-    inputs = model_inputs(model)
-    given = examples.arrays() | dict.fromkeys(
-        examples.CANDIDATE, np.ones((examples.BATCH, 7))
-    )
-    arrays = to_arrays(inputs, given)
-    signature = inputs.signature(None, 6)
-    shapes = {spec.name: spec.shape for spec in keras.tree.flatten(signature)}
-    assert (shapes["item"], shapes["hist_item"]) == ((None, None), (None, 6))
-    signature = inputs.signature(2, None)
-    (texts,) = inputs.symbolic_shapes(signature, arrays)
-    texts = dict(zip(inputs.names, texts, strict=True))
-    assert texts["item"] == texts["cate"] == "(2, candidates)"
-    assert texts["hist_item"] == texts["hist_cate"] == "(2, steps_4)"
-    names = [names for names, _ in zero_later_halves(inputs, arrays)]
-    assert names == [["tags"], ["hist_item", "hist_cate"]]
-    x = dict(
-        zip(inputs.names, resize_histories(inputs, arrays, {4: 2}), strict=True)
-    )
-    assert (x["item"].shape, x["hist_item"].shape) == ((5, 7), (5, 2))
-    given["item"] = np.ones((examples.BATCH, 6))
-    with pytest.raises(ValueError, match=r"^example_inputs: .*as many cand"):
-        to_arrays(inputs, given)
 
 
 def test_inputs_of_a_file_are_matched_by_name_or_position():

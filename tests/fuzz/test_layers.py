@@ -5,19 +5,16 @@ A few examples in each run, the same each time. Many new ones:
     tox run -e torch -- tests/fuzz --hypothesis-profile=many
 """
 
-import tempfile
-
 import keras
 import numpy as np
 import pytest
-from hypothesis import assume, given, note, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from keras import ops
 
 from kseq.agreement import probes
 from kseq.agreement.computation import dtype_scope
 from kseq.agreement.measure import measure, to_numpy
-from kseq.agreement.numbers import seed_weights
 from kseq.agreement.reference import references
 from kseq.agreement.tables import left_out, tolerance
 from kseq.ops.dtypes import HALF_DTYPES, LOWEST
@@ -44,7 +41,6 @@ def can(kind, *dtypes):
 
 FORWARD = can("forward", "float64", "float32", *HALF_DTYPES)
 seeds = given(seed=st.integers(0, 2**32 - 1))
-few = settings(max_examples=settings.default.max_examples if MANY else 2)
 
 
 def draw(seed, dtypes=FORWARD, kinds=("tiny", "integers")):
@@ -144,26 +140,3 @@ def test_gradients(seed, kind):
         filled = drawn.filled(draw_filling(d, drawn)).computation()
         for name, value in measure(filled, drawn.dtype, kind).values.items():
             np.testing.assert_array_equal(value, found[name])
-
-
-@few
-@seeds
-def test_a_model_takes_any_steps_and_is_restored(seed):
-    """By `predict`, from the config, and from a file."""
-    d, drawn = draw(seed, ("float32",))
-    drawn = drawn.predicting()
-    assume(drawn.any_steps and drawn.batch)
-    with dtype_scope(drawn.dtype):
-        layer = drawn.make()
-        config = layer.get_config()
-        assert type(layer).from_config(config).get_config() == config
-        model = drawn.model()
-        seed_weights(model)
-        for steps in d.rng.permutation((0, 1, 4)) if drawn.grows else ():
-            longer = drawn.longer(steps, draw_filling(d, drawn))
-            got = longer.shown(longer.predict(model))
-            assert_all_close(got, longer.shown(call(longer)), drawn)
-        with tempfile.TemporaryDirectory() as folder:
-            model.save(f"{folder}/model.keras")
-            loaded = keras.saving.load_model(f"{folder}/model.keras")
-        assert_equal(drawn.predict(loaded), drawn.predict(model))

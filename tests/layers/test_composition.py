@@ -1,7 +1,6 @@
 """Layers in Keras's kinds of models and wrappers, and in users' layers."""
 
 from contextlib import nullcontext
-from dataclasses import replace
 
 import keras
 import numpy as np
@@ -152,25 +151,6 @@ def test_options_of_calls_in_a_remat_scope(name, option):
     assert_all_close(got, expected)
 
 
-def test_trains_in_a_remat_scope():
-    """TensorFlow's graphs would reject keywords."""
-    skip_left_out("fit")
-    examples = FEW[:3]
-
-    def in_scope(trial):
-        def make(**options):
-            with keras.RematScope():
-                return trial.built(seeded=False, **options)
-
-        return replace(trial, make=make)
-
-    batches = [inputs_of(trials(examples))]
-    models = everything(examples), everything(examples, changed=in_scope)
-    usual, got = (losses(model, batches)[0] for model in models)
-    for name, value in usual.items():
-        assert_close(got[name], value, "fit", name=name)
-
-
 def test_states_and_losses_in_a_remat_scope():
     """States change once, and losses have gradients, also with a mask."""
     skip_left_out("fit")
@@ -224,35 +204,6 @@ def test_sequential_models():
     for layer in others:
         expected = layer(expected)
     assert_close(to_numpy(model(ids)), to_numpy(expected))
-
-
-ONE_TENSOR = (
-    "pooling-max-mask",
-    "k-max-dim-mask",
-    "gru-plain",
-    "bilstm-ave",
-    "positions-trained",
-    "transformer-layer-norm-mask",
-)
-
-
-@pytest.mark.once
-@each([BY_NAME[name] for name in ONE_TENSOR])
-def test_time_distributed(example):
-    trial = example.trial(masks=True)
-    layer = trial.built()
-    name, x = next(iter(trial.features.items()))
-    mask = trial.valid[trial.sequences[name]]
-    wrapper = keras.layers.TimeDistributed(layer)
-    symbols = [
-        keras.Input((2, *x.shape[1:])),
-        keras.Input((2, *mask.shape[1:]), dtype="bool"),
-    ]
-    model = keras.Model(symbols, wrapper(symbols[0], mask=symbols[1]))
-    given = [np.stack([a, a[::-1]], axis=1) for a in (x, mask)]
-    got = to_numpy(model(given))
-    expected = to_numpy(layer(x, mask=mask))
-    assert_close(got, np.stack([expected, expected[::-1]], axis=1))
 
 
 @pytest.mark.parametrize("steps", [once("own"), None])
@@ -340,15 +291,3 @@ def test_trains_with_any_number_of_steps():
         del compiled["loss"]
         for name, value in compiled.items():
             assert_close(value, found[0][name], "fit", name=name)
-
-
-@pytest.mark.once
-def test_clone(any_steps):
-    inputs = inputs_of(trials(ANY_STEPS))
-    clone = keras.models.clone_model(any_steps)
-    clone.set_weights(any_steps.get_weights())
-    expected = any_steps(inputs)
-    for name, output in clone(inputs).items():
-        np.testing.assert_array_equal(
-            to_numpy(output), to_numpy(expected[name]), name
-        )

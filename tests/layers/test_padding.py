@@ -14,7 +14,7 @@ from tests.layers.catalog import (
     draw32,
     each,
 )
-from tests.layers.checks import assert_all_close, skip_left_out
+from tests.layers.checks import skip_left_out
 
 pytestmark = pytest.mark.once
 
@@ -86,29 +86,6 @@ def test_gradients_of_padding_and_of_empty_histories(example):
                 for key, gradient in got.items():
                     if key.partition(" of ")[0] == names[i]:
                         assert np.all(gradient[~valid] == 0), name
-
-
-@each([e for e in PADDED if not e.layer.positional(e.known)])
-def test_holes_in_a_mask_are_left_out(example):
-    """Valid steps give the same wherever they are, in their order."""
-    trial, layer, expected = example.computed(masks=True)
-    if trial.own_padding:
-        pytest.skip("pairs of neighbours")
-
-    def front(name, x, axis=1):
-        order = np.argsort(~trial.valid[name], axis=1, kind="stable")
-        others = [a for a in range(x.ndim) if a not in (0, axis)]
-        return np.take_along_axis(x, np.expand_dims(order, others), axis)
-
-    moved = example.trial(measured=True, masks=True)
-    moved = moved.with_valid({n: front(n, v) for n, v in trial.valid.items()})
-    for name, sequence in trial.sequences.items():
-        moved.features[name] = front(sequence, trial.features[name])
-    expected = [
-        front(at[1], y, at[0]) if at else y
-        for y, at in zip(expected, trial.outputs, strict=True)
-    ]
-    assert_all_close(moved.run(layer), expected)
 
 
 @pytest.mark.skipif(  # docs/upstream/openvino_no_steps.py

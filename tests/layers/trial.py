@@ -186,15 +186,6 @@ class Trial:
         }
         return replace(self, valid=valid, lengths=lengths)
 
-    def predicting(self) -> "Trial":
-        """Without batch statistics, and without JAX's warnings of int64."""
-        call = {n: v for n, v in self.call.items() if n != "training"}
-        lengths = self.lengths and {
-            n: x.astype("int32") if x.dtype == "int64" else x
-            for n, x in self.lengths.items()
-        }
-        return replace(self, call=call, lengths=lengths)
-
     # Computations
 
     def computation(self) -> Computation:

@@ -31,11 +31,6 @@ def test_weights_of_a_trained_model(name):
     np.testing.assert_array_equal(predict(model), before)
 
 
-def test_a_model_with_two_attentions():
-    weights = attention_weights(BY_NAME["DSIN"].make(), arrays())
-    assert weights.keys() == {LAYER, f"{LAYER}_1"}
-
-
 @pytest.mark.skipif(
     keras.backend.backend() == "openvino",
     reason="predict rounds (docs/upstream/openvino_predict_rounds.py)",

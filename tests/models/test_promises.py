@@ -238,18 +238,3 @@ def test_other_sequences_are_ignored_with_a_warning():
     assert change(model, {}, tags=arrays()["tags"][::-1]) == 0
     model = make_dsin(tags(), pool_others=True)
     assert change(model, {}, tags=arrays()["tags"][::-1]) > 1e-4
-
-
-@pytest.mark.once
-def test_options_of_dsin():
-    model = make_dsin()
-    lengths = model.inputs[-1]
-    assert (lengths.name, lengths.dtype) == ("sess_length", "int32")
-    assert model.get_layer("bi_lstm").dropout_rate == 0.2
-    # A column may have the lengths already.
-    others = tags(length_name="sess_length")
-    model = make_dsin(others, pool_others=True, lstm_dropout=0)
-    assert [x.name for x in model.inputs].count("sess_length") == 1
-    assert model.get_layer("bi_lstm").dropout_rate == 0.0
-    with pytest.raises(ValueError, match=r"maxlen: expected one .*_1_item': 5"):
-        make_dsin(sessions=[*FIRST, *sequences("sess_1_", 5)])

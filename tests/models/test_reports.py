@@ -8,14 +8,12 @@ from keras import ops
 from kseq.agreement import seed_weights
 from kseq.agreement.computation import dtype_scope
 from kseq.feature_column import SparseFeat, VarLenSparseFeat
-from kseq.layers import AttentionSequencePoolingLayer, DynamicGRU
 from kseq.models import DIN
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close, skip_left_out
 from tests.models.examples import (
     BY_NAME,
     CLICKS,
-    LENGTHS,
     arrays,
     inputs_of,
     predict,
@@ -33,17 +31,6 @@ def compiled(model):
 
 def histories():
     return {n: x for n, x in arrays().items() if "hist_" in n}
-
-
-@pytest.mark.once
-def test_histories_of_one_step_train_with_negatives():
-    skip_left_out("fit")
-    features = arrays() | {n: x[:, :1] for n, x in histories().items()}
-    features["seq_length"] = np.minimum(LENGTHS, 1)
-    model = compiled(NEGATIVES.make(steps=1))
-    model.fit(inputs_of(model, features), CLICKS, verbose=0)
-    for weight in model.weights:
-        assert np.isfinite(to_numpy(weight.value)).all(), weight.path
 
 
 @pytest.mark.once
@@ -94,31 +81,3 @@ def test_large_ids_in_half_precision():
     x = {"item": ops.array(ids), "hist_item": ops.array(IDS)}
     got = to_numpy(looked_up(x)[0])
     assert got[:, 0, 0].tolist() == (2 * ids % 1000).tolist()
-
-
-def embed_twice(ids):
-    tables = [keras.layers.Embedding(12, 3, mask_zero=True) for _ in "ab"]
-    return keras.layers.Concatenate()([table(ids) for table in tables])
-
-
-def embed_in_a_model(ids):
-    x = keras.layers.Embedding(12, 3, mask_zero=True)(ids)
-    return keras.Model(ids, x)(ids)
-
-
-READERS = {
-    "attention": lambda x: AttentionSequencePoolingLayer()(x[:, :1], x),
-    "gru": lambda x: DynamicGRU(3, return_sequence=False)(x),
-}
-
-
-@pytest.mark.once
-@pytest.mark.parametrize("read", READERS)
-def test_masks_through_other_layers_and_models(read):
-    ids = keras.Input((None,), dtype="int32")
-    model = keras.Model(ids, READERS[read](embed_twice(ids)))
-    wider = np.pad(IDS, ((0, 0), (0, 3)))
-    assert_close(*(to_numpy(model(x)) for x in (wider, IDS)))
-    # Its output has no mask: Keras's layers would read the padding.
-    with pytest.raises(ValueError, match=r"one of lengths, .*mask"):
-        READERS[read](embed_in_a_model(ids))

@@ -86,21 +86,6 @@ def test_predictions(models, form):
     assert_close(to_numpy(model(tensors)), to_numpy(twin(tensors)))
 
 
-@pytest.mark.once
-@each_model
-def test_symbolic_inputs(models, example):
-    """A model inside a model."""
-    model = models[example.name]
-    symbols = {
-        x.name: keras.Input(x.shape[1:], dtype=x.dtype, name=x.name)
-        for x in model.inputs
-    }
-    outputs = {form: model(FORMS[form](symbols)) for form in FORMS}
-    outer = keras.Model(symbols, outputs)
-    for form, output in outer(inputs_of(model)).items():
-        assert_close(to_numpy(output), predict(model), name=form)
-
-
 def sgd(**options):
     return lambda: keras.optimizers.SGD(0.5, **options)
 
@@ -165,20 +150,6 @@ def test_training(case):
     policy = "mixed_float16" if case == "mixed precision" else "float32"
     with dtype_scope(policy):
         assert_equal_results(train, name, **compile_options)
-
-
-@pytest.mark.once
-def test_validation_data():
-    skip_left_out("fit")
-
-    def train(model):
-        x = inputs_of(model)
-        # By position, as Keras's signature has it.
-        return model.fit(
-            x, CLICKS, 5, 1, 0, None, 0.0, (x, COLUMN, WEIGHTS), False
-        ).history
-
-    assert_equal_results(train)
 
 
 class Rows(keras.utils.PyDataset):
@@ -312,20 +283,6 @@ def test_copies(models, example, make):
         assert_close(to_numpy(again(FORMS[form.__name__](x))), predict(model))
 
 
-@pytest.mark.once
-def test_targets_of_one_axis():
-    """With a metric that takes two; the twin rejects them."""
-    skip_left_out("fit")
-    model = BY_NAME["DIN"].make()
-    found = []
-    for targets in (CLICKS, CLICKS[:, None]):
-        # TensorFlow would trace for any rank.
-        loss = "binary_crossentropy"
-        model.compile("sgd", loss, metrics=[loss, "auc"])
-        found.append(model.evaluate(inputs_of(model), targets, verbose=0))
-    assert found[0] == found[1]
-
-
 LIST = [*inputs_of(BY_NAME["DIN"].make()).values()]
 NAMES = get_feature_names(columns())
 SHORT = {**arrays(), "hist_item": arrays()["hist_item"][:, :-1]}
@@ -362,11 +319,3 @@ def test_wrong_inputs_raise_and_keep_the_weights(method):
         with pytest.raises(ValueError, match=message):
             call(x, **targets, verbose=0)
     assert_close(predict(model), expected)
-
-
-@pytest.mark.once
-def test_all_features_are_inputs(models):
-    model = models["DIN"]
-    assert "seq_length" in [x.name for x in model.inputs]
-    changed = {**arrays(), "seq_length": np.zeros(len(CLICKS))}
-    np.testing.assert_array_equal(predict(model, changed), predict(model))

@@ -118,32 +118,18 @@ def test_gradients(example, plain):
         assert_close_gradient(got, expected)
 
 
-# In the layers every function is called with symbolic tensors.
-SYMBOLIC = ("masked_mean", "gru", "multi_head_attention-cos")
-
-
-# Keras's NumPy backend traces with arrays that it has not filled.
-@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
-@pytest.mark.parametrize(
-    "example",
-    [e if e.name in SYMBOLIC else once(e) for e in FEWER],
-    ids=str,
-)
-# To JAX every number of steps is known when it computes.
-@pytest.mark.parametrize("known", [False, True][: 1 + (BACKEND != "jax")])
-def test_symbolic(example, known, tmp_path):
-    """A functional model computes the same, and is saved and loaded."""
-    recurrent = example.name.startswith(("gru", "lstm"))
-    if BACKEND == "openvino" and recurrent and not known:
-        pytest.skip("OpenVINO cannot trace loops over unknown steps")
-    if "attention_bias" in example.axes and not known:
+# The layers call them symbolically on every backend.
+@pytest.mark.once
+@pytest.mark.parametrize("example", FEWER, ids=str)
+def test_symbolic(example, tmp_path):
+    """A functional model of any number of steps, saved and loaded."""
+    if "attention_bias" in example.axes:
         pytest.skip("a bias has a number of steps")
     arrays = example.arrays("float32")
-    sequences = {n: x for n, x in arrays.items() if "batch" in example.axes[n]}
     symbols = {
         name: keras.Input(
             [
-                n if known or axis not in ("steps", "queries") else None
+                None if axis in ("steps", "queries") else n
                 for axis, n in zip(
                     example.axes[name].split()[1:], x.shape[1:], strict=True
                 )
@@ -151,32 +137,22 @@ def test_symbolic(example, known, tmp_path):
             dtype="float32" if x.dtype.kind == "f" else x.dtype.name,
             name=name,
         )
-        for name, x in sequences.items()
+        for name, x in arrays.items()
+        if "batch" in example.axes[name]
     }
     constants = {
         n: keras.tree.map_structure(lambda a: a.astype("float32"), x)
         for n, x in arrays.items()
         if n not in symbols
     }
-    outputs = example(**symbols, **constants)
-    model = keras.Model(symbols, outputs)
-    fewer = {"batch": 2} if known else {"batch": 2, "steps": 2, "queries": 2}
-    for sizes in ({}, fewer)[: 1 if BACKEND == "jax" else None]:
-        arrays = example.arrays("float32", **sizes)
-        arrays |= {n: example.arrays("float32")[n] for n in constants}
-        inputs = {n: tensor(arrays[n], "float32") for n in symbols}
-        # On TensorFlow a graph, whose second tracing has unknown sizes; JAX
-        # compiles it faster than each operation.
-        compiled = BACKEND in ("tensorflow", "jax")
-        call = model.predict_on_batch if compiled else model
-        got = keras.tree.map_structure(to_numpy, call(inputs))
-        check(example, got, arrays, "float32")
-    expected = keras.tree.flatten(example.expected(arrays))
-    for symbol, y in zip(keras.tree.flatten(outputs), expected, strict=True):
-        assert len(symbol.shape) == y.ndim
-    if not known:
-        path = tmp_path / "model.keras"
-        model.save(path)
-        again = keras.saving.load_model(path)(inputs)
-        got = keras.tree.map_structure(to_numpy, again)
-        check(example, got, arrays, "float32")
+    model = keras.Model(symbols, example(**symbols, **constants))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for made in (model, loaded):
+        for sizes in ({}, {"batch": 2, "steps": 2, "queries": 2}):
+            given = example.arrays("float32", **sizes) | {
+                n: arrays[n] for n in constants
+            }
+            inputs = {n: tensor(given[n], "float32") for n in symbols}
+            got = keras.tree.map_structure(to_numpy, made(inputs))
+            check(example, got, given, "float32")

@@ -1,5 +1,7 @@
 """TensorFlow's buckets give what the whole batch gives."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-from kseq.ops import plain_forms
+from kseq.ops import multi_head_attention, plain_forms
 from kseq.ops.backends import tensorflow_buckets
 from tests.ops.unequal import (
     ARRAYS,
@@ -138,3 +140,15 @@ def test_statistics_of_the_batch_are_those_of_all_examples(monkeypatch):
         mask=[None, tf.constant(masks[1])],
         training=True,
     )
+
+
+def test_an_eager_tape_does_not_keep_the_scores_of_chunks():
+    pages = Path("/proc/self/statm")
+    x, valid = tf.ones((1, 1, 4000, 2)), tf.ones((1, 4000), "bool")
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        before = int(pages.read_text().split()[1])
+        y = multi_head_attention(x, x, x, valid)
+        kept = 4096 * (int(pages.read_text().split()[1]) - before)
+    assert kept < 4 * 4000**2  # the float32 scores
+    assert tape.gradient(y, x) is not None

@@ -36,7 +36,6 @@ LARGEST = {
     "transformer-cos": (1e30, 2e3),
     "transformer-ln": (1e30, 2e3),
     "transformer-additive": (1e30, 2e3),
-    "attention-groups-scaled_dot_product": (1e30, 1.6e4),
     "positions-trained": (1e30, 1.6e4),
     "bias-encoding": (1e30, 1.6e4),
 }

@@ -15,7 +15,6 @@ from kseq.agreement.numbers import seed_weights
 from kseq.layers.core import DNN
 from kseq.layers.sequence import AttentionSequencePoolingLayer
 from tests.arrays import to_numpy
-from tests.layers.checks import skip_left_out
 from tests.marks import once
 
 BACKEND = keras.backend.backend()
@@ -90,22 +89,3 @@ def test_models_built_in_several_threads():
     for found, got in run_in_threads(build):
         assert found == paths
         np.testing.assert_allclose(got, expected, 1e-6, 1e-6)
-
-
-def train(model, seed):
-    """Train for a step and yield the loss, again and again."""
-    model.compile(keras.optimizers.SGD(0.01), "mse")
-    for i in range(3):
-        y = np.full((4, 1, 3), seed, "float32")
-        yield float(model.train_on_batch(make_inputs(2 * (seed + i)), y))
-
-
-@pytest.mark.once
-def test_two_models_trained_in_turn():
-    skip_left_out("fit")
-    kinds = ((1, "float32"), (2, "mixed_bfloat16"))
-    expected = [[*train(make_model(*kind), kind[0])] for kind in kinds]
-    steps = [train(make_model(*kind), kind[0]) for kind in kinds]
-    losses = [*zip(*zip(*steps, strict=True), strict=True)]
-    assert np.isfinite(expected).all()
-    assert [[*each] for each in losses] == expected

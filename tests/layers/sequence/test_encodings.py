@@ -37,17 +37,6 @@ def test_too_many_steps_of_a_compiled_model(cls):
         model.predict(X, verbose=0)
 
 
-@pytest.mark.parametrize("max_steps", [None, 6])
-def test_a_saved_model_has_its_table(max_steps, tmp_path):
-    """Also if a call has built the layer."""
-    model = keras.Sequential([PositionEncoding(max_steps=max_steps)])
-    expected = to_numpy(model(X))
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(to_numpy(loaded(X)), expected)
-    np.testing.assert_array_equal(to_numpy(loaded(X[:, :4])), expected[:, :4])
-
-
 def test_a_shorter_first_session():
     layer = BiasEncoding(2)
     layer.build([SHORT.shape, LONG.shape])
