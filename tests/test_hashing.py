@@ -62,13 +62,6 @@ def test_a_long_text_does_not_pad_the_others():
     assert peak < 2e6
 
 
-@pytest.mark.parametrize("dtype", ["int64", "U3", "float64", "object"])
-@pytest.mark.parametrize("shape", [(0,), (2, 0, 3)])
-def test_no_ids(dtype, shape):
-    hashed = hash_ids(np.empty(shape, dtype), 5, mask_zero=True)
-    assert (hashed.shape, hashed.dtype) == (shape, np.int64)
-
-
 @pytest.mark.parametrize(
     ("ids", "message"),
     [

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from types import ModuleType
 
 import keras
 import pytest
@@ -11,14 +10,6 @@ import pytest
 import kseq
 from kseq.__main__ import main
 from kseq.agreement import probes
-from kseq.installed import is_installed
-
-
-@pytest.mark.once
-def test_is_installed(monkeypatch):
-    monkeypatch.setitem(sys.modules, "no_spec", ModuleType("no_spec"))
-    names = ("numpy", "no_such_module", "no_spec")
-    assert [*map(is_installed, names)] == [True, False, False]
 
 
 def test_the_report(capsys, monkeypatch):

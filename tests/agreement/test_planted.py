@@ -164,14 +164,6 @@ def second_output(x):
     return x * 1e6, ops.square(x) * one_if_faulty(1.5)
 
 
-def smallest(x):
-    return ops.where(x < 1e-5, ops.exp(x) * x * one_if_faulty(1.25), x)
-
-
-def integer(x):
-    return x + int(one_if_faulty(1, 0))
-
-
 def boolean(x):
     return x >= 3 if FAULTY else x > 3
 
@@ -255,8 +247,6 @@ PLANTED = {
         dtypes="float32 float64",
         each=True,
     ),
-    "smallest element": Planted(r"at \(0,\)", smallest, (SMALL,)),
-    "integer": Planted("torch 6, ", integer, (np.array([5, 1_000_000]),)),
     "bool": Planted("True", boolean, (np.arange(5),)),
     "keys": Planted("in structure: torch", keys),
     "nesting": Planted("in structure: torch", nesting),

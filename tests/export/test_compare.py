@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from kseq.export import ExportError, check, compare, export
-from kseq.export.compare import largest_difference
 from kseq.export.examples import (
     model_inputs,
     resize_histories,
@@ -190,20 +189,3 @@ def test_inputs_of_a_file_are_matched_by_name_or_position():
         input_order(["a", "b", "c"], ["a", "b"])
     names = ["output_10", "output_9"]
     assert sort_naturally(names) == ["output_9", "output_10"]
-
-
-@pytest.mark.parametrize(
-    ("found", "expected", "difference"),
-    [
-        ([1.0, 2.0], [1.0, 4.0], 0.5),
-        ([np.nan, 1.0], [np.nan, 1.0], 0.0),
-        ([np.nan, 1.0], [2.0, 1.0], np.inf),
-        ([np.inf, 1.0], [np.inf, 2.0], 0.5),
-        ([1.0, 2.0], [np.inf, 2.0], np.inf),
-        ([], [], 0.0),
-    ],
-)
-def test_largest_difference(found, expected, difference):
-    same = np.ones(1)
-    pairs = [[same, np.array(x), same] for x in (found, expected)]
-    assert largest_difference(*pairs) == difference

@@ -116,27 +116,21 @@ def test_outputs(seed):
 @pytest.mark.skipif(
     not can("gradients", "float64"), reason=f"{BACKEND} has no gradients"
 )
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "gradients",
-        pytest.param(
-            "gradients_compiled",
-            marks=pytest.mark.skipif(not MANY, reason="as in tests/agreement"),
-        ),
-    ],
-)
 @seeds
-def test_gradients(seed, kind):
+def test_gradients(seed):
     """They equal the reference; padding has no effect."""
     d, drawn = draw(seed, ("float64",), ())
     computation = drawn.computation()
-    found = measure(computation, drawn.dtype, kind).values
-    for name, value in references(computation, drawn.dtype, kind).items():
+    found = measure(computation, drawn.dtype, "gradients").values
+    for name, value in references(
+        computation, drawn.dtype, "gradients"
+    ).items():
         # None: no output depends on the argument.
         got = np.zeros_like(value) if found[name] is None else found[name]
-        assert_close(got, value, drawn, kind)
+        assert_close(got, value, drawn, "gradients")
     if drawn.valid and drawn.inert:
         filled = drawn.filled(draw_filling(d, drawn)).computation()
-        for name, value in measure(filled, drawn.dtype, kind).values.items():
+        for name, value in measure(
+            filled, drawn.dtype, "gradients"
+        ).values.items():
             np.testing.assert_array_equal(value, found[name])

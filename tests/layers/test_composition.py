@@ -12,14 +12,8 @@ from kseq.layers import (
     DNN,
     AuxiliaryLoss,
     BatchNormalization,
-    BiLSTM,
     DynamicGRU,
     Embedding,
-    KMaxPooling,
-    PositionEncoding,
-    PredictionLayer,
-    SequencePoolingLayer,
-    Transformer,
 )
 from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME, MAIN, SOME, each
@@ -179,31 +173,6 @@ def test_states_and_losses_in_a_remat_scope():
         train(keras.RematScope()), train(nullcontext()), strict=True
     ):
         assert_close(got, expected, "fit")
-
-
-@pytest.mark.once
-def test_sequential_models():
-    """Masks are propagated from layer to layer."""
-    ids = np.array([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0], [3, 2, 1, 5, 6]])
-    embedding = keras.layers.Embedding(7, 4, mask_zero=True)
-    sequence_layers = [
-        PositionEncoding(),
-        BiLSTM(2, merge_mode="concat"),
-        Transformer(2, 2, output_type=None),
-        DynamicGRU(4),
-        KMaxPooling(2, axis=2),
-        SequencePoolingLayer("mean"),
-    ]
-    others = [DNN((3,)), keras.layers.Flatten(), PredictionLayer("regression")]
-    layers = [embedding, *sequence_layers, *others]
-    model = keras.Sequential([keras.Input((5,), dtype="int32"), *layers])
-    seed_weights(model)
-    expected = embedding(ids)
-    for layer in sequence_layers:
-        expected = layer(expected, mask=ids > 0)
-    for layer in others:
-        expected = layer(expected)
-    assert_close(to_numpy(model(ids)), to_numpy(expected))
 
 
 @pytest.mark.parametrize("steps", [once("own"), None])

@@ -133,11 +133,3 @@ INVALID = [
 def test_invalid_features_raise(user, candidates, message, din):
     with pytest.raises(ValueError, match=message):
         score_candidates(din, user_features(din) | user, candidates)
-
-
-def test_models_with_other_outputs_raise(din):
-    hidden = din.get_layer("dnn").output
-    for outputs in ([din.output, din.output], hidden):
-        model = keras.Model(din.inputs, outputs)
-        with pytest.raises(ValueError, match="received outputs of shapes"):
-            score_candidates(model, {}, {})

@@ -6,7 +6,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from kseq.models import score_candidates
+from kseq.feature_column import SparseFeat, VarLenSparseFeat
+from kseq.models import DIN, score_candidates
 from kseq.models.arrays import to_array
 from tests.layers.checks import assert_close
 from tests.models.examples import (
@@ -206,3 +207,19 @@ def test_large_ids_as_floats_stay_exact():
     ids = to_array("ids", np.array([2.0**24 + 1]), "int32", 2**25)
     assert ids.dtype == "int32"
     assert ids[0] == 2**24 + 1
+
+
+# JAX truncates them to 32 bits.
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype")
+def test_columns_of_every_dtype():
+    def din(dtype):
+        item, hist = (
+            SparseFeat(name, 12, 2, dtype=dtype, embedding_name="item")
+            for name in ("item", "hist_item")
+        )
+        return DIN([item, VarLenSparseFeat(hist, 4)], ["item"], seed=1)
+
+    expected = predict(din("int32"))
+    for dtype in ("uint16", "int64", "float32"):
+        given = {n: x.astype(dtype) for n, x in arrays().items()}
+        assert_close(predict(din(dtype), given), expected, name=dtype)

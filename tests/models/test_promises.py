@@ -184,6 +184,22 @@ def test_negatives_change_no_prediction(gru_type):
     np.testing.assert_array_equal(changed, predict(model))
 
 
+@pytest.mark.once
+def test_auxiliary_loss_excludes_padding_and_is_saved(tmp_path):
+    model = NEGATIVES.make()
+    model.compile("sgd", "binary_crossentropy", run_eagerly=True)
+    expected = model.evaluate(arrays(), CLICKS, verbose=0)
+    other = {
+        n: np.where(x == 0, 3, x) if "hist_" in n else x
+        for n, x in arrays().items()
+    }
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for m, x in ((model, other), (loaded, arrays())):
+        got = m.evaluate(x, CLICKS, verbose=0)
+        assert got == pytest.approx(expected, rel=1e-6)
+
+
 def test_auxiliary_loss_is_part_of_the_loss():
     skip_left_out("fit")
     losses = {}

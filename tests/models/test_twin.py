@@ -257,13 +257,8 @@ def restored(model):
     return again
 
 
-def with_same_layers(model):
-    return keras.models.clone_model(model, clone_function=lambda layer: layer)
-
-
 COPIES = {
     "clone_model": cloned,
-    "clone_model with functions": with_same_layers,
     "from_config": restored,
     "deepcopy": copy.deepcopy,
     "pickle": lambda model: pickle.loads(pickle.dumps(model)),

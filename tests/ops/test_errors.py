@@ -58,29 +58,6 @@ def changed(name, argument, i, change):
     return f"{argument}[{i}]", {argument: tuple(value)}
 
 
-each_one = pytest.mark.parametrize(("name", "argument", "i"), [*each_tensor()])
-# Of any rank from a minimum.
-OPEN = (
-    *("zero_padding", "lengths_to_mask", "resolve_mask", "masked_softmax"),
-    *("k_max", "linear", "l2_normalize", "layer_normalize"),
-)
-# Of any rank, or another argument does not fit first.
-ANY_RANK = [("tanh", "x"), ("zero_padding", "x"), ("masked_softmax", "valid")]
-
-
-@each_one
-def test_wrong_ranks(name, argument, i):
-    def change(x):
-        if name in OPEN and argument in ("x", "scores"):
-            return x[(0,) * x.ndim]
-        return x[..., None, None]
-
-    if (name, argument) not in ANY_RANK:
-        named, arrays = changed(name, argument, i, change)
-        with raises(named):
-            call(name, **arrays)
-
-
 def ones(*shape, dtype="float32"):
     return np.ones(shape, dtype)
 

@@ -22,7 +22,6 @@ from tests.ops.unequal import (
     assert_close,
     each_function,
     in_buckets,
-    pooled,
 )
 
 # PyTorch's own, at first use.
@@ -148,31 +147,3 @@ def test_a_select_by_bits_and_its_gradients(dtype):
     assert once[0, :, 0].tolist() == [3.0, 0.0, -4.0]
     (twice,) = torch.autograd.grad(once.sum(), x)
     assert twice[0, :, 0].tolist() == [2.0, 0.0, 2.0]
-
-
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize(
-    "name",
-    ["masked_sum", "gru", "lstm", "multi_head_attention-cos", "buckets"],
-)
-def test_what_is_traced_holds_for_other_masks(name, monkeypatch):
-    monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", 1)
-    if name == "buckets":
-        *others, valid, other_valid = TENSORS
-
-        def function(valid):
-            tensors = [*others, valid, other_valid]
-            return in_buckets(pooled, False, tensors)[0]
-    else:
-        arrays = BY_NAME[name].arrays()
-        tensors = keras.tree.map_structure(torch.tensor, arrays)
-        valid = tensors.pop("valid")
-
-        def function(valid):
-            outputs = BY_NAME[name](valid=valid, **tensors)
-            return keras.tree.flatten(outputs)[0]
-
-    traced = torch.jit.trace(function, (valid,), check_trace=False)
-    other = valid.flip(0)
-    assert_close([traced(other)], [function(other)], 1e-10)

@@ -74,18 +74,3 @@ def test_one_model_in_several_threads(run):
     other = make_model()
     for x, got in zip(inputs, results, strict=True):
         np.testing.assert_allclose(got, run(other, x), 1e-5, 1e-6)
-
-
-@pytest.mark.once
-def test_models_built_in_several_threads():
-    inputs = make_inputs(0)
-
-    def build(_):
-        model = make_model()
-        return [w.path for w in model.weights], call(model, inputs)
-
-    keras.backend.clear_session()
-    paths, expected = build(0)
-    for found, got in run_in_threads(build):
-        assert found == paths
-        np.testing.assert_allclose(got, expected, 1e-6, 1e-6)

@@ -47,10 +47,3 @@ def test_a_shorter_first_session():
     np.testing.assert_allclose(short, expected, atol=1e-6)
     expected = LONG + session[1] + step + feature
     np.testing.assert_allclose(long, expected, atol=1e-6)
-
-
-def test_a_single_session_needs_no_list():
-    layer = BiasEncoding(1)
-    (in_a_list,), (alone,) = layer([LONG]), layer(LONG)
-    np.testing.assert_array_equal(to_numpy(in_a_list), to_numpy(alone))
-    assert to_numpy(alone).shape == LONG.shape  # DeepCTR loses the batch
