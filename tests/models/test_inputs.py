@@ -2,8 +2,6 @@
 
 import keras
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pytest
 
 from kseq.feature_column import SparseFeat, VarLenSparseFeat
@@ -22,6 +20,8 @@ from tests.models.examples import (
 from tests.models.test_twin import MODELS
 
 pytestmark = pytest.mark.once
+pd = pytest.importorskip("pandas")
+pa = pytest.importorskip("pyarrow")
 
 
 @pytest.fixture(scope="module")
