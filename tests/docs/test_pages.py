@@ -47,8 +47,6 @@ OUTPUTS = {
 EVERYWHERE = (
     "README.md",
     "docs/first_model.md",
-    "docs/saving.md",
-    "docs/tutorials/sasrec.md",
 )
 # Blocks that need a certain backend.
 BACKENDS = {

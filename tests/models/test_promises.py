@@ -198,6 +198,9 @@ def test_auxiliary_loss_excludes_padding_and_is_saved(tmp_path):
     for m, x in ((model, other), (loaded, arrays())):
         got = m.evaluate(x, CLICKS, verbose=0)
         assert got == pytest.approx(expected, rel=1e-6)
+    others = {n: x[::-1] if "neg_" in n else x for n, x in arrays().items()}
+    got = model.evaluate(others, CLICKS, verbose=0)
+    assert got != pytest.approx(expected, rel=1e-6)
 
 
 def test_auxiliary_loss_is_part_of_the_loss():

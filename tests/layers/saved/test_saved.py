@@ -36,6 +36,7 @@ def test_a_model_saved_on_a_backend_gives_its_numbers(backend):
         assert np.ptp(expected[0]) > 0, name
 
 
+@pytest.mark.once
 def test_saves_and_loads(tmp_path):
     """A whole model, and its weights alone."""
     model, inputs = everything(), inputs_of(trials())
