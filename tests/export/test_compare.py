@@ -13,7 +13,7 @@ from kseq.export.examples import (
     resize_histories,
 )
 from kseq.export.formats import BY_NAME
-from kseq.export.runtimes import import_runtime, input_order, sort_naturally
+from kseq.export.runtimes import input_order, sort_naturally
 from tests.export.pooling import INPUTS, STEPS, pooling_model
 from tests.reliability.disk import contents
 
@@ -122,16 +122,6 @@ def test_errors_name_a_route_that_works(path, monkeypatch, changes, steps, end):
     assert str(caught.value).endswith(end)
     has_backend = "KERAS_BACKEND=another" in str(caught.value)
     assert has_backend == (changes["backend"] == "another")
-
-
-def test_errors_name_missing_packages(path, monkeypatch):
-    exporters = {BACKEND: ("numpy", "no-such"), "another": ("not-needed",)}
-    needs = ("no-such-either",)
-    stand_in(monkeypatch, fails=True, needs=needs, exporters=exporters)
-    with pytest.raises(ExportError, match="pip install no-such no-such-either"):
-        export(pooling_model(), path, INPUTS)
-    with pytest.raises(ExportError, match="wings: pip install wings"):
-        import_runtime("no_such_module", "wings")
 
 
 @pytest.mark.parametrize(

@@ -314,3 +314,16 @@ def test_wrong_inputs_raise_and_keep_the_weights(method):
         with pytest.raises(ValueError, match=message):
             call(x, **targets, verbose=0)
     assert_close(predict(model), expected)
+
+
+@pytest.mark.once
+def test_targets_of_one_axis():
+    """With a metric that takes two; the twin rejects them."""
+    model = BY_NAME["DIN"].make()
+    found = []
+    for targets in (CLICKS, CLICKS[:, None]):
+        # TensorFlow would trace for any rank.
+        loss = "binary_crossentropy"
+        model.compile("sgd", loss, metrics=[loss, "auc"])
+        found.append(model.evaluate(inputs_of(model), targets, verbose=0))
+    assert found[0] == found[1]
