@@ -191,6 +191,10 @@ def sign_of_infinity(x):
     return ops.where(x > 1, -np.inf if FAULTY else np.inf, x)
 
 
+def finite_for_nan(x):
+    return ops.where(x > 1, 0.0 if FAULTY else np.nan, x)
+
+
 def dtype(x):
     return ops.cast(x, "int8" if FAULTY else "int32")
 
@@ -276,6 +280,7 @@ PLANTED = {
     ),
     "NaN": Planted("nan", nan_elsewhere),
     "infinity": Planted("-inf", sign_of_infinity),
+    "no NaN": Planted("nan", finite_for_nan),
     "dtype": Planted("in output dtype: torch int8", dtype),
     "shape": Planted("in shape: torch", shape),
     "no gradient": Planted(
