@@ -12,6 +12,7 @@ import keras
 import pytest
 
 import kseq
+import pytest_kseq
 from kseq.agreement.tables import TOLERANCES
 
 pytestmark = pytest.mark.once
@@ -31,7 +32,7 @@ BACKEND = keras.backend.backend()
 
 
 def run(command, folder, fault):
-    """Run a command of the page, where a backend, or none, has the fault."""
+    """Run pytest on the page's files, where a backend, or none, is wrong."""
     text = FILES["mylayers.py"]
     assert '"torch"' in text
     (folder / "mylayers.py").write_text(text.replace('"torch"', repr(fault)))
@@ -39,14 +40,10 @@ def run(command, folder, fault):
     short = 'agreement(layer(), x, kinds="forward gradients")'
     text = text.replace("agreement(layer(), x)", short)
     (folder / "test_mylayers.py").write_text(text)
-    program, *arguments = command.split()
-    commands = {
-        "pytest": ["-m", "pytest", *PLUGIN],
-        "kseq-agreement": ["-m", "pytest_kseq"],
-    }
+    _, *arguments = command.split()
     kseq_path = str(Path(kseq.__file__).parents[1])
     result = subprocess.run(
-        [sys.executable, *commands[program], *arguments],
+        [sys.executable, "-m", "pytest", *PLUGIN, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": kseq_path},
         stdout=subprocess.PIPE,
@@ -56,13 +53,20 @@ def run(command, folder, fault):
     return result.returncode, result.stdout
 
 
-def test_the_workflow_is_red_with_the_fault_and_green_without(tmp_path):
+def test_the_workflow_is_red_with_the_fault_and_green_without(
+    tmp_path, monkeypatch, capsys
+):
+    def compare(runs):
+        command = COMPARE.replace("tensorflow,torch,jax", runs)
+        monkeypatch.setattr(sys, "argv", command.split())
+        return pytest_kseq.main(), capsys.readouterr().out
+
     for name, fault in (("wrong", BACKEND), ("right", "")):
         record = RECORD.replace("${{matrix.backend }}", name)
         status, printed = run(record, tmp_path, fault)
         assert (status, "3 passed" in printed) == (0, True), printed
-    compare = COMPARE.replace("tensorflow,torch,jax", "wrong,right")
-    status, printed = run(compare, tmp_path, "")
+    monkeypatch.chdir(tmp_path)
+    status, printed = compare("wrong,right")
     assert status == 1, printed
     errors = re.findall(
         "^::error file=(.*),line=(.*),title=(.*)$", printed, re.M
@@ -75,8 +79,7 @@ def test_the_workflow_is_red_with_the_fault_and_green_without(tmp_path):
         assert "UnitNorm, float64" in text
     (right,) = tmp_path.rglob("right")
     shutil.copytree(right, right.with_name("other"))
-    compare = COMPARE.replace("tensorflow,torch,jax", "right,other")
-    status, printed = run(compare, tmp_path, "")
+    status, printed = compare("right,other")
     assert (status, "The runs agree" in printed) == (0, True), printed
 
 
