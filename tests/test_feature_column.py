@@ -5,7 +5,6 @@ tests/test_bad_input.py tests invalid arguments.
 
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 
@@ -47,19 +46,6 @@ def test_fields_and_defaults_are_deepctr_s():
         assert {name: getattr(column, name) for name in names} == expected
 
 
-def test_default_initializer_has_deepctr_s_distribution():
-    assert isinstance(
-        ITEM.embeddings_initializer, keras.initializers.RandomNormal
-    )
-    config = ITEM.embeddings_initializer.get_config()
-    assert (config["mean"], config["stddev"], config["seed"]) == (0, 1e-4, None)
-
-
-def test_a_sequence_has_all_fields_of_its_sparse_feature():
-    for name, value in SPARSE.items():
-        assert getattr(HISTORY, name) == value
-
-
 def test_sizes_become_python_integers():
     """Keras rejects NumPy's, such as `data["item"].max() + 1`."""
     item = SparseFeat("item", np.int64(100), np.int32(8))
@@ -67,11 +53,6 @@ def test_sizes_become_python_integers():
     dense = DenseFeat("price", np.int64(2))
     sizes = item.vocabulary_size, item.embedding_dim, history.maxlen
     assert {*map(type, (*sizes, dense.dimension))} == {int}
-
-
-def test_auto_embedding_dim():
-    for size, dim in ((1, 6), (16, 12), (10_000, 60)):
-        assert SparseFeat("x", size, "auto").embedding_dim == dim
 
 
 def test_columns_are_immutable_and_hashable():
@@ -85,11 +66,6 @@ def test_columns_are_immutable_and_hashable():
     assert dataclasses.replace(ITEM, embedding_dim=8).embedding_dim == 8
     with pytest.raises(ValueError, match="vocabulary_size"):
         dataclasses.replace(ITEM, vocabulary_size=0)
-
-
-def test_a_weighted_mean_needs_weights():
-    with pytest.raises(ValueError, match=r"^weight_name: .*weighted_mean"):
-        VarLenSparseFeat(ITEM, 4, "weighted_mean")
 
 
 BITS = {"int8": 7, "uint8": 8, "bfloat16": 8, "float16": 11, "float32": 24}

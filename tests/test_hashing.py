@@ -42,15 +42,6 @@ def test_texts_of_every_kind_are_equal(ids):
     np.testing.assert_array_equal(hashed, expected)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint64", "object"])
-def test_an_integer_equals_its_text(dtype):
-    numbers = np.array([[0, 1, 9], [10, 99, 127]], dtype).T
-    expected = hash_ids(numbers.astype(str, "C"), 50, mask_zero=True)
-    np.testing.assert_array_equal(
-        hash_ids(numbers, 50, mask_zero=True), expected
-    )
-
-
 def test_only_zero_is_padding():
     ids = np.arange(20000).reshape(50, 400)
     hashed = hash_ids(ids, 3, mask_zero=True)
@@ -69,19 +60,6 @@ def test_a_long_text_does_not_pad_the_others():
     finally:
         tracemalloc.stop()
     assert peak < 2e6
-
-
-@pytest.mark.parametrize("dtype", ["int64", "U3", "float64", "object"])
-@pytest.mark.parametrize("shape", [(0,), (2, 0, 3)])
-def test_no_ids(dtype, shape):
-    hashed = hash_ids(np.empty(shape, dtype), 5, mask_zero=True)
-    assert (hashed.shape, hashed.dtype) == (shape, np.int64)
-
-
-def test_a_scalar():
-    hashed = hash_ids("item", 10**6, mask_zero=True)
-    assert hashed.shape == ()
-    assert hashed == hash_ids(["item"], 10**6, mask_zero=True)[0]
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,15 @@ def test_equals_keras(name, options, updates):
     close(sparse, dense)
     close(sparse.optimizer, dense.optimizer, "variables")
     assert updates
+    # Batches of 3 and 1; the loss is their weighted mean.
+    ids = np.array([[0, 1, 1, 3], [5, 2, 3, 2], [1, 1, 0, 0], [4, 4, 4, 4]])
+    given = {"x1": ids[:, :1], "x3": ids[:, 1:]}, np.array([1, 2, 3, 9.0])
+    found = [
+        m.fit(*given, 3, verbose=0, shuffle=False) for m in (sparse, dense)
+    ]
+    first, second = (f.history["loss"][0] for f in found)
+    if name != "Adam":
+        np.testing.assert_allclose(first, second, rtol=1e-6)
 
 
 def test_adam_leaves_other_rows():

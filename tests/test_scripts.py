@@ -40,15 +40,6 @@ def test_a_script_is_a_module_and_leaves_sys_path(tmp_path):
     del sys.modules["test_keras"], sys.modules["neighbour_of_a_script"]
 
 
-def test_a_script_that_raises_leaves_nothing(tmp_path):
-    path = [*sys.path]
-    (tmp_path / "raises.py").write_text("1 / 0")
-    with pytest.raises(ZeroDivisionError):
-        load_script("module", tmp_path / "raises.py", "test")
-    assert "test_raises" not in sys.modules
-    assert sys.path == path
-
-
 @pytest.mark.parametrize(
     ("name", "text"),
     [("no.py", None), ("a.py", "1 +"), ("a.py", "\0"), ("a.txt", "1")],

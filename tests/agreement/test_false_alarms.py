@@ -50,17 +50,6 @@ def test_denormals_may_be_flushed_to_zero():
     assert failures(entry([1, normal], **limits), entry([1, 0], **limits))
 
 
-def test_third_call_has_the_sensitivities_of_the_first():
-    limits = {
-        "name": "output of call 3",
-        "sensitivities": {"output": np.full(2, 1e-4)},
-    }
-    assert not failures(
-        entry([1, 1.001], **limits), entry([1, 1.002], **limits)
-    )
-    assert failures(entry([1, 1], **limits), entry([1, 1.1], **limits))
-
-
 def test_narrowed_dtype_is_explained():
     a = entry([1.0], "float64", facts={"output dtype": "float64"})
     b = entry([1.0], "float64", facts={"output dtype": "float32"})

@@ -17,14 +17,6 @@ MASKS = inputs.masks(4, 6)
 LENGTHS = inputs.lengths(4, 6)
 
 
-def unit(x, epsilon):
-    return x / (np.linalg.norm(x, axis=-1, keepdims=True) + epsilon)
-
-
-def shares(mask, least):
-    return mask / np.maximum(mask.sum(1, keepdims=True), least)
-
-
 # A correct function, a wrong one with a fault that Keras, a backend or an
 # add-on had, and the inputs that show it.
 FAULTS = {
@@ -39,12 +31,6 @@ FAULTS = {
         lambda x: x.shape[1] - 1 - x[:, ::-1].argmax(1),
         FLOATS,
         "ties zeros empty_row",
-    ),
-    "no epsilon": (
-        lambda x: unit(x, 1e-12),
-        lambda x: unit(x, 0),
-        FLOATS,
-        "zeros empty_row",
     ),
     "axes mistaken for each other where sizes coincide": (
         lambda x: x.sum(1),
@@ -88,12 +74,6 @@ FAULTS = {
         lambda m: (np.arange(6) < m.sum(1, keepdims=True)) * np.arange(6),
         MASKS,
         "holes padded_left",
-    ),
-    "a mean over no steps": (
-        lambda m: shares(m, 1),
-        lambda m: shares(m, 0),
-        MASKS,
-        "empty_row empty",
     ),
     "the step before the first": (
         lambda n: np.maximum(n - 1, 0),

@@ -13,7 +13,6 @@ from kseq.agreement.report import (
     colour,
     print_report,
     to_html,
-    to_markdown,
     write_reports,
 )
 
@@ -62,12 +61,6 @@ def test_the_terminal_shows_runs_differences_and_failures():
     assert f"{TEST} mean, float32 forward, output: " in text
     assert "(1 more like it)" in text
     assert "The runs do not agree: 2 failures in 1 test." in text
-
-
-def test_the_markdown_table_has_a_column_for_each_run():
-    head, _, row = to_markdown(AGREE).splitlines()
-    assert head.split(" | ")[2:4] == ["torch", "jax"]
-    assert row == "| float32 | forward | 0.0e+00 | 2.4e-07 | 2.4e-07 | 2e-06 |"
 
 
 def test_the_page_escapes_names_and_colours_cells():

@@ -42,29 +42,9 @@ def difference(limits=FLOAT32, **values):
             "a differs from the reference at (0,): a 1, reference 2",
         ),
         (
-            {"a": 1.0, "b": 1.0, "reference": 2.0},
-            [("a", "b"), ("reference",)],
-            "a and b differ from the reference: a = b 1, reference 2",
-        ),
-        (
             {"a": [1.0, np.nan], "b": [1.0, 2.0]},
             [("a",), ("b",)],
             "the runs differ at (1,): a nan, b 2",
-        ),
-        (
-            {"a": np.inf, "b": -np.inf},
-            [("a",), ("b",)],
-            "the runs differ: a inf, b -inf",
-        ),
-        (
-            {"a": None, "b": [0.0, 2.0]},
-            [("a",), ("b",)],
-            "the runs differ at (1,): a None, b 2",
-        ),
-        (
-            {"a": 10**6, "b": 10**6 + 1},
-            [("a",), ("b",)],
-            "the runs differ: a 1000000, b 1000001",
         ),
         (
             {"a": [1, 2, 3], "b": [[1]], "c": [3, 2, 1]},
@@ -76,11 +56,6 @@ def difference(limits=FLOAT32, **values):
 def test_a_difference_is_described(values, groups, text):
     found = difference(**values)
     assert (found.groups, found.text) == (tuple(groups), text)
-
-
-def test_close_numbers_are_shown_with_enough_digits():
-    found = difference(Limits(1e-12, "float64"), a=1.0, b=1 + 2.0**-30)
-    assert found.text == "the runs differ: a 1, b 1.0000000009313226"
 
 
 @pytest.mark.parametrize(
@@ -184,22 +159,6 @@ def test_a_known_difference_is_strict():
     assert gone.text.startswith("the known difference of b in t.py::test is")
 
 
-def test_results_that_one_backend_leaves_out_are_missed():
-    out = entry(1, left_out="random numbers are drawn")
-    out.values = {}
-    (failure,), _ = failures({"a": entry(1), "b": out})
-    assert failure.text == "b alone has no results: random numbers are drawn"
-    assert not failures({"a": out, "b": out})[0]
-
-
-def test_explicit_limits_hold_for_ill_conditioned_elements():
-    sensitive = {"sensitivities": {"output": np.ones(2)}}
-    a, b = (entry([1, x], **sensitive) for x in (2.0, 2.001))
-    assert not failures({"a": a, "b": b})[0]
-    a.relative = b.relative = 1e-4
-    assert failures({"a": a, "b": b})[0]
-
-
 def test_known_differences_of_a_project(tmp_path):
     path = tmp_path / "pyproject.toml"
     assert settings_of(path) == ([], True)
@@ -230,9 +189,3 @@ def test_known_differences_of_a_project(tmp_path):
 def test_invalid_known_differences_raise(table, words):
     with pytest.raises(ValueError, match=words):
         known_from(table)
-
-
-def test_a_pattern_matches_brackets():
-    known = Known("torch", "x", test="t.py::test[a-*]")
-    assert known.matches_test("t.py::test[a-1]")
-    assert not known.matches_test("t.py::test[b-1]")

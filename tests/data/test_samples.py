@@ -3,8 +3,6 @@
 import datetime
 
 import numpy as np
-import pandas
-import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +18,8 @@ from kseq.data import (
 )
 
 pytestmark = pytest.mark.once
+pandas = pytest.importorskip("pandas")
+pyarrow = pytest.importorskip("pyarrow")
 
 STEPS, GAP, SESSIONS, SESSION_STEPS = 4, 3, 2, 3
 

@@ -14,16 +14,14 @@ ROWS, BATCH, TRAINING_STEPS = 32, 16, 20
 # Models whose results for an example do not depend on the others.
 BY_EXAMPLE: dict[str, dict[str, Any]] = {
     "DIN": {"att_activation": "sigmoid"},
-    "DIEN-AGRU": {"att_activation": "sigmoid"},
 }
-# Models that use batch statistics or a mean over all valid steps.
+# Models that use batch statistics.
 BY_BATCH: dict[str, dict[str, Any]] = {
     "DIN": {
         "att_activation": "dice",
         "dnn_activation": "dice",
         "dnn_use_bn": True,
     },
-    "DIEN-AUGRU-negatives": {"att_activation": "sigmoid"},
 }
 
 Result = dict[str, Any]

@@ -11,8 +11,6 @@ from tests.export.routes import ROUTES, lost_exports
 
 pytestmark = pytest.mark.once
 PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
-ROUTES_SECTION = PAGE.partition("\n## The routes\n")[2].partition("\n## ")[0]
-BACKENDS = {"tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
 
 
 def table_after(text):
@@ -33,15 +31,6 @@ def test_every_promised_export_is_measured():
         if re.fullmatch(r"\d+e[+-]\d+", value)
     }
     assert not lost_exports(measured)
-
-
-def test_the_prose_names_the_routes():
-    items = re.split(r"^- \*\*(.+?)\*\*: ", ROUTES_SECTION, flags=re.M)[1:]
-    texts = dict(zip(items[::2], items[1::2], strict=True))
-    assert texts.keys() == {route.title for route in ROUTES}
-    for route in ROUTES:
-        names = BACKENDS[route.backend], *(f"`{n}`" for n in route.excluded)
-        assert all(name in texts[route.title] for name in names)
 
 
 def test_every_format_has_a_route_that_its_errors_name():

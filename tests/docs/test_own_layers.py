@@ -2,16 +2,17 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 
 import keras
 import pytest
 
 import kseq
+import pytest_kseq
 from kseq.agreement.tables import TOLERANCES
 
 pytestmark = pytest.mark.once
@@ -28,11 +29,10 @@ INSTALLED = any(
 )
 PLUGIN = [] if INSTALLED else ["-p", "pytest_kseq"]
 BACKEND = keras.backend.backend()
-BACKENDS = [b for b in ("tensorflow", "torch", "jax") if find_spec(b)]
 
 
 def run(command, folder, fault):
-    """Run a command of the page, where a backend, or none, has the fault."""
+    """Run pytest on the page's files, where a backend, or none, is wrong."""
     text = FILES["mylayers.py"]
     assert '"torch"' in text
     (folder / "mylayers.py").write_text(text.replace('"torch"', repr(fault)))
@@ -40,14 +40,10 @@ def run(command, folder, fault):
     short = 'agreement(layer(), x, kinds="forward gradients")'
     text = text.replace("agreement(layer(), x)", short)
     (folder / "test_mylayers.py").write_text(text)
-    program, *arguments = command.split()
-    commands = {
-        "pytest": ["-m", "pytest", *PLUGIN],
-        "kseq-agreement": ["-m", "pytest_kseq"],
-    }
+    _, *arguments = command.split()
     kseq_path = str(Path(kseq.__file__).parents[1])
     result = subprocess.run(
-        [sys.executable, *commands[program], *arguments],
+        [sys.executable, "-m", "pytest", *PLUGIN, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": kseq_path},
         stdout=subprocess.PIPE,
@@ -57,13 +53,20 @@ def run(command, folder, fault):
     return result.returncode, result.stdout
 
 
-def test_the_workflow_is_red_with_the_fault_and_green_without(tmp_path):
-    for name, fault in (("wrong", BACKEND), ("right", ""), ("other", "")):
+def test_the_workflow_is_red_with_the_fault_and_green_without(
+    tmp_path, monkeypatch, capsys
+):
+    def compare(runs):
+        command = COMPARE.replace("tensorflow,torch,jax", runs)
+        monkeypatch.setattr(sys, "argv", command.split())
+        return pytest_kseq.main(), capsys.readouterr().out
+
+    for name, fault in (("wrong", BACKEND), ("right", "")):
         record = RECORD.replace("${{matrix.backend }}", name)
         status, printed = run(record, tmp_path, fault)
         assert (status, "3 passed" in printed) == (0, True), printed
-    compare = COMPARE.replace("tensorflow,torch,jax", "wrong,right")
-    status, printed = run(compare, tmp_path, "")
+    monkeypatch.chdir(tmp_path)
+    status, printed = compare("wrong,right")
     assert status == 1, printed
     errors = re.findall(
         "^::error file=(.*),line=(.*),title=(.*)$", printed, re.M
@@ -74,23 +77,10 @@ def test_the_workflow_is_red_with_the_fault_and_green_without(tmp_path):
         # The page's first line has the file's name.
         assert (file, lines[int(line) - 1][:5]) == ("test_mylayers.py", "@pyte")
         assert "UnitNorm, float64" in text
-    compare = COMPARE.replace("tensorflow,torch,jax", "right,other")
-    status, printed = run(compare, tmp_path, "")
+    (right,) = tmp_path.rglob("right")
+    shutil.copytree(right, right.with_name("other"))
+    status, printed = compare("right,other")
     assert (status, "The runs agree" in printed) == (0, True), printed
-
-
-@pytest.mark.skipif(len(BACKENDS) < 2, reason="compares two backends")
-def test_the_comparison_names_the_backend(tmp_path):
-    command = f"pytest --agreement={','.join(BACKENDS)}"
-    status, printed = run(command, tmp_path, BACKEND)
-    assert (status, "1 failed, 2 passed" in printed) == (1, True), printed
-    assert "UnitNorm, float64 forward, output: " in printed
-    script = re.search(r"to see it alone: (\S+)", printed)[1]
-    assert len((tmp_path / script).read_text().splitlines()) <= 15
-    result = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert result.stdout.startswith("output\n[[["), result.stderr
 
 
 def test_the_table_of_limits():

@@ -47,8 +47,6 @@ OUTPUTS = {
 EVERYWHERE = (
     "README.md",
     "docs/first_model.md",
-    "docs/saving.md",
-    "docs/tutorials/sasrec.md",
 )
 # Blocks that need a certain backend.
 BACKENDS = {
@@ -181,13 +179,3 @@ def test_layer_page_lists_all_arguments_and_defaults(name):
     index = PAGES["docs/layers/index.md"]
     assert f"({name}.md)" in index
     assert f"\n{name}\n" in index  # in the table of contents
-
-
-@once
-def test_layer_pages_show_all_pictures():
-    shown = re.findall(
-        r"\]\(\.\./figures/(\S+)\)",
-        "".join(text for name, text in PAGES.items() if "docs/layers" in name),
-    )
-    assert shown
-    assert set(shown) == {path.name for path in DOCS.glob("figures/*.svg")}

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tests.arrays import to_numpy
-from tests.layers.checks import skip_left_out
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "your_own_layer.md"
 QUERY_LENGTHS, KEYS_LENGTHS = np.array([3, 1, 2, 0]), np.array([6, 3, 0, 4])
@@ -72,18 +71,3 @@ def test_masks_of_embeddings_in_a_saved_model(layer, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(to_numpy(loaded(batch)), got, atol=1e-6)
-
-
-def test_training(layer):
-    skip_left_out("fit")
-    inputs = [keras.Input((None, dim)) for dim in (5, 2)]
-    lengths = {name: keras.Input((), dtype="int32") for name in LENGTHS}
-    output = layer(*inputs, **lengths)
-    model = keras.Model([*inputs, *lengths.values()], output)
-    model.compile("sgd", "mse")
-    before = to_numpy(layer.kernel.value).copy()
-    batch = [*draw_padded(), *LENGTHS.values()]
-    model.fit(batch, np.zeros((4, 2), "float32"), verbose=0)
-    after = to_numpy(layer.kernel.value)
-    assert np.isfinite(after).all()
-    assert not np.array_equal(after, before)

@@ -8,19 +8,13 @@ import numpy as np
 import pytest
 
 from kseq.export import ExportError, check, compare, export
-from kseq.export.compare import largest_difference
 from kseq.export.examples import (
-    Inputs,
     model_inputs,
     resize_histories,
-    to_arrays,
-    zero_later_halves,
 )
 from kseq.export.formats import BY_NAME
-from kseq.export.runtimes import import_runtime, input_order, sort_naturally
-from kseq.models import ranking_model
+from kseq.export.runtimes import input_order, sort_naturally
 from tests.export.pooling import INPUTS, STEPS, pooling_model
-from tests.models import examples
 from tests.reliability.disk import contents
 
 pytestmark = pytest.mark.once
@@ -130,16 +124,6 @@ def test_errors_name_a_route_that_works(path, monkeypatch, changes, steps, end):
     assert has_backend == (changes["backend"] == "another")
 
 
-def test_errors_name_missing_packages(path, monkeypatch):
-    exporters = {BACKEND: ("numpy", "no-such"), "another": ("not-needed",)}
-    needs = ("no-such-either",)
-    stand_in(monkeypatch, fails=True, needs=needs, exporters=exporters)
-    with pytest.raises(ExportError, match="pip install no-such no-such-either"):
-        export(pooling_model(), path, INPUTS)
-    with pytest.raises(ExportError, match="wings: pip install wings"):
-        import_runtime("no_such_module", "wings")
-
-
 @pytest.mark.parametrize(
     ("change", "match"),
     [
@@ -186,57 +170,6 @@ def test_histories_of_other_lengths():
         np.testing.assert_array_equal(lengths, limited)
 
 
-def test_histories_are_recognised_by_shape():
-    """And one history length does not hide another."""
-    inputs = [
-        ("ids", "int32", 4),
-        ("vectors", "float32", 5, 2),
-        ("tags", "int32", 3),
-        ("any", "float32", None),
-        ("numbers", "float32", 4),
-        ("one", "int32", 1),
-    ]
-    specs = [
-        keras.InputSpec(shape=(None, *shape), dtype=dtype, name=name)
-        for name, dtype, *shape in inputs
-    ]
-    arrays = [np.ones([n or 4 for n in s.shape], s.dtype) for s in specs]
-    names, zeroed = zip(
-        *zero_later_halves(Inputs(None, specs), arrays), strict=True
-    )
-    assert names == (["tags"], ["ids", "any"], ["vectors"])
-    ids, vectors, tags, *_ = zeroed[1]
-    np.testing.assert_array_equal(ids, 4 * [[1, 1, 0, 0]])
-    assert all(x.all() for x in (vectors, tags, *arrays))
-    np.testing.assert_array_equal(zeroed[0][2], 4 * [[1, 1, 0]])
-
-
-def test_candidates_are_not_steps():
-    model = ranking_model(examples.BY_NAME["DIN"].unknown_steps())
-    inputs = model_inputs(model)
-    given = examples.arrays() | dict.fromkeys(
-        examples.CANDIDATE, np.ones((examples.BATCH, 7))
-    )
-    arrays = to_arrays(inputs, given)
-    signature = inputs.signature(None, 6)
-    shapes = {spec.name: spec.shape for spec in keras.tree.flatten(signature)}
-    assert (shapes["item"], shapes["hist_item"]) == ((None, None), (None, 6))
-    signature = inputs.signature(2, None)
-    (texts,) = inputs.symbolic_shapes(signature, arrays)
-    texts = dict(zip(inputs.names, texts, strict=True))
-    assert texts["item"] == texts["cate"] == "(2, candidates)"
-    assert texts["hist_item"] == texts["hist_cate"] == "(2, steps_4)"
-    names = [names for names, _ in zero_later_halves(inputs, arrays)]
-    assert names == [["tags"], ["hist_item", "hist_cate"]]
-    x = dict(
-        zip(inputs.names, resize_histories(inputs, arrays, {4: 2}), strict=True)
-    )
-    assert (x["item"].shape, x["hist_item"].shape) == ((5, 7), (5, 2))
-    given["item"] = np.ones((examples.BATCH, 6))
-    with pytest.raises(ValueError, match=r"^example_inputs: .*as many cand"):
-        to_arrays(inputs, given)
-
-
 def test_inputs_of_a_file_are_matched_by_name_or_position():
     assert input_order(["serving_default_b:0", "a"], ["a", "b"]) == [1, 0]
     assert input_order(["a_a", "a_b"], ["a-b", "a-a"]) == [1, 0]
@@ -246,20 +179,3 @@ def test_inputs_of_a_file_are_matched_by_name_or_position():
         input_order(["a", "b", "c"], ["a", "b"])
     names = ["output_10", "output_9"]
     assert sort_naturally(names) == ["output_9", "output_10"]
-
-
-@pytest.mark.parametrize(
-    ("found", "expected", "difference"),
-    [
-        ([1.0, 2.0], [1.0, 4.0], 0.5),
-        ([np.nan, 1.0], [np.nan, 1.0], 0.0),
-        ([np.nan, 1.0], [2.0, 1.0], np.inf),
-        ([np.inf, 1.0], [np.inf, 2.0], 0.5),
-        ([1.0, 2.0], [np.inf, 2.0], np.inf),
-        ([], [], 0.0),
-    ],
-)
-def test_largest_difference(found, expected, difference):
-    same = np.ones(1)
-    pairs = [[same, np.array(x), same] for x in (found, expected)]
-    assert largest_difference(*pairs) == difference

@@ -22,7 +22,7 @@ BACKEND = keras.backend.backend()
 # exports only models of one input.)
 NATIVE = {"tensorflow": "tf_saved_model", "torch": "torch"}
 OF_CANDIDATES = [
-    (NATIVE[BACKEND], name) for name in ("DIN", "BST") if BACKEND in NATIVE
+    (NATIVE[BACKEND], name) for name in ("DIN",) if BACKEND in NATIVE
 ]
 if os.environ.get("KSEQ_EXPORT"):  # all backends and runtimes are installed
     NATIVE["jax"] = "tf_saved_model"

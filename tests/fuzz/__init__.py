@@ -1,1 +1,0 @@
-"""Layers, ops, models and records with random inputs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,22 @@ class Case:
     name: str
     kwargs: dict[str, Any]
     inputs: dict[str, Array]
-    single_input: bool
-    masks: list[Array | None] | None
-    training: bool | None
-    weights: list[Array]
-    weights_after: list[Array] | None
-    outputs: list[Array]
-    cotangents: list[Array]
-    grad_inputs: dict[str, Array]
-    grad_weights: list[Array | None]
+    single_input: bool = False
+    masks: list[Array | None] | None = None
+    training: bool | None = None
+    initial_weights: bool = False
+    weight_names: list[str] = field(default_factory=list)
+    trainable: list[bool] = field(default_factory=list)
+    weights: list[Array] = field(default_factory=list)
+    weights_after: list[Array] | None = None
+    outputs: list[Array] = field(default_factory=list)
+    cotangents: list[Array] = field(default_factory=list)
+    grad_inputs: dict[str, Array] = field(default_factory=dict)
+    grad_weights: list[Array | None] = field(default_factory=list)
+
+
+def layer_names() -> list[str]:
+    return sorted(path.stem for path in RECORDS.glob("*.npz"))
 
 
 def cases(layer_name: str, folder: Path = RECORDS) -> list[Case]:
@@ -51,22 +58,24 @@ def _case(row: dict[str, Any], arrays: dict[str, Array]) -> Case:
     def load(kind: str, count: int) -> list[Array | None]:
         return [arrays.get(f"{row['name']}/{kind}/{i}") for i in range(count)]
 
-    names, weights = row["inputs"], len(row["weights"])
+    names, outputs = row.pop("inputs"), row.pop("outputs")
+    weight_names = row.pop("weights")
+    weights = len(weight_names)
     gradients = zip(names, load("grad_input", len(names)), strict=True)
     after = load("weight_after", weights)
     return Case(
-        name=row["name"],
-        kwargs=row["kwargs"],
-        inputs=dict(zip(names, load("input", len(names)), strict=True)),
-        single_input=row["single_input"],
-        masks=row["masks"] and load("mask", len(row["masks"])),
-        training=row["training"],
-        weights=load("weight", weights),
-        weights_after=None if any(x is None for x in after) else after,
-        outputs=load("output", row["outputs"]),
-        cotangents=load("cotangent", row["outputs"]),
-        grad_inputs={n: x for n, x in gradients if x is not None},
-        grad_weights=load("grad_weight", weights),
+        **row
+        | {
+            "weight_names": weight_names,
+            "inputs": dict(zip(names, load("input", len(names)), strict=True)),
+            "masks": row["masks"] and load("mask", len(row["masks"])),
+            "weights": load("weight", weights),
+            "weights_after": None if any(x is None for x in after) else after,
+            "outputs": load("output", outputs),
+            "cotangents": load("cotangent", outputs),
+            "grad_inputs": {n: x for n, x in gradients if x is not None},
+            "grad_weights": load("grad_weight", weights),
+        }
     )
 
 

@@ -1,4 +1,4 @@
-"""Train and save small DeepCTR models; load the files again and predict.
+"""Run DeepCTR's models: load their files and predict, or train new ones.
 
 DIEN runs in a graph only, and therefore in its own process.
 """
@@ -6,8 +6,7 @@ DIEN runs in a graph only, and therefore in its own process.
 from __future__ import annotations
 
 import tempfile
-import zlib
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,87 +14,65 @@ import oracle
 import tensorflow as tf  # noqa: TID251
 from deepctr import feature_column, models
 from load import ModelCase, make_columns
-from model_configurations import BATCH, ModelConfiguration, draw_inputs
 
 FILES = ("weights", "model")
 
 
-@dataclass(frozen=True)
-class ModelRecording:
-    """A model's files, inputs and predictions.
+def train(case: ModelCase, optimizer: str = "sgd", before: int = 0):
+    """Return a case with the files and predictions of a trained model.
 
-    `unsaved` are the weights of AGRU and AUGRU by name, which DeepCTR's files
-    do not contain.
+    Args:
+        case: the model, its columns, arguments and inputs.
+        optimizer: its name.
+        before: models made first in the same session, so that Keras adds
+            counters to the names of layers.
     """
-
-    configuration: ModelConfiguration
-    inputs: dict[str, np.ndarray]
-    predictions: np.ndarray
-    files: dict[str, bytes]
-    unsaved: dict[str, np.ndarray]
+    return _run(_train, case, optimizer, before)
 
 
-def record_models(rows: list[ModelConfiguration]) -> list[ModelRecording]:
-    return _run(_record, [(row,) for row in rows])
-
-
-def predict_again(
-    rows: list[ModelConfiguration], cases: list[ModelCase]
-) -> list[np.ndarray]:
+def predict_again(case: ModelCase) -> np.ndarray:
     """Return the predictions of the recorded files, stacked by file."""
-    return _run(_predict_again, list(zip(rows, cases, strict=True)))
+    return _run(_predict_again, case)
 
 
-def _run(function, calls):
-    """Return the results in order; DIEN's come from another process."""
-    graph = [call for call in calls if call[0].model == "DIEN"]
-    results = iter(oracle.in_new_process(_run_in_graphs, function, graph))
-    return [
-        next(results) if call in graph else _run_one(function, call)
-        for call in calls
-    ]
-
-
-def _run_in_graphs(function, calls):
-    oracle.use_graphs()
-    return [_run_one(function, call) for call in calls]
-
-
-def _run_one(function, call):
+def _run(function, case, *arguments):
+    if case.model == "DIEN":
+        return oracle.in_new_process(_run_in_graph, function, case, *arguments)
     tf.keras.backend.clear_session()  # names count layers from zero
     tf.random.set_seed(0)
-    return function(*call)
+    return function(case, *arguments)
 
 
-def _record(row):
-    # The seed depends on the name: rows do not affect each other.
-    rng = np.random.default_rng(zlib.crc32(f"model/{row.name}".encode()))
-    for _ in range(row.models_before):
-        _make(row)
-    model = _make(row)
-    model.set_weights([_draw(rng, weight) for weight in model.weights])
-    unsaved = {v.name: _draw(rng, v) for v in _unsaved_variables()}
+def _run_in_graph(function, *arguments):
+    oracle.use_graphs()
+    tf.random.set_seed(0)
+    return function(*arguments)
+
+
+def _train(case, optimizer, before):
+    for _ in range(before):
+        _make(case)
+    model = _make(case)
+    model.set_weights([_draw(weight) for weight in model.weights])
+    unsaved = {v.name: _draw(v) for v in _unsaved_variables()}
     _assign(unsaved)
-    inputs = draw_inputs(row, rng)
-    labels = rng.integers(0, 2, (BATCH, 1)).astype("float32")
-    loss = "mse" if row.arguments.get("task") else "binary_crossentropy"
-    model.compile(row.optimizer, loss)
+    x = _to_tensorflow(case.inputs)
+    rows = len(next(iter(x.values())))
+    labels = np.random.randint(0, 2, (rows, 1)).astype("float32")
+    loss = "mse" if case.arguments.get("task") else "binary_crossentropy"
+    model.compile(optimizer, loss)
     # Two steps create the optimizer's weights and change the statistics.
-    x = _to_tensorflow(inputs)
-    model.fit(x, labels, batch_size=3, shuffle=False, verbose=0)
-    return ModelRecording(
-        configuration=row,
-        inputs=inputs,
-        predictions=model.predict(x, verbose=0),
-        files=_save(model),
-        unsaved=unsaved,
+    model.fit(x, labels, batch_size=rows // 2, shuffle=False, verbose=0)
+    predictions = model.predict(x, verbose=0)
+    return replace(
+        case, predictions=predictions, files=_save(model), unsaved=unsaved
     )
 
 
-def _predict_again(row, case):
+def _predict_again(case):
     predictions = []
     for kind in FILES:
-        model = _make(row)
+        model = _make(case)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{kind}.h5"
             path.write_bytes(case.files[kind])
@@ -107,9 +84,9 @@ def _predict_again(row, case):
     return np.stack(predictions)
 
 
-def _make(row):
-    columns = make_columns(feature_column, row.columns)
-    return getattr(models, row.model)(columns, **row.arguments)
+def _make(case):
+    columns = make_columns(feature_column, case.columns)
+    return getattr(models, case.model)(columns, **case.arguments)
 
 
 def _unsaved_variables():
@@ -146,15 +123,11 @@ def _save(model):
         return {kind: path.read_bytes() for kind, path in paths.items()}
 
 
-def _draw(rng, weight):
+def _draw(weight):
     """Draw weights so large that swapping any two changes predictions."""
-    name, shape = weight.name, tuple(weight.shape)
-    if "moving_variance" in name:
-        return rng.uniform(0.5, 1.5, shape).astype("float32")
-    scale = 0.5 if len(shape) != 2 else shape[0] ** -0.5
-    if "embeddings" in name:
-        scale = 1.0
-    elif any(part in name for part in ("local_activation", "lstm", "gru")):
-        # With smaller weights all steps look alike to the attention.
-        scale *= 4.0
-    return (scale * rng.normal(size=shape)).astype("float32")
+    value = oracle.draw(weight)
+    if "embeddings" in weight.name:
+        return value * weight.shape[0] ** 0.5
+    scorers = ("local_activation", "lstm", "gru")
+    # With smaller weights all steps look alike to the attention.
+    return value * 4 if any(n in weight.name for n in scorers) else value

@@ -1,13 +1,12 @@
-"""Run a layer of DeepCTR 0.9.4 and collect its outputs and gradients."""
+"""Run DeepCTR 0.9.4: the results of a layer's cases, and of its `Hash`."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import platform
-import zlib
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 
 # oneDNN selects kernels, and so the rounding, by the kind of CPU.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
@@ -16,28 +15,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import deepctr
 import numpy as np
 import tensorflow as tf  # noqa: TID251
-from configurations import Configuration
-from deepctr.layers import activation, core, sequence
+from deepctr.layers import activation, core, sequence, utils
+from load import Case
 
 tf.get_logger().setLevel("ERROR")  # no deprecation warnings
 
 MODULES = {"Dice": activation, "DNN": core, "LocalActivationUnit": core}
-
-
-@dataclass(frozen=True)
-class Recording:
-    """The numbers of one call; gradients are by index, where defined."""
-
-    configuration: Configuration
-    inputs: list[np.ndarray]
-    weight_names: list[str]
-    trainable: list[bool]
-    weights: list[np.ndarray]
-    weights_after: list[np.ndarray]
-    outputs: list[np.ndarray]
-    cotangents: list[np.ndarray]
-    grad_inputs: dict[int, np.ndarray]
-    grad_weights: dict[int, np.ndarray]
 
 
 def versions() -> dict[str, str]:
@@ -49,10 +32,16 @@ def versions() -> dict[str, str]:
     }
 
 
-def record_layer(layer_name: str, table: list[Configuration]):
+def run_layer(layer_name: str, cases: list[Case]) -> list[Case]:
+    """Return the cases with DeepCTR's results; what they lack is drawn."""
     if layer_name == "DynamicGRU":
-        return in_new_process(_record_in_graphs, table)
-    return [_record_eagerly(layer_name, row) for row in table]
+        return in_new_process(_run_in_graphs, cases)
+    return [_run_eagerly(layer_name, case) for case in cases]
+
+
+def hash_ids(ids, buckets, mask_zero):
+    ids = ids.astype(object) if ids.dtype.kind == "U" else ids
+    return utils.Hash(buckets, mask_zero)(tf.constant(ids)).numpy()
 
 
 def in_new_process(function, *arguments):
@@ -61,26 +50,23 @@ def in_new_process(function, *arguments):
         return pool.submit(function, *arguments).result()
 
 
-def _record_eagerly(layer_name, row):
+def _run_eagerly(layer_name, case):
     tf.keras.backend.clear_session()  # weight names count layers from zero
-    rng = _generator(layer_name, row)
-    layer = _make(layer_name, row)
-    arrays = [source.draw(rng) for source in row.inputs.values()]
-    tensors = [tf.constant(array) for array in arrays]
-    features = _feature_positions(row)
-    watched = [tensors[i] for i in features]
-    arguments, options = _call_arguments(row, tensors)
+    layer = _make(layer_name, case)
+    tensors = [tf.constant(array) for array in case.inputs.values()]
+    watched = [tensors[i] for i in _features(case)]
+    arguments, options = _call_arguments(case, tensors)
 
     layer(arguments, **options)  # builds the weights
-    if not row.initial_weights:
-        layer.set_weights([_draw_weight(rng, w) for w in layer.weights])
+    if not case.initial_weights:
+        layer.set_weights(case.weights or list(map(draw, layer.weights)))
     weights = layer.get_weights()
     trained = [i for i, w in enumerate(layer.weights) if w.trainable]
 
     with tf.GradientTape() as tape:
         tape.watch(watched)
         outputs = tf.nest.flatten(layer(arguments, **options))
-        cotangents = [_draw_cotangent(rng, y, row) for y in outputs]
+        cotangents = case.cotangents or [_normal(y.shape) for y in outputs]
         objective = _inner_product(outputs, cotangents)
     gradients = tape.gradient(
         objective,
@@ -88,24 +74,42 @@ def _record_eagerly(layer_name, row):
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
     dense = [tf.convert_to_tensor(gradient).numpy() for gradient in gradients]
-    return Recording(
-        configuration=row,
-        inputs=arrays,
-        weight_names=[weight.name for weight in layer.weights],
-        trainable=[weight.trainable for weight in layer.weights],
-        weights=weights,
-        weights_after=layer.get_weights(),
-        outputs=[output.numpy() for output in outputs],
-        cotangents=cotangents,
-        grad_inputs=dict(zip(features, dense[: len(watched)], strict=True)),
-        grad_weights=dict(zip(trained, dense[len(watched) :], strict=True)),
+    return _completed(
+        case,
+        layer.weights,
+        (weights, layer.get_weights()),
+        [output.numpy() for output in outputs],
+        cotangents,
+        dense[: len(watched)],
+        dict(zip(trained, dense[len(watched) :], strict=True)),
     )
 
 
-def _record_in_graphs(table):
-    """Record DynamicGRU, whose loop runs in a graph only in TensorFlow 2."""
+def _completed(
+    case, variables, weights, outputs, cotangents, grad_inputs, grad_weights
+):
+    names = list(case.inputs)
+    names = [names[i] for i in _features(case)]
+    before, after = weights
+    pairs = zip(before, after, strict=True)
+    changed = any(not np.array_equal(*pair) for pair in pairs)
+    return replace(
+        case,
+        weight_names=[variable.name for variable in variables],
+        trainable=[i in grad_weights for i in range(len(before))],
+        weights=before,
+        weights_after=after if changed else None,
+        outputs=outputs,
+        cotangents=cotangents,
+        grad_inputs=dict(zip(names, grad_inputs, strict=True)),
+        grad_weights=[grad_weights.get(i) for i in range(len(before))],
+    )
+
+
+def _run_in_graphs(cases):
+    """Run DynamicGRU, whose loop runs in a graph only in TensorFlow 2."""
     use_graphs()
-    return [_record_in_graph(row) for row in table]
+    return [_run_in_graph(case) for case in cases]
 
 
 def use_graphs():
@@ -113,93 +117,69 @@ def use_graphs():
     tf.compat.v1.experimental.output_all_intermediates(True)
 
 
-def _record_in_graph(row):
-    rng = _generator("DynamicGRU", row)
+def _run_in_graph(case):
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        layer = _make("DynamicGRU", row, name="dynamic_gru")
-        arrays = [source.draw(rng) for source in row.inputs.values()]
-        tensors = [tf.constant(array) for array in arrays]
-        features = _feature_positions(row)
+        layer = _make("DynamicGRU", case, name="dynamic_gru")
+        tensors = [tf.constant(array) for array in case.inputs.values()]
         output = layer(tensors)
         # layer.weights is empty for AGRU and AUGRU.
         variables = tf.compat.v1.global_variables()
-        weights = [_draw_weight(rng, variable) for variable in variables]
-        cotangent = _draw_cotangent(rng, output, row)
-        objective = _inner_product([output], [cotangent])
+        weights = case.weights or list(map(draw, variables))
+        cotangents = case.cotangents or [_normal(output.shape)]
         gradients = [
             tf.gradients(
-                objective,
+                _inner_product([output], cotangents),
                 sources,
                 unconnected_gradients=tf.UnconnectedGradients.ZERO,
             )
-            for sources in ([tensors[i] for i in features], variables)
+            for sources in ([tensors[i] for i in _features(case)], variables)
         ]
         for variable, weight in zip(variables, weights, strict=True):
             session.run(tf.compat.v1.assign(variable, weight))
-        result, (grad_features, grad_variables), weights_after = session.run(
+        result, (grad_inputs, grad_weights), after = session.run(
             [output, gradients, variables]
         )
-        names = [variable.name for variable in variables]
-    return Recording(
-        configuration=row,
-        inputs=arrays,
-        weight_names=names,
-        trainable=[True] * len(names),
-        weights=weights,
-        weights_after=weights_after,
-        outputs=[result],
-        cotangents=[cotangent],
-        grad_inputs=dict(zip(features, grad_features, strict=True)),
-        grad_weights=dict(enumerate(grad_variables)),
-    )
+        found = [result], cotangents, grad_inputs, dict(enumerate(grad_weights))
+        return _completed(case, variables, (weights, after), *found)
 
 
-def _generator(layer_name, row):
-    """Return a generator seeded by name: rows do not affect each other."""
-    seed = zlib.crc32(f"{layer_name}/{row.name}".encode())
-    return np.random.default_rng(seed)
-
-
-def _make(layer_name, row, **options):
+def _make(layer_name, case, **options):
     layer_class = getattr(MODULES.get(layer_name, sequence), layer_name)
     kwargs = {
         name: getattr(tf.keras.layers, value["layer_class"])
         if isinstance(value, dict)
         else value
-        for name, value in row.kwargs.items()
+        for name, value in case.kwargs.items()
     }
     return layer_class(**kwargs, **options)
 
 
-def _feature_positions(row):
-    return [i for i, name in enumerate(row.inputs) if "lengths" not in name]
+def _features(case):
+    return [i for i, name in enumerate(case.inputs) if "lengths" not in name]
 
 
-def _call_arguments(row, tensors):
+def _call_arguments(case, tensors):
     options = {}
-    if row.training is not None:
-        options["training"] = row.training
-    if row.masks is not None:
-        options["mask"] = row.masks[0] if row.single_input else row.masks
+    if case.training is not None:
+        options["training"] = case.training
+    if case.masks is not None:
+        options["mask"] = case.masks[0] if case.single_input else case.masks
         # BiLSTM ignores `mask` and uses the one that Embedding attaches.
-        for tensor, mask in zip(tensors, row.masks, strict=True):
+        for tensor, mask in zip(tensors, case.masks, strict=True):
             tensor._keras_mask = mask
-    return tensors[0] if row.single_input else tensors, options
+    return tensors[0] if case.single_input else tensors, options
 
 
-def _draw_weight(rng, variable):
+def _normal(shape):
+    return np.random.normal(size=tuple(shape)).astype("float32")
+
+
+def draw(variable):
+    """Draw a new case's weight, also of its biases and statistics."""
     shape = tuple(variable.shape)
     if "moving_variance" in variable.name:
-        return rng.uniform(0.5, 1.5, shape).astype("float32")
-    scale = 0.5 if len(shape) < 2 else shape[0] ** -0.5
-    return (scale * rng.normal(size=shape)).astype("float32")
-
-
-def _draw_cotangent(rng, output, row):
-    cotangent = rng.normal(size=tuple(output.shape)).astype("float32")
-    if row.output_mask is not None:
-        cotangent[~row.output_mask] = 0.0
-    return cotangent
+        return np.random.uniform(0.5, 1.5, shape).astype("float32")
+    return (0.5 if len(shape) < 2 else shape[0] ** -0.5) * _normal(shape)
 
 
 def _inner_product(outputs, cotangents):

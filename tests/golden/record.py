@@ -1,9 +1,9 @@
-"""Record the numbers of DeepCTR 0.9.4, or check the records.
+"""Compute the recorded numbers with DeepCTR 0.9.4 again, and compare them.
 
-    python tests/golden/record.py [layers] [models] [hashes] [--check]
+    python tests/golden/record.py [layers] [models] [hashes]
 
-`tox run -e golden` creates the environment of requirements.txt and checks.
-README.md describes the format.
+`tox run -e golden` creates the environment of requirements.txt and runs this.
+README.md describes the format, and how a new case is recorded.
 """
 
 from __future__ import annotations
@@ -12,16 +12,23 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 
-import hash_record
 import model_oracle
 import numpy as np
 import oracle
-from configurations import TABLES
-from load import HASHES, MODELS, RECORDS, model
-from model_configurations import MODELS as MODEL_ROWS
+from load import (
+    HASHES,
+    MODELS,
+    RECORDS,
+    Case,
+    ModelCase,
+    cases,
+    hashes,
+    layer_names,
+    model,
+    model_names,
+)
 
 TOLERANCE = 1e-6
 # Gradients that cancel are rounding errors around 1e-7, such as that of a
@@ -29,116 +36,50 @@ TOLERANCE = 1e-6
 LEAST_SCALE = 0.1
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", help=f"default: {' '.join(PARTS)}")
-    parser.add_argument("--out", type=Path, default=RECORDS.parent)
-    parser.add_argument("--check", action="store_true")
-    arguments = parser.parse_args()
+def check_layers() -> list[str]:
     errors = []
-    for part in arguments.parts or PARTS:
-        record, check, path = PARTS[part]
-        run = check if arguments.check else record
-        errors += run(arguments.out / path.name) or []
-    for error in errors:
-        print(error, file=sys.stderr)
-    return 1 if errors else 0
+    for layer in layer_names():
+        recorded = cases(layer)
+        computed = oracle.run_layer(layer, recorded)
+        before, now = contents(recorded), contents(computed)
+        errors += compare(layer, before, now)
+    return errors
 
 
-def record_layers(folder: Path) -> None:
-    for layer_name in TABLES:
-        recordings = oracle.record_layer(layer_name, TABLES[layer_name])
-        contents = {"cases": as_json([describe(r) for r in recordings])}
-        for recording in recordings:
-            contents.update(arrays(recording))
-        write(folder / f"{layer_name}.npz", contents)
+def check_models() -> list[str]:
+    errors = []
+    for name in model_names():
+        case = model(name)
+        for now in model_oracle.predict_again(case):
+            recorded = {"predictions": case.predictions}
+            errors += compare(name, recorded, {"predictions": now})
+    return errors
 
 
-def as_json(value):
-    return np.array(json.dumps(value))
-
-
-def write(path, contents):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    contents = {"versions": as_json(oracle.versions()), **contents}
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        np.savez_compressed(file, **contents)
-    os.replace(temporary, path)
-    print(path, flush=True)
-
-
-def describe(recording):
-    row = recording.configuration
-    masks = row.masks and [mask is not None for mask in row.masks]
-    return {
-        "name": row.name,
-        "kwargs": row.kwargs,
-        "inputs": list(row.inputs),
-        "single_input": row.single_input,
-        "masks": masks,
-        "training": row.training,
-        "initial_weights": row.initial_weights,
-        "weights": recording.weight_names,
-        "trainable": recording.trainable,
-        "outputs": len(recording.outputs),
-    }
-
-
-def arrays(recording):
-    masks = enumerate(recording.configuration.masks or [])
-    pairs = zip(recording.weights, recording.weights_after, strict=True)
-    changed = not all(np.array_equal(before, after) for before, after in pairs)
-    by_index = {
-        "input": dict(enumerate(recording.inputs)),
-        "mask": {i: mask for i, mask in masks if mask is not None},
-        "weight": dict(enumerate(recording.weights)),
-        "weight_after": dict(enumerate(recording.weights_after * changed)),
-        "output": dict(enumerate(recording.outputs)),
-        "cotangent": dict(enumerate(recording.cotangents)),
-        "grad_input": recording.grad_inputs,
-        "grad_weight": recording.grad_weights,
-    }
-    return {
-        f"{recording.configuration.name}/{kind}/{i}": array
-        for kind, found in by_index.items()
-        for i, array in found.items()
-    }
-
-
-def check_layers(folder: Path) -> list[str]:
-    """Record again in another folder and return the differences."""
-    with tempfile.TemporaryDirectory() as other:
-        record_layers(Path(other))
-        return [
-            error
-            for layer_name in TABLES
-            for error in compare(
-                folder / f"{layer_name}.npz", Path(other, f"{layer_name}.npz")
-            )
-        ]
-
-
-def compare(recorded: Path, new: Path) -> list[str]:
-    with np.load(recorded) as before, np.load(new) as now:
-        errors = []
-        if json.loads(str(before["cases"])) != json.loads(str(now["cases"])):
-            errors.append("the cases differ")
-        keys = {*before.files, *now.files} - {"cases", "versions"}
-        differences = {key: difference(before, now, key) for key in keys}
-    errors += [
-        f"{key} differs by {value:.1e} of its scale"
-        for key, value in sorted(differences.items())
-        if value > TOLERANCE
+def check_hashes() -> list[str]:
+    return [
+        f"hashes: {name} differs"
+        for name, case in hashes().items()
+        for i, buckets in enumerate(case.buckets)
+        if not np.array_equal(
+            oracle.hash_ids(case.ids, buckets, case.mask_zero), case.hashed[i]
+        )
     ]
-    largest = max(differences.values())
-    print(f"{new.stem}: differences <= {largest:.1e}", flush=True)
-    return [f"{new.stem}: {error}" for error in errors]
+
+
+def compare(name, before, now) -> list[str]:
+    found = {key: difference(before, now, key) for key in before | now}
+    print(f"{name}: differences <= {max(found.values()):.1e}", flush=True)
+    return [
+        f"{name}: {key} differs by {value:.1e} of its scale"
+        for key, value in found.items()
+        if not value <= TOLERANCE
+    ]
 
 
 def difference(before, now, key):
     """Return the largest difference of two arrays, relative to their scale."""
-    if key not in before.files or key not in now.files:
+    if key not in before or key not in now:
         return np.inf
     old, new = before[key], now[key]
     if old.shape != new.shape or old.dtype != new.dtype:
@@ -150,66 +91,99 @@ def difference(before, now, key):
     return distance if np.isfinite(distance) else np.inf
 
 
-def record_models(folder: Path) -> None:
-    for recording in model_oracle.record_models(MODEL_ROWS):
-        row = recording.configuration
-        described = {
-            "model": row.model,
-            "columns": row.columns,
-            "arguments": row.arguments,
-            "inputs": list(recording.inputs),
-            "unsaved": list(recording.unsaved),
+def contents(rows: list[Case]) -> dict[str, np.ndarray]:
+    """Return the arrays of a layer's file."""
+    arrays = {"cases": as_json([describe(case) for case in rows])}
+    for case in rows:
+        gradients = [case.grad_inputs.get(name) for name in case.inputs]
+        by_kind = {
+            "input": case.inputs.values(),
+            "mask": case.masks or [],
+            "weight": case.weights,
+            "weight_after": case.weights_after or [],
+            "output": case.outputs,
+            "cotangent": case.cotangents,
+            "grad_input": gradients,
+            "grad_weight": case.grad_weights,
         }
-        contents = {
-            "configuration": as_json(described),
-            "predictions": recording.predictions,
-        }
-        for i, array in enumerate(recording.inputs.values()):
-            contents[f"input/{i}"] = array
-        for i, array in enumerate(recording.unsaved.values()):
-            contents[f"unsaved/{i}"] = array
-        for kind, content in recording.files.items():
-            contents[f"file/{kind}"] = np.frombuffer(content, "uint8")
-        write(folder / f"{row.name}.npz", contents)
+        for kind, found in by_kind.items():
+            for i, array in enumerate(found):
+                if array is not None:
+                    arrays[f"{case.name}/{kind}/{i}"] = array
+    return arrays
 
 
-def check_models(folder: Path) -> list[str]:
-    """Load the recorded files and compare the predictions."""
-    recorded = [model(row.name, folder) for row in MODEL_ROWS]
-    predictions = model_oracle.predict_again(MODEL_ROWS, recorded)
-    errors = []
-    for row, case, now in zip(MODEL_ROWS, recorded, predictions, strict=True):
-        described = (case.model, case.columns, case.arguments)
-        if described != (row.model, row.columns, row.arguments):
-            errors.append(f"{row.name}: the configurations differ")
-        distance = float(np.max(np.abs(now - case.predictions)))
-        print(f"{row.name}: differences <= {distance:.1e}", flush=True)
-        if not distance <= TOLERANCE:
-            errors.append(f"{row.name}: predictions differ by {distance:.1e}")
-    return errors
+def describe(case: Case):
+    return {
+        "name": case.name,
+        "kwargs": case.kwargs,
+        "inputs": list(case.inputs),
+        "single_input": case.single_input,
+        "masks": case.masks and [mask is not None for mask in case.masks],
+        "training": case.training,
+        "initial_weights": case.initial_weights,
+        "weights": case.weight_names,
+        "trainable": case.trainable,
+        "outputs": len(case.outputs),
+    }
 
 
-def record_hashes(path: Path) -> None:
-    write(path, hash_record.record_hashes())
+def as_json(value):
+    return np.array(json.dumps(value))
 
 
-def check_hashes(path: Path) -> list[str]:
-    now = hash_record.record_hashes()
-    with np.load(path) as file:
-        before = {key: file[key] for key in file.files if key != "versions"}
-    print(f"hashes: {len(now)} arrays", flush=True)
-    return [
-        f"hashes: {key} differs"
-        for key in sorted(before.keys() | now.keys())
-        if not np.array_equal(before.get(key), now.get(key))
-    ]
+def add_case(layer: str, case: Case) -> None:
+    """Add a case with a name, arguments and inputs to a layer's file."""
+    recorded = cases(layer)
+    added = oracle.run_layer(layer, [case])
+    write(RECORDS / f"{layer}.npz", contents(recorded + added))
+
+
+def add_model(case: ModelCase, **options) -> None:
+    """Train a model, with the options of `train`, and write its file."""
+    case = model_oracle.train(case, **options)
+    configuration = {
+        "model": case.model,
+        "columns": case.columns,
+        "arguments": case.arguments,
+        "inputs": list(case.inputs),
+        "unsaved": list(case.unsaved),
+    }
+    arrays = {
+        "configuration": as_json(configuration),
+        "predictions": case.predictions,
+    }
+    for kind in ("input", "unsaved"):
+        found = case.inputs if kind == "input" else case.unsaved
+        arrays |= {f"{kind}/{i}": x for i, x in enumerate(found.values())}
+    for kind, content in case.files.items():
+        arrays[f"file/{kind}"] = np.frombuffer(content, "uint8")
+    write(MODELS / f"{case.name}.npz", arrays)
+
+
+def write(path: Path, arrays) -> None:
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, versions=as_json(oracle.versions()), **arrays)
+    os.replace(temporary, path)
 
 
 PARTS = {
-    "layers": (record_layers, check_layers, RECORDS),
-    "models": (record_models, check_models, MODELS),
-    "hashes": (record_hashes, check_hashes, HASHES),
+    "layers": check_layers,
+    "models": check_models,
+    "hashes": check_hashes,
 }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", help=f"default: {' '.join(PARTS)}")
+    parts = parser.parse_args().parts or PARTS
+    errors = [error for part in parts for error in PARTS[part]()]
+    print(f"{HASHES.parent}: {len(errors)} differences")
+    for error in errors:
+        print(error, file=sys.stderr)
+    return 1 if errors else 0
 
 
 if __name__ == "__main__":

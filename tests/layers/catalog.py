@@ -108,7 +108,7 @@ class Layer:
         measured: the class whose outputs are compared with the reference.
         trains: whether `training` changes the result without dropout.
         needs_width: the input whose unknown width raises ValueError.
-        outputs, own_padding, inert, independent_rows, degree, is_list: see
+        outputs, own_padding, inert, independent_rows, is_list: see
             `Trial`.
     """
 
@@ -132,7 +132,6 @@ class Layer:
     minimum_steps: Callable[[Any], int] = lambda a: 1
     independent_rows: Callable[[Any], bool] = lambda a: True
     measured: Any = None
-    degree: int = 1
     trains: Callable[[Any], bool] = lambda a: False
     needs_width: str = ""
     is_list: bool = False
@@ -197,7 +196,6 @@ class Layer:
             any_steps=bool(known.get("max_steps")) or not has_table,
             inert=self.inert(known),
             own_padding=self.own_padding,
-            degree=self.degree,
             **options,
         )
 
@@ -409,7 +407,6 @@ LAYERS = [
         requires_mask=True,
         independent_rows=lambda a: not uses_batch_statistics(a),
         trains=lambda a: has_dice(a, "att_activation"),
-        degree=3,
         needs_width="keys",
     ),
     Layer(
@@ -432,7 +429,6 @@ LAYERS = [
         empty_is_zero=False,
         independent_rows=lambda a: not uses_batch_statistics(a),
         trains=lambda a: has_dice(a, "activation"),
-        degree=2,
         needs_width="keys",
     ),
     Layer(
@@ -584,7 +580,6 @@ LAYERS = [
                 a["res_layers"], a["layers"] - (a["units"] != sizes["dim"])
             )
         },
-        degree=2,
         needs_width="x",
         **X_LENGTHS,
     ),

@@ -6,9 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.layers import DNN, BiLSTM, PositionEncoding, positional_encoding
+from kseq.layers import DNN, PositionEncoding, positional_encoding
 from tests.arrays import to_numpy
 from tests.layers.catalog import BY_CLASS, LAYERS, SOME, draw32, each
+
+pytestmark = pytest.mark.once
 
 ARGUMENTS = [
     pytest.param(layer, name, id=f"{layer.name}-{name}")
@@ -66,7 +68,6 @@ def test_positional_encoding_creates_the_layer():
             positional_encoding(x, **{name: object()})
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("layer", "name"), ARGUMENTS)
 def test_invalid_values(layer, name):
     for value in (*wrong_values(name, layer.arguments[name]), object()):
@@ -77,7 +78,6 @@ def test_invalid_values(layer, name):
             layer.cls(**required(layer) | {name: value})
 
 
-@pytest.mark.once
 @each(LAYERS, "layer")
 def test_config_is_the_constructors_arguments(layer):
     given = layer.given
@@ -109,7 +109,6 @@ def test_config_is_the_constructors_arguments(layer):
         assert stored == value, name
 
 
-@pytest.mark.once
 @each(LAYERS, "layer")
 def test_config_of_a_users_subclass(layer):
     def init(self, extra=1, **kwargs):
@@ -192,16 +191,6 @@ def test_initializer_and_regularizer_reach_all_kernels(example):
         total = sum(float(to_numpy(loss)) for loss in each_layer.losses)
         size = sum(np.prod(w.shape) for w in kernels)
         np.testing.assert_allclose(total, 0.01 * size, rtol=1e-5)
-
-
-def test_an_initializer_without_seed_draws_each_kernel():
-    initializer = keras.initializers.HeNormal()
-    layer = BiLSTM(3, layers=1, kernel_initializer=initializer)
-    layer.build((2, 5, 3))
-    forward, backward = (
-        to_numpy(w.value) for w in layer.weights if is_kernel(w)
-    )
-    assert np.any(forward != backward)
 
 
 @each(KERNELS)

@@ -36,6 +36,7 @@ def assert_calls(layer, trial, expected, **options):
     assert_all_close(arrays_of(layer(*features, **named)), expected)
 
 
+@pytest.mark.once
 @each(NAMED)
 @pytest.mark.parametrize("masks", [False, True])
 def test_named_and_list_calls_are_equal(example, masks):
@@ -49,6 +50,7 @@ def test_named_and_list_calls_are_equal(example, masks):
         assert_all_close(arrays_of(got), expected)
 
 
+@pytest.mark.once
 @each(LISTS)
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
 def test_lengths_of_any_dtype_and_shape(example, dtype):
@@ -61,6 +63,7 @@ def test_lengths_of_any_dtype_and_shape(example, dtype):
         assert_all_close(arrays_of(got), expected)
 
 
+@pytest.mark.once
 @each([e for e in MASKED if not e.layer.requires_mask])
 def test_without_lengths_and_masks_every_step_is_valid(example):
     trial, layer, _ = example.computed(masks=True)
@@ -88,6 +91,7 @@ def test_lengths_are_clipped_in_compiled_models():
     assert got.ravel().tolist() == [2, 0, 0, 0, 0, 0, 0, 5, 5]
 
 
+@pytest.mark.once
 @each(WITH_LENGTHS)
 def test_named_lengths_and_masks_are_combined(example):
     trial, layer, usual = example.computed()
@@ -104,6 +108,7 @@ def implicit(x, valid):
     return keras.layers.Masking(-7.0)(x)
 
 
+@pytest.mark.once
 @each(LISTS)
 @pytest.mark.parametrize("supports_masking", [False, True])
 def test_list_with_lengths_and_masks(example, supports_masking):

@@ -1,7 +1,6 @@
 """Layers in Keras's kinds of models and wrappers, and in users' layers."""
 
 from contextlib import nullcontext
-from dataclasses import replace
 
 import keras
 import numpy as np
@@ -13,17 +12,11 @@ from kseq.layers import (
     DNN,
     AuxiliaryLoss,
     BatchNormalization,
-    BiLSTM,
     DynamicGRU,
     Embedding,
-    KMaxPooling,
-    PositionEncoding,
-    PredictionLayer,
-    SequencePoolingLayer,
-    Transformer,
 )
 from tests.arrays import to_numpy
-from tests.layers.catalog import BY_NAME, COMPILING, MAIN, SOME, each
+from tests.layers.catalog import BY_NAME, MAIN, SOME, each
 from tests.layers.checks import assert_all_close, assert_close, skip_left_out
 from tests.layers.models import (
     everything,
@@ -33,6 +26,7 @@ from tests.layers.models import (
     trials,
 )
 from tests.layers.trial import arrays_of
+from tests.marks import once
 
 BACKEND = keras.backend.backend()
 ANY_STEPS = [e for e in SOME if e.trial().any_steps]
@@ -121,9 +115,7 @@ def in_remat_scope(trial):
         return trial.built()
 
 
-@each(
-    FEW if BACKEND in COMPILING else [e for e in SOME if not e.layer.measured]
-)
+@each(FEW)
 @pytest.mark.parametrize("scope", [False, True])
 def test_under_remat(example, scope):
     """Except a loss inside keras.remat, which JAX rejects."""
@@ -151,25 +143,6 @@ def test_options_of_calls_in_a_remat_scope(name, option):
     got = trial.run(in_remat_scope(trial), **option)
     expected = trial.run(trial.built(), **option)
     assert_all_close(got, expected)
-
-
-def test_trains_in_a_remat_scope():
-    """TensorFlow's graphs would reject keywords."""
-    skip_left_out("fit")
-    examples = FEW[:3]
-
-    def in_scope(trial):
-        def make(**options):
-            with keras.RematScope():
-                return trial.built(seeded=False, **options)
-
-        return replace(trial, make=make)
-
-    batches = [inputs_of(trials(examples))]
-    models = everything(examples), everything(examples, changed=in_scope)
-    usual, got = (losses(model, batches)[0] for model in models)
-    for name, value in usual.items():
-        assert_close(got[name], value, "fit", name=name)
 
 
 def test_states_and_losses_in_a_remat_scope():
@@ -202,75 +175,7 @@ def test_states_and_losses_in_a_remat_scope():
         assert_close(got, expected, "fit")
 
 
-@pytest.mark.once
-def test_a_remat_scope_computes_twice():
-    with keras.RematScope():
-        layer = SequencePoolingLayer()
-    layers = [keras.layers.Embedding(5, 1, mask_zero=True), layer]
-    model = keras.Sequential([*layers, keras.layers.Flatten()])
-    ids = np.array([[1, 2, 0]])
-    calls, usual = [], layer.call
-    layer.call = lambda *args, **named: calls.append(0) or usual(*args, **named)
-    model.compile("sgd", "mse", run_eagerly=True)
-    for _ in range(2):  # the first builds the model too
-        calls.clear()
-        model.train_on_batch(ids, np.ones((1, 1)))
-    assert len(calls) == 2
-
-
-def test_sequential_models():
-    """Masks are propagated from layer to layer."""
-    ids = np.array([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0], [3, 2, 1, 5, 6]])
-    embedding = keras.layers.Embedding(7, 4, mask_zero=True)
-    sequence_layers = [
-        PositionEncoding(),
-        BiLSTM(2, merge_mode="concat"),
-        Transformer(2, 2, output_type=None),
-        DynamicGRU(4),
-        KMaxPooling(2, axis=2),
-        SequencePoolingLayer("mean"),
-    ]
-    others = [DNN((3,)), keras.layers.Flatten(), PredictionLayer("regression")]
-    layers = [embedding, *sequence_layers, *others]
-    model = keras.Sequential([keras.Input((5,), dtype="int32"), *layers])
-    seed_weights(model)
-    expected = embedding(ids)
-    for layer in sequence_layers:
-        expected = layer(expected, mask=ids > 0)
-    for layer in others:
-        expected = layer(expected)
-    assert_close(to_numpy(model(ids)), to_numpy(expected))
-
-
-ONE_TENSOR = (
-    "pooling-max-mask",
-    "k-max-dim-mask",
-    "gru-plain",
-    "bilstm-ave",
-    "positions-trained",
-    "transformer-layer-norm-mask",
-)
-
-
-@each([BY_NAME[name] for name in ONE_TENSOR])
-def test_time_distributed(example):
-    trial = example.trial(masks=True)
-    layer = trial.built()
-    name, x = next(iter(trial.features.items()))
-    mask = trial.valid[trial.sequences[name]]
-    wrapper = keras.layers.TimeDistributed(layer)
-    symbols = [
-        keras.Input((2, *x.shape[1:])),
-        keras.Input((2, *mask.shape[1:]), dtype="bool"),
-    ]
-    model = keras.Model(symbols, wrapper(symbols[0], mask=symbols[1]))
-    given = [np.stack([a, a[::-1]], axis=1) for a in (x, mask)]
-    got = to_numpy(model(given))
-    expected = to_numpy(layer(x, mask=mask))
-    assert_close(got, np.stack([expected, expected[::-1]], axis=1))
-
-
-@pytest.mark.parametrize("steps", ["own", None])
+@pytest.mark.parametrize("steps", [once("own"), None])
 def test_shapes_of_functional_models(steps, any_steps):
     examples = ANY_STEPS if steps is None else MAIN
     model = any_steps if steps is None else everything(examples, steps)
@@ -286,6 +191,7 @@ def test_shapes_of_functional_models(steps, any_steps):
             assert model.output[name].shape == tuple(shape), name
 
 
+@pytest.mark.once
 @each(SOME)
 def test_frozen_layers_and_stateless_calls(example):
     trial, layer, expected = example.computed()
@@ -304,20 +210,6 @@ def test_frozen_layers_and_stateless_calls(example):
     keras.tree.map_structure(
         np.testing.assert_array_equal, frozen.get_weights(), before
     )
-
-
-@pytest.mark.once
-@each(SOME)
-def test_weights_are_created_once(example):
-    trial = example.trial()
-    layer = trial.built(name="name")
-    paths = [(w.path, w.shape) for w in layer.weights]
-    assert len({*paths}) == len(paths)
-    trial.run(layer)
-    called = trial.make(name="name")
-    trial.run(called)
-    for each_layer in (layer, called):
-        assert [(w.path, w.shape) for w in each_layer.weights] == paths
 
 
 def test_any_number_of_steps(any_steps):
@@ -354,6 +246,7 @@ def test_trains_with_any_number_of_steps():
     """On TensorFlow in one graph, and in another of XLA with equal losses."""
     skip_left_out("fit")
     examples = [*{e.name: e for e in [*ANY_STEPS, *FEW]}.values()]
+    examples = FEW if BACKEND == "tensorflow" else examples
     usual = trials(examples)
     cut = {n: t.cut(SHORT) for n, t in usual.items()}
     batches = [inputs_of(cut), inputs_of(usual)]
@@ -362,19 +255,8 @@ def test_trains_with_any_number_of_steps():
     found = losses(everything(examples), batches, jit_compile)
     assert all(np.all(np.isfinite([*loss.values()])) for loss in found)
     if xla:
-        batch = inputs_of({e.name: cut[e.name] for e in FEW})
-        (compiled,) = losses(everything(FEW), [batch], True)
+        batch = inputs_of({e.name: cut[e.name] for e in FEW[:3]})
+        (compiled,) = losses(everything(FEW[:3]), [batch], True)
         del compiled["loss"]
         for name, value in compiled.items():
             assert_close(value, found[0][name], "fit", name=name)
-
-
-def test_clone(any_steps):
-    inputs = inputs_of(trials(ANY_STEPS))
-    clone = keras.models.clone_model(any_steps)
-    clone.set_weights(any_steps.get_weights())
-    expected = any_steps(inputs)
-    for name, output in clone(inputs).items():
-        np.testing.assert_array_equal(
-            to_numpy(output), to_numpy(expected[name]), name
-        )

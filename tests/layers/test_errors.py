@@ -90,16 +90,6 @@ def test_named_calls(example):
 
 
 @pytest.mark.once
-@each([e for e in NAMED if e.computed()[1].weights])
-def test_width_of_a_built_layer(example):
-    """Of all inputs, so that they fit each other."""
-    trial, layer, named = calls(example)
-    for name in trial.features.keys() - {*STEP_WEIGHTS}:
-        named[name] = np.concatenate(2 * [named[name]], -1)
-    assert_raises([r"\w+"], layer, **named)
-
-
-@pytest.mark.once
 @each([e for e in NAMED if e.layer.requires_mask])
 def test_neither_lengths_nor_masks(example):
     trial, layer, _ = calls(example)

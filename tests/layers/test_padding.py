@@ -11,11 +11,12 @@ from tests.layers.catalog import (
     COMPILING,
     FEWER,
     SOME,
-    STEP_WEIGHTS,
     draw32,
     each,
 )
-from tests.layers.checks import assert_all_close, skip_left_out
+from tests.layers.checks import skip_left_out
+
+pytestmark = pytest.mark.once
 
 BACKEND = keras.backend.backend()
 PADDED = [e for e in FEWER if e.trial().sequences and not e.layer.is_list]
@@ -87,40 +88,6 @@ def test_gradients_of_padding_and_of_empty_histories(example):
                         assert np.all(gradient[~valid] == 0), name
 
 
-@each([e for e in PADDED if not e.layer.positional(e.known)])
-def test_holes_in_a_mask_are_left_out(example):
-    """Valid steps give the same wherever they are, in their order."""
-    trial, layer, expected = example.computed(masks=True)
-    if trial.own_padding:
-        pytest.skip("pairs of neighbours")
-
-    def front(name, x, axis=1):
-        order = np.argsort(~trial.valid[name], axis=1, kind="stable")
-        others = [a for a in range(x.ndim) if a not in (0, axis)]
-        return np.take_along_axis(x, np.expand_dims(order, others), axis)
-
-    moved = example.trial(measured=True, masks=True)
-    moved = moved.with_valid({n: front(n, v) for n, v in trial.valid.items()})
-    for name, sequence in trial.sequences.items():
-        moved.features[name] = front(sequence, trial.features[name])
-    expected = [
-        front(at[1], y, at[0]) if at else y
-        for y, at in zip(expected, trial.outputs, strict=True)
-    ]
-    assert_all_close(moved.run(layer), expected)
-
-
-@each(PADDED)
-def test_empty_history(example):
-    trial, _, outputs = example.computed()
-    if not example.layer.measured:
-        zero = example.layer.empty_is_zero and trial.inert
-        assert np.all(outputs[0][3] == 0) == zero
-    for output in outputs:
-        assert np.all(np.isfinite(output))
-        assert np.any(output != 0)
-
-
 @pytest.mark.skipif(  # docs/upstream/openvino_no_steps.py
     BACKEND == "openvino",
     reason="OpenVINO stops in products without elements",
@@ -144,13 +111,3 @@ def test_empty_batches_and_histories_without_steps(example):
             shape[at[0]] = 0
         assert output.shape == tuple(shape)
         assert np.all(output == 0)
-
-
-@each([e for e in SOME if {*e.trial().features} & {*STEP_WEIGHTS}])
-def test_weights_and_scores_of_every_shape(example):
-    trial, layer, expected = example.computed()
-    (name,) = {*trial.features} & {*STEP_WEIGHTS}
-    flat = trial.features[name][..., 0]
-    for given in (flat, flat[:, None]):
-        got = layer(**trial.named() | {name: given})
-        assert_equal([to_numpy(got)], expected)

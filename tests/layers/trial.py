@@ -36,9 +36,6 @@ class Trial:
         call: further arguments of the call.
         outputs: each output's (axis of steps, sequence), or None.
         dtype: the policy to compute under.
-        size: the order of magnitude of the features.
-        degree: the outputs are at most of the order size**degree.
-        shared: further inputs, which all rows share.
         is_list: whether the layer takes a list even of one input.
         independent_rows: whether no row depends on another.
         grows: whether padding can be added.
@@ -59,9 +56,6 @@ class Trial:
     call: Mapping[str, Any] = field(default_factory=dict)
     outputs: Sequence[tuple[int, str] | None] = (None,)
     dtype: str = "float32"
-    size: float = 1.0
-    degree: int = 1
-    shared: Arrays = field(default_factory=dict)
     is_list: bool = False
     independent_rows: bool = True
     grows: bool = True
@@ -77,7 +71,6 @@ class Trial:
         given = {**self.features, **(self.lengths or {})}
         names = self.order or tuple(given)
         inputs = [given[n] for n in names if n in given]
-        inputs += self.shared.values()
         return inputs if len(inputs) > 1 or self.is_list else inputs[0]
 
     @property
@@ -193,15 +186,6 @@ class Trial:
         }
         return replace(self, valid=valid, lengths=lengths)
 
-    def predicting(self) -> "Trial":
-        """Without batch statistics, and without JAX's warnings of int64."""
-        call = {n: v for n, v in self.call.items() if n != "training"}
-        lengths = self.lengths and {
-            n: x.astype("int32") if x.dtype == "int64" else x
-            for n, x in self.lengths.items()
-        }
-        return replace(self, call=call, lengths=lengths)
-
     # Computations
 
     def computation(self) -> Computation:
@@ -213,7 +197,7 @@ class Trial:
             arrays = keras.tree.flatten(inputs)
             named = {  # complex arrays remain
                 n: x.astype("float64") if x.dtype.kind == "i" else x
-                for n, x in zip([*names, *self.shared], arrays, strict=True)
+                for n, x in zip(names, arrays, strict=True)
             }
             return self.reference(named, self.valid, weights)
 
@@ -306,11 +290,6 @@ class Trial:
     @property
     def batch(self) -> int:
         return len(next(iter(self.features.values())))
-
-    @property
-    def unit(self) -> float:
-        """The magnitude of the terms of which the outputs are sums."""
-        return max(1.0, self.size) ** self.degree
 
 
 def predict(model: Any, inputs: Any) -> Any:

@@ -5,6 +5,8 @@ import pytest
 from kseq.models import attention_weights
 from tests.models.examples import BY_NAME, LENGTHS, STEPS, arrays, predict
 
+pytestmark = pytest.mark.once
+
 LAYER = "attention_sequence_pooling_layer"
 
 
@@ -27,11 +29,6 @@ def test_weights_of_a_trained_model(name):
         total = weights.sum(axis=-1)[:, 0]
         np.testing.assert_allclose(total, LENGTHS > 0, rtol=1e-5)
     np.testing.assert_array_equal(predict(model), before)
-
-
-def test_a_model_with_two_attentions():
-    weights = attention_weights(BY_NAME["DSIN"].make(), arrays())
-    assert weights.keys() == {LAYER, f"{LAYER}_1"}
 
 
 @pytest.mark.skipif(

@@ -4,19 +4,17 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.models import DIN, score_candidates
+from kseq.models import score_candidates
 from kseq.models.candidates import split
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close
 from tests.models.examples import (
     BY_NAME,
     CANDIDATE,
-    arrays,
     inputs_of,
-    make,
-    sequences,
-    tags,
 )
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture
@@ -61,7 +59,6 @@ def test_equals_a_batch_of_repeated_user_features(name):
     assert score_candidates(model, user, none).shape == (0,)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("jit_compile", "count", "batch_size", "sizes"),
     [
@@ -90,7 +87,6 @@ def test_compiled_batches_are_padded_to_powers_of_two(
     assert np.all(np.concatenate(batches)[count:] == count - 1)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "count", "padded"),
     [("DIN", 1, 4), ("DIN", None, 4), ("BST", 1, 4), ("DSIN-bias", 1, 3)],
@@ -122,19 +118,6 @@ def test_histories_of_any_length_are_padded_if_compiled(name, count, padded):
     assert_close(got, expected)
 
 
-def test_step_weights_of_any_shape_and_ids_as_floats():
-    column = tags(weight_name="w", weight_norm=False)
-    model = make(DIN, column, *sequences("hist_"))
-    user = {n: arrays()[n][0] for n in ("hist_item", "hist_cate", "tags")}
-    user["w"] = np.array([[1.0], [-2.0], [3.0]], "float32")
-    expected = expected_scores(model, user)
-    floats = {n: np.asarray(x, "float64") for n, x in CANDIDATES.items()}
-    for shape in ((3,), (1, 3), (3, 1), (1, 3, 1)):
-        user["w"] = user["w"].reshape(shape)
-        scores = score_candidates(model, user, floats, batch_size=COUNT)
-        assert_close(scores, expected)
-
-
 INVALID = [
     ({"item": [1]}, CANDIDATES, "each feature in one .* in both .'item"),
     ({}, {"cate": [1, 4, 2]}, "user and candidates: expected all of"),
@@ -146,17 +129,7 @@ INVALID = [
 ]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("user", "candidates", "message"), INVALID)
 def test_invalid_features_raise(user, candidates, message, din):
     with pytest.raises(ValueError, match=message):
         score_candidates(din, user_features(din) | user, candidates)
-
-
-@pytest.mark.once
-def test_models_with_other_outputs_raise(din):
-    hidden = din.get_layer("dnn").output
-    for outputs in ([din.output, din.output], hidden):
-        model = keras.Model(din.inputs, outputs)
-        with pytest.raises(ValueError, match="received outputs of shapes"):
-            score_candidates(model, {}, {})

@@ -16,7 +16,6 @@ from tests.models.examples import (
     CANDIDATE,
     CATE,
     ITEM,
-    PRICE,
     SIZES,
     USER,
     arrays,
@@ -26,6 +25,8 @@ from tests.models.examples import (
     sequences,
     tags,
 )
+
+pytestmark = pytest.mark.once
 
 HISTORY = sequences("hist_")
 TABLE = "sparse_seq_emb_hist_item"
@@ -37,7 +38,6 @@ def dnn_input(model, features=None):
     return predict(keras.Model(model.inputs, x), features)[:, 0]
 
 
-@pytest.mark.once
 def test_columns_of_a_table_agree_on_its_options():
     twos = keras.initializers.Constant(2.0)
     options = {"embeddings_initializer": twos, "trainable": False}
@@ -89,46 +89,6 @@ def test_pretrained_tables_are_not_part_of_the_config(layer, tmp_path):
         build(vectors[:3])
 
 
-@pytest.mark.once
-def test_embeddings_are_concatenated_by_group():
-    sparse = [
-        SparseFeat(name, 3, 1, group_name=group)
-        for name, group in (("a", "x"), ("b", "y"), ("c", "x"))
-    ]
-    hist = VarLenSparseFeat(SparseFeat("hist_a", 3, 1, embedding_name="a"), 2)
-    model = DIN([*sparse, hist], ["a"], dnn_hidden_units=())
-    for name, number in (("seq_emb_hist_a", 1), ("emb_b", 2), ("emb_c", 3)):
-        table = model.get_layer(f"sparse_{name}").embeddings
-        table.assign(np.full((3, 1), number))
-    ones = {name: np.ones((1, 1)) for name in "abc"}
-    row = dnn_input(model, ones | {"hist_a": np.zeros((1, 2))})
-    assert row[0].tolist() == [1.0, 3.0, 2.0, 0.0]
-
-
-@pytest.mark.once
-def test_a_repeated_column_is_read_twice():
-    """As in DeepCTR."""
-    once = make(DIN, USER, PRICE, tags(), *HISTORY)
-    twice = make(DIN, *[USER, PRICE, tags()] * 2, *HISTORY)
-    widths = [m.get_layer("dnn").kernels[0].shape[0] for m in (once, twice)]
-    width = USER.embedding_dim + PRICE.dimension + tags().embedding_dim
-    assert widths[1] - widths[0] == width
-
-
-def test_the_lengths_of_other_sequences():
-    """tests/parity tests combiners and weights, with id 0 as padding."""
-    column = tags(length_name="tags_length")
-    model = make(DIN, column, *HISTORY, dnn_hidden_units=())
-    given = arrays() | {"tags_length": np.array([1, 2, 3, 0, 1])}
-    valid = np.arange(3) < given["tags_length"][:, None]
-    expected = dnn_input(model, given)
-    other = (given["tags"] + 1) % SIZES["tags"]
-    past = given | {"tags": np.where(valid, given["tags"], other)}
-    np.testing.assert_array_equal(dnn_input(model, past), expected)
-    within = given | {"tags": np.where(valid, other, given["tags"])}
-    assert np.abs(dnn_input(model, within) - expected).max() > 1e-5
-
-
 @pytest.mark.parametrize("length_name", [None, "tags_length"])
 def test_weighted_mean(length_name, tmp_path):
     """Saved and loaded; one row is empty, the weights of one sum to 0."""
@@ -178,13 +138,11 @@ def test_history_lengths():
             make(DIEN, *history)
 
 
-@pytest.mark.once
 def test_a_history_in_another_order_warns():
     with pytest.warns(UserWarning, match="another order"):
         make(DIN, *HISTORY[::-1])
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("build", [DIN, DIEN, DSIN])
 def test_a_history_without_the_candidate_s_table_warns(build):
     sessions = {"sess_max_count": 1} if build is DSIN else {}
@@ -220,7 +178,6 @@ INVALID = [
 ]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("given", "message"), INVALID)
 def test_invalid_columns_raise(given, message):
     with pytest.raises(ValueError, match=message):
@@ -237,7 +194,6 @@ CONTRADICTIONS = [
 ]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("name", "options", "message"), CONTRADICTIONS)
 def test_arguments_that_contradict_the_columns_raise(name, options, message):
     with pytest.raises(ValueError, match=message):
@@ -274,8 +230,22 @@ TRANSFORMS = [
 ]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("transform_fn", "message"), TRANSFORMS)
 def test_invalid_transforms_raise(transform_fn, message):
     with pytest.raises(ValueError, match=f"^transform_fn .*{message}"):
         make_with_price(transform_fn)
+
+
+def test_embeddings_are_concatenated_by_group():
+    sparse = [
+        SparseFeat(name, 3, 1, group_name=group)
+        for name, group in (("a", "x"), ("b", "y"), ("c", "x"))
+    ]
+    hist = VarLenSparseFeat(SparseFeat("hist_a", 3, 1, embedding_name="a"), 2)
+    model = DIN([*sparse, hist], ["a"], dnn_hidden_units=())
+    for name, number in (("seq_emb_hist_a", 1), ("emb_b", 2), ("emb_c", 3)):
+        table = model.get_layer(f"sparse_{name}").embeddings
+        table.assign(np.full((3, 1), number))
+    ones = {name: np.ones((1, 1)) for name in "abc"}
+    row = dnn_input(model, ones | {"hist_a": np.zeros((1, 2))})
+    assert row[0].tolist() == [1.0, 3.0, 2.0, 0.0]

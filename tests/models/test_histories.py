@@ -18,7 +18,6 @@ from kseq.models import (
     DIEN,
     DIN,
     DSIN,
-    attention_weights,
     score_candidates,
     split_model,
 )
@@ -43,6 +42,8 @@ from tests.models.examples import (
     tags,
 )
 from tests.models.test_lists import COUNT, PLACES, ROWS, as_rows, lists
+
+pytestmark = pytest.mark.once
 
 ATTENTION = "attention_sequence_pooling_layer"
 PREFIXES = ("hist_", "cart_")
@@ -142,42 +143,9 @@ def test_several_histories_and_candidates(build, options):
     assert_close(score_candidates(one, mine_only, mine), scores[0])
 
 
-def test_attention_weights_of_several_histories():
-    model = two_histories(DIN, **BUILDERS[0][1])
-    weights = attention_weights(model, cart_arrays())
-    assert [*weights] == [ATTENTION, f"{ATTENTION}_1"]
-    valid = np.arange(CART_STEPS) < CART_LENGTHS[:, None]
-    np.testing.assert_array_equal(weights[f"{ATTENTION}_1"][:, 0] != 0, valid)
-    with pytest.raises(ValueError, match=r"^model: expected one call"):
-        attention_weights(two_histories(DIN, **BUILDERS[1][1]), cart_arrays())
-
-
-@pytest.mark.once
 def test_a_missing_history_raises():
     with pytest.raises(ValueError, match=r"none for \['buy_cate', 'buy_item'"):
         make(DIN, *sequences("hist_"), history_prefixes=("hist_", "buy_"))
-
-
-def test_options_of_the_scorer():
-    """Each has the effect that it has in the attention layer."""
-    options = {"att_dropout": 0.5, "att_use_bn": True, "l2_reg_att": 0.1}
-    model = two_histories(
-        DIN, att_hidden_size=(4, 2), l2_reg_embedding=0, seed=1, **options
-    )
-    features = cart_arrays() | {n: arrays()[n][:, None] for n in CANDIDATE}
-    inputs = {
-        name: keras.ops.convert_to_tensor(x)
-        for name, x in inputs_of(model, features).items()
-    }
-    scorers = [model.get_layer(ATTENTION + s).local_att for s in ("", "_1")]
-    kernels = [to_numpy(k) for s in scorers for k in s.dnn.kernels]
-    model(inputs, training=True)
-    expected = 0.1 * sum((k**2).sum() for k in kernels)
-    assert_close(sum(map(to_numpy, model.losses)), expected)
-    for scorer in scorers:
-        mean = to_numpy(scorer.dnn.bn_layers[0].moving_mean)
-        assert np.abs(mean).max() > 0
-        assert [x.rate for x in scorer.dnn.dropout_layers] == [0.5, 0.5]
 
 
 GENRES, VALUES = 7, 3
@@ -320,7 +288,6 @@ def test_sets_and_numbers_of_candidates(build, options):
     assert_close(*losses)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("columns", "names", "message"),
     [
@@ -340,3 +307,25 @@ def test_sets_and_numbers_of_candidates(build, options):
 def test_invalid_columns_raise(columns, names, message):
     with pytest.raises(ValueError, match=f"{message}"):
         DIN([*columns, sequences("hist_")[0]], names)
+
+
+def test_options_of_the_scorer():
+    """Each has the effect that it has in the attention layer."""
+    options = {"att_dropout": 0.5, "att_use_bn": True, "l2_reg_att": 0.1}
+    model = two_histories(
+        DIN, att_hidden_size=(4, 2), l2_reg_embedding=0, seed=1, **options
+    )
+    features = cart_arrays() | {n: arrays()[n][:, None] for n in CANDIDATE}
+    inputs = {
+        name: keras.ops.convert_to_tensor(x)
+        for name, x in inputs_of(model, features).items()
+    }
+    scorers = [model.get_layer(ATTENTION + s).local_att for s in ("", "_1")]
+    kernels = [to_numpy(k) for s in scorers for k in s.dnn.kernels]
+    model(inputs, training=True)
+    expected = 0.1 * sum((k**2).sum() for k in kernels)
+    assert_close(sum(map(to_numpy, model.losses)), expected)
+    for scorer in scorers:
+        mean = to_numpy(scorer.dnn.bn_layers[0].moving_mean)
+        assert np.abs(mean).max() > 0
+        assert [x.rate for x in scorer.dnn.dropout_layers] == [0.5, 0.5]

@@ -2,11 +2,10 @@
 
 import keras
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pytest
 
-from kseq.models import score_candidates
+from kseq.feature_column import SparseFeat, VarLenSparseFeat
+from kseq.models import DIN, score_candidates
 from kseq.models.arrays import to_array
 from tests.layers.checks import assert_close
 from tests.models.examples import (
@@ -20,7 +19,9 @@ from tests.models.examples import (
 )
 from tests.models.test_twin import MODELS
 
-once = pytest.mark.once
+pytestmark = pytest.mark.once
+pd = pytest.importorskip("pandas")
+pa = pytest.importorskip("pyarrow")
 
 
 @pytest.fixture(scope="module")
@@ -41,22 +42,16 @@ IDS = "expected integers from 0 to 11"
 # A feature, its values, and what the error says.
 INVALID = {
     "beyond its table": ("item", changed("item", 12), f"{IDS}; received 12 in"),
-    "negative": ("hist_item", changed("hist_item", -1), f"{IDS}.*-1 in row 4"),
     "int64": ("item", changed("item", 2**32 + 1), f"{IDS}.*4294967297"),
-    "uint64": ("item", changed("item", 2**64 - 1, "uint64"), IDS),
     "fraction": ("item", changed("item", 0.5, float), f"{IDS}.*0.5 in row 4"),
-    "NaN as id": ("item", changed("item", np.nan, float), f"{IDS}.*nan in row"),
     "length": ("seq_length", changed("seq_length", 2**31), "integers from -21"),
     "None": ("item", [1, 2, None, 3, 4], f"{IDS} without missing.*None in row"),
-    "NA": ("item", pd.Series([1, 2, 3, 4, None], dtype="Int64"), IDS),
-    "nested None": ("tags", [[1, 2, 3]] * 4 + [[1, None, 2]], "None in row 4"),
     "null": ("item", pa.array([1, 2, 3, None, 5]), f"{IDS}.*nan in row 3"),
     "strings": (
         "item",
         ["a", "b", "c", "d", "e"],
         f"{IDS}.*Vocabulary",
     ),
-    "column of strings": ("item", pd.Series([*"abcde"]), "Vocabulary"),
     "mixed": (
         "item",
         np.array([1, "b", 3, 4, 5], object),
@@ -68,13 +63,7 @@ INVALID = {
         "dtype datetime",
     ),
     "unequal lists": ("tags", [[1, 2, 3]] * 4 + [[1]], "padded to one length"),
-    "objects": (
-        "tags",
-        pd.Series([[1, 2, 3]] * 4 + [[1]]),
-        "one length",
-    ),
     "NaN": ("price", changed("price", np.nan), "expected finite.*nan in row 4"),
-    "infinity": ("price", changed("price", -np.inf), "finite numbers.*-inf in"),
     "overflow": (
         "price",
         changed("price", 1e39, float),
@@ -84,7 +73,6 @@ INVALID = {
 }
 
 
-@once
 @pytest.mark.parametrize("case", INVALID)
 def test_invalid_values_raise_in_each_method(case, din):
     name, values, message = INVALID[case]
@@ -109,7 +97,6 @@ def test_invalid_values_raise_in_each_method(case, din):
             score_candidates(din, user, {n: x[n] for n in CANDIDATE})
 
 
-@once
 def test_one_array_for_all_features_raises(din):
     for x in (np.zeros((BATCH, 3)), pd.Series([1, 2])):
         with pytest.raises(ValueError, match=r"^x: expected a dict, a data"):
@@ -132,7 +119,6 @@ def test_ids_of_each_table_are_limited(example):
     assert_close(predict(model), expected)
 
 
-@once
 def test_files_keep_the_sizes_of_tables(din, tmp_path):
     """Older files have none."""
     state = din.get_layer("user_state")
@@ -192,7 +178,6 @@ TARGETS = {
 }
 
 
-@once
 @pytest.mark.parametrize("form", TARGETS)
 def test_forms_of_targets(form, din):
     """Also of sample weights, and in `validation_data` by position."""
@@ -205,7 +190,6 @@ def test_forms_of_targets(form, din):
     assert history["val_loss"] == [din.evaluate(x, y, None, 0, w)]
 
 
-@once
 @pytest.mark.parametrize("wrong", [np.nan, None, "no"])
 def test_invalid_targets_raise(wrong, din):
     x = inputs_of(din)
@@ -218,9 +202,24 @@ def test_invalid_targets_raise(wrong, din):
         din.fit(x, CLICKS, validation_data=(x, values))
 
 
-@once
 def test_large_ids_as_floats_stay_exact():
     """Keras would convert them to float32."""
     ids = to_array("ids", np.array([2.0**24 + 1]), "int32", 2**25)
     assert ids.dtype == "int32"
     assert ids[0] == 2**24 + 1
+
+
+# JAX truncates them to 32 bits.
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype")
+def test_columns_of_every_dtype():
+    def din(dtype):
+        item, hist = (
+            SparseFeat(name, 12, 2, dtype=dtype, embedding_name="item")
+            for name in ("item", "hist_item")
+        )
+        return DIN([item, VarLenSparseFeat(hist, 4)], ["item"], seed=1)
+
+    expected = predict(din("int32"))
+    for dtype in ("uint16", "int64", "float32"):
+        given = {n: x.astype(dtype) for n, x in arrays().items()}
+        assert_close(predict(din(dtype), given), expected, name=dtype)

@@ -13,7 +13,6 @@ from tests.marks import once
 from tests.models.examples import (
     BATCH,
     BY_NAME,
-    ITEM,
     SIZES,
     arrays,
     inputs_of,
@@ -52,8 +51,7 @@ def as_rows(features, names=("item", "cate")):
     "name",
     [
         "DIN",
-        "DIEN-AUGRU-negatives",
-        *map(once, ("DIEN-AIGRU", "DSIN", "BST")),
+        *map(once, ("DIEN-AUGRU-negatives", "DIEN-AIGRU", "DSIN", "BST")),
     ],
 )
 def test_scores_equal_those_of_repeated_rows(name):
@@ -73,16 +71,6 @@ def test_scores_equal_those_of_repeated_rows(name):
     state = {n: to_numpy(x) for n, x in user(inputs).items()}
     scores = predict(candidates, lists() | state)
     assert_close(scores[ROWS, PLACES], expected)
-
-
-@pytest.mark.once
-def test_buckets_of_examples(monkeypatch):
-    """PyTorch pools large batches in buckets."""
-    model = BY_NAME["BST"].make(num_candidates=None)
-    expected = predict(model, lists())
-    module = "kseq.ops.backends.torch_buckets"
-    monkeypatch.setattr(f"{module}.MAX_BUCKET_ELEMENTS", 1)
-    assert_close(predict(model, lists()), expected)
 
 
 @pytest.mark.once
@@ -198,6 +186,7 @@ def test_wrong_targets_raise():
         model.fit(x, np.ones((BATCH, COUNT)), class_weight={0: 1, 1: 2})
 
 
+@pytest.mark.once
 def test_softmax_loss():
     draw = np.random.default_rng(4)
     logits = draw.normal(size=VALID.shape).astype("float32")
@@ -239,13 +228,3 @@ def test_losses_and_metrics_of_keras_rs():
     metric.update_state(labels, scores)
     assert_close(logs["ndcg"], float(metric.result()))
     model.fit(x, y, verbose=0)
-
-
-def test_ids_of_padding_have_no_effect_on_other_candidates():
-    model = BY_NAME["DIN"].make(num_candidates=None)
-    longer = lists()
-    for name in ("item", "cate"):
-        longer[name] = np.pad(longer[name], ((0, 0), (0, 2)))
-    expected = predict(model, lists())
-    assert_close(predict(model, longer)[:, :COUNT], expected)
-    assert ITEM.name in model.get_layer("candidate_scores").candidate_inputs

@@ -6,7 +6,7 @@ import pytest
 
 from kseq.agreement.computation import dtype_scope
 from kseq.agreement.tables import tolerance
-from kseq.models import DIEN, DSIN
+from kseq.models import DSIN
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close, skip_left_out
 from tests.marks import once
@@ -16,11 +16,9 @@ from tests.models.examples import (
     CANDIDATE,
     CLICKS,
     EXAMPLES,
-    HISTORY_PREFIXES,
     SIZES,
     STEPS,
     arrays,
-    columns,
     make,
     predict,
     sequences,
@@ -97,6 +95,7 @@ def test_fit_trains_every_weight_and_ignores_padding(example):
         assert np.all(np.isfinite(value)), path
 
 
+@pytest.mark.once
 @each(EXAMPLES)
 def test_saves_and_loads(example, models, tmp_path):
     model = models[example.name]
@@ -108,7 +107,7 @@ def test_saves_and_loads(example, models, tmp_path):
     np.testing.assert_array_equal(predict(loaded), predict(model))
 
 
-@each(INERT_PADDING, ["DIEN-AIGRU", "DIEN-AGRU"])
+@each(INERT_PADDING, ["DIEN-GRU", "DIEN-AIGRU", "DIEN-AGRU", "BST"])
 def test_padding_is_inert(example):
     """Neither its values nor its amount changes a prediction.
 
@@ -130,7 +129,7 @@ def test_padding_is_inert(example):
 
 # Keras's NumPy backend computes sigmoid as 1 / (1 + inf).
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp")
-@each(ONE_OF_EACH, ["DIEN-GRU", "BST"])
+@each(ONE_OF_EACH, ["DIEN-GRU", "BST", "DSIN"])
 def test_half_precision(example, models):
     with dtype_scope("mixed_float16"):
         model = example.make()
@@ -176,12 +175,32 @@ def test_dnn_options_and_penalties(example):
 NEGATIVES = BY_NAME["DIEN-AUGRU-negatives"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("gru_type", ["GRU", "AIGRU", "AUGRU"])
 def test_negatives_change_no_prediction(gru_type):
     model = NEGATIVES.make(gru_type=gru_type)
     zeros = {n: x * 0 for n, x in arrays().items() if n.startswith("neg_")}
     changed = predict(model, arrays() | zeros)
     np.testing.assert_array_equal(changed, predict(model))
+
+
+@pytest.mark.once
+def test_auxiliary_loss_excludes_padding_and_is_saved(tmp_path):
+    model = NEGATIVES.make()
+    model.compile("sgd", "binary_crossentropy", run_eagerly=True)
+    expected = model.evaluate(arrays(), CLICKS, verbose=0)
+    other = {
+        n: np.where(x == 0, 3, x) if "hist_" in n else x
+        for n, x in arrays().items()
+    }
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for m, x in ((model, other), (loaded, arrays())):
+        got = m.evaluate(x, CLICKS, verbose=0)
+        assert got == pytest.approx(expected, rel=1e-6)
+    others = {n: x[::-1] if "neg_" in n else x for n, x in arrays().items()}
+    got = model.evaluate(others, CLICKS, verbose=0)
+    assert got != pytest.approx(expected, rel=1e-6)
 
 
 def test_auxiliary_loss_is_part_of_the_loss():
@@ -199,23 +218,6 @@ def test_auxiliary_loss_is_part_of_the_loss():
     np.testing.assert_allclose(losses[1.0], 2 * losses[0.5], rtol=1e-5)
 
 
-@pytest.mark.once
-def test_negatives_without_negsampling_are_ignored():
-    """As in DeepCTR, they are not pooled either."""
-    model = DIEN(columns(*HISTORY_PREFIXES), CANDIDATE)
-    without = DIEN(columns("hist_"), CANDIDATE)
-    assert "neg_hist_item" in {x.name for x in model.inputs}
-    assert change(model, {}, neg_hist_item=arrays()["hist_item"]) == 0
-    shapes = [w.shape for w in model.weights]
-    assert shapes == [w.shape for w in without.weights]
-
-
-def test_augru_forms_differ():
-    forms = ("deepctr", "paper")
-    found = [predict(NEGATIVES.make(augru_form=form)) for form in forms]
-    assert np.abs(found[0] - found[1]).max() > 1e-4
-
-
 FIRST, SECOND = sequences("sess_0_"), sequences("sess_1_")
 
 
@@ -230,6 +232,7 @@ def change(model, before, **changed):
     return np.abs(predict(model, given | changed) - predict(model, given)).max()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("mask_padding", [False, True])
 def test_mask_padding_excludes_padding(bias, mask_padding):
@@ -247,30 +250,10 @@ def test_mask_padding_excludes_padding(bias, mask_padding):
     assert np.all(moved == 0.0) if mask_padding else moved[0] > 1e-4
 
 
+@pytest.mark.once
 def test_other_sequences_are_ignored_with_a_warning():
     with pytest.warns(UserWarning, match=r"ignores \['tags'\].*pool_others"):
         model = make_dsin(tags())
     assert change(model, {}, tags=arrays()["tags"][::-1]) == 0
     model = make_dsin(tags(), pool_others=True)
     assert change(model, {}, tags=arrays()["tags"][::-1]) > 1e-4
-
-
-@pytest.mark.parametrize("bias_encoding", [False, True])
-def test_one_session(bias_encoding):
-    model = make_dsin(sessions=FIRST, bias_encoding=bias_encoding)
-    assert change(model, {}, sess_0_item=arrays()["sess_0_item"][::-1]) > 1e-4
-
-
-@pytest.mark.once
-def test_options_of_dsin():
-    model = make_dsin()
-    lengths = model.inputs[-1]
-    assert (lengths.name, lengths.dtype) == ("sess_length", "int32")
-    assert model.get_layer("bi_lstm").dropout_rate == 0.2
-    # A column may have the lengths already.
-    others = tags(length_name="sess_length")
-    model = make_dsin(others, pool_others=True, lstm_dropout=0)
-    assert [x.name for x in model.inputs].count("sess_length") == 1
-    assert model.get_layer("bi_lstm").dropout_rate == 0.0
-    with pytest.raises(ValueError, match=r"maxlen: expected one .*_1_item': 5"):
-        make_dsin(sessions=[*FIRST, *sequences("sess_1_", 5)])

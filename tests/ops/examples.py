@@ -24,7 +24,6 @@ LENGTHS = catalog.LENGTHS["steps"]
 MASK = catalog.MASK
 MASKS = dict.fromkeys(("valid", "mask"), MASK)
 MASKS["query_valid"] = np.roll(MASK, 1, axis=0)
-NO_FLOATS = {*MASKS, "lengths", "attention_mask"}
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,6 @@ class Example:
     reference: Any  # a function of the same tensors
     options: dict[str, Any]
     half: bool = True  # accurate in half precision
-    # Values of padded steps that must not have an effect.
-    fillings: tuple[float, ...] = (np.nan, np.inf, -np.inf, 6e4)
 
     def __str__(self):
         return self.name
@@ -46,10 +43,6 @@ class Example:
     @property
     def function(self):
         return FUNCTIONS[self.name.split("-")[0]]
-
-    @property
-    def has_mask(self):
-        return not NO_FLOATS.isdisjoint(self.axes)
 
     @property
     def has_gradients(self):
@@ -75,41 +68,8 @@ class Example:
         # Sorted, as keras.tree flattens it.
         return {name: draw(name, self.axes[name]) for name in sorted(self.axes)}
 
-    def padded(self, name):
-        """Which entries of an argument are padding; None: it has none."""
-        axes = self.axes[name]
-        if name in NO_FLOATS or not self.has_mask or isinstance(axes, tuple):
-            return None
-        axes = axes.split()
-        if not {"batch", "steps"} <= {*axes}:
-            return None
-        valid = MASK
-        if "lengths" in self.axes and "mask" not in self.axes:
-            valid = mask_of(MASK, lengths=LENGTHS)
-        shape = [SIZES[a] if a in ("batch", "steps") else 1 for a in axes]
-        return np.broadcast_to(~valid.reshape(shape), [SIZES[a] for a in axes])
-
-    def filled(self, fillings, dtype="float32"):
-        """Arguments with the values in turn in all padded steps."""
-        arrays = self.arrays(dtype)
-        for name, x in arrays.items():
-            padded = self.padded(name)
-            if padded is not None:
-                values = np.resize(fillings, x.shape)
-                arrays[name] = np.where(padded, values, x)
-        return arrays
-
     def expected(self, arrays):
         return keras.tree.flatten(self.reference(**arrays))
-
-    @functools.cached_property
-    def float_names(self):
-        """The argument of each float tensor, in the order of the gradients."""
-        names = []
-        for name, x in self.arrays().items():
-            if name not in NO_FLOATS:
-                names += [name] * len(keras.tree.flatten(x))
-        return names
 
     @functools.cached_property
     def expected_gradients(self):
@@ -287,7 +247,6 @@ def examples():
                 {"attention_type": kind, **options},
                 # A cosine is multiplied by 20 before it is an exponent.
                 half=kind != "cos",
-                fillings=(100.0,),  # keys must be finite
             )
     masked = {"attention_mask": "batch queries steps"}
     biased = {"attention_bias": "1 heads queries steps"}
@@ -308,7 +267,6 @@ def examples():
             ATTENTION[kind] | more,
             attend(kind, **offsets),
             {"attention_type": kind, **options},
-            fillings=(100.0,),
         )
 
 

@@ -4,13 +4,12 @@ import contextlib
 import inspect
 
 import keras
-import numpy as np
 import pytest
 
 from kseq import ops as kops
-from kseq.agreement import probes
 from kseq.agreement.measure import to_numpy
-from kseq.ops.dtypes import HALF_DTYPES, dtype_of
+from kseq.ops.dtypes import HALF_DTYPES
+from tests.marks import once
 from tests.ops.compute import (
     BACKEND,
     COMPUTED,
@@ -23,7 +22,6 @@ from tests.ops.compute import (
     tensor,
 )
 from tests.ops.examples import (
-    BY_NAME,
     EXAMPLES,
     FEWER,
     SIZES,
@@ -59,12 +57,12 @@ def test_every_public_function_has_an_example():
     assert names - without_tensors == {e.name.split("-")[0] for e in EXAMPLES}
 
 
-# All in float32, where each operation is compiled.
 VALUES = [
-    pytest.param(example, dtype, id=f"{example}-{dtype}")
+    (pytest.param if example in FEWER and dtype == "float32" else once)(
+        example, dtype, id=f"{example}-{dtype}"
+    )
     for example in EXAMPLES
     for dtype in COMPUTED
-    if dtype == "float32" or example in FEWER
 ]
 
 
@@ -85,32 +83,6 @@ def test_values(example, dtype, plain):
     check(example, got, arrays, dtype)
 
 
-@pytest.mark.parametrize(
-    "example", [e for e in FEWER if "valid" in e.axes], ids=str
-)
-def test_masks_of_integers(example):
-    arrays = example.arrays("float32")
-    integers = {"valid": "int32", "query_valid": "uint8"}
-    masks = {n: arrays[n].astype(d) for n, d in integers.items() if n in arrays}
-    got = compute(example, "float32", **arrays | masks)
-    check(example, got, arrays, "float32")
-
-
-@pytest.mark.parametrize(
-    "name", ["din_hidden", "attention_pool", "linear", "gru-AUGRU", "lstm"]
-)
-def test_tensors_are_cast_to_the_first(name):
-    example = BY_NAME[name]
-    arrays = example.arrays("float32")
-    tensors = {n: tensor(x, "float32") for n, x in arrays.items()}
-    first = next(iter(example.axes))
-    tensors[first] = tensor(arrays[first], "float16")
-    got = keras.tree.flatten(example(**tensors))
-    assert {dtype_of(y) for y in got} == {"float16"}
-    for one, other in zip(got, example.expected(arrays), strict=True):
-        np.testing.assert_allclose(to_numpy(one), other, atol=1e-2, rtol=1e-2)
-
-
 def other_sizes():
     for example in FEWER:
         for sizes in (
@@ -126,12 +98,14 @@ def other_sizes():
                 yield pytest.param(example, sizes, marks=marks)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("example", "sizes"), [*other_sizes()], ids=str)
 def test_values_of_other_sizes(example, sizes):
     arrays = example.arrays("float32", **sizes)
     check(example, compute(example, "float32", **arrays), arrays, "float32")
 
 
+@pytest.mark.once
 @needs_gradients
 @pytest.mark.parametrize("example", WITH_GRADIENTS, ids=str)
 @either_form
@@ -144,78 +118,18 @@ def test_gradients(example, plain):
         assert_close_gradient(got, expected)
 
 
-@pytest.mark.parametrize("example", [e for e in FEWER if e.has_mask], ids=str)
-@either_form
-def test_padding_has_no_effect(example, plain):
-
-    def both(first, second):  # compiled together
-        return [*keras.tree.flatten([example(**x) for x in (first, second)])]
-
-    for dtype in COMPUTED:
-        arrays = [example.filled(x, dtype) for x in (0.0, example.fillings)]
-        with forms(plain):
-            found = compute(both, dtype, *arrays)
-        half = len(found) // 2
-        for one, other in zip(found[:half], found[half:], strict=True):
-            np.testing.assert_array_equal(other, one)
-
-
-@needs_gradients
-@pytest.mark.parametrize(
-    "example", [e for e in WITH_GRADIENTS if e.has_mask], ids=str
-)
-@either_form
-def test_padding_has_no_gradient(example, plain):
-    outputs = example.expected(example.arrays("float32"))
-    padded = [example.padded(name) for name in example.float_names]
-    # Attention's padded keys, which must be finite, may have one of any size.
-    inert = np.isnan(example.fillings[0])
-    with forms(plain):
-        found = gradients(
-            in_one(example),
-            example.filled(example.fillings),
-            cotangents(outputs),
-        )
-    for i, (got, where) in enumerate(zip(found, padded, strict=True)):
-        assert np.all(np.isfinite(got))
-        if inert:
-            assert_close_gradient(got, example.expected_gradients[i])
-            assert where is None or np.all(got[where] == 0)
-
-
-# The layers' cases (tests/agreement) are compiled on every backend.
-@pytest.mark.skipif(
-    BACKEND != "torch", reason="it depends on PyTorch's tracing"
-)
-@pytest.mark.parametrize(
-    "name", ["masked_max", "k_max", "lstm", "multi_head_attention-cos-blinding"]
-)
-def test_torch_compile(name):
-    example = BY_NAME[name]
-    arrays = example.arrays("float32", steps=2, queries=2)
-    tensors = keras.tree.map_structure(lambda x: tensor(x, "float32"), arrays)
-    got = probes.forward(in_one(example), (tensors,), {}, compiled=True)
-    check(example, [*map(to_numpy, keras.tree.flatten(got))], arrays, "float32")
-
-
-# Keras's NumPy backend traces with arrays that it has not filled.
-@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+# The layers call them symbolically on every backend.
+@pytest.mark.once
 @pytest.mark.parametrize("example", FEWER, ids=str)
-# To JAX every number of steps is known when it computes.
-@pytest.mark.parametrize("known", [False, True][: 1 + (BACKEND != "jax")])
-def test_symbolic(example, known, tmp_path):
-    """A functional model computes the same, and is saved and loaded."""
-    recurrent = example.name.startswith(("gru", "lstm"))
-    if BACKEND == "openvino" and recurrent and not known:
-        pytest.skip("OpenVINO cannot trace loops over unknown steps")
-    if "attention_bias" in example.axes and not known:
+def test_symbolic(example, tmp_path):
+    """A functional model of any number of steps, saved and loaded."""
+    if "attention_bias" in example.axes:
         pytest.skip("a bias has a number of steps")
     arrays = example.arrays("float32")
-    sequences = {n: x for n, x in arrays.items() if "batch" in example.axes[n]}
     symbols = {
         name: keras.Input(
             [
-                n if known or axis not in ("steps", "queries") else None
+                None if axis in ("steps", "queries") else n
                 for axis, n in zip(
                     example.axes[name].split()[1:], x.shape[1:], strict=True
                 )
@@ -223,32 +137,22 @@ def test_symbolic(example, known, tmp_path):
             dtype="float32" if x.dtype.kind == "f" else x.dtype.name,
             name=name,
         )
-        for name, x in sequences.items()
+        for name, x in arrays.items()
+        if "batch" in example.axes[name]
     }
     constants = {
         n: keras.tree.map_structure(lambda a: a.astype("float32"), x)
         for n, x in arrays.items()
         if n not in symbols
     }
-    outputs = example(**symbols, **constants)
-    model = keras.Model(symbols, outputs)
-    fewer = {"batch": 2} if known else {"batch": 2, "steps": 2, "queries": 2}
-    for sizes in ({}, fewer)[: 1 if BACKEND == "jax" else None]:
-        arrays = example.arrays("float32", **sizes)
-        arrays |= {n: example.arrays("float32")[n] for n in constants}
-        inputs = {n: tensor(arrays[n], "float32") for n in symbols}
-        # On TensorFlow a graph, whose second tracing has unknown sizes; JAX
-        # compiles it faster than each operation.
-        compiled = BACKEND in ("tensorflow", "jax")
-        call = model.predict_on_batch if compiled else model
-        got = keras.tree.map_structure(to_numpy, call(inputs))
-        check(example, got, arrays, "float32")
-    expected = keras.tree.flatten(example.expected(arrays))
-    for symbol, y in zip(keras.tree.flatten(outputs), expected, strict=True):
-        assert len(symbol.shape) == y.ndim
-    if not known:
-        path = tmp_path / "model.keras"
-        model.save(path)
-        again = keras.saving.load_model(path)(inputs)
-        got = keras.tree.map_structure(to_numpy, again)
-        check(example, got, arrays, "float32")
+    model = keras.Model(symbols, example(**symbols, **constants))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for made in (model, loaded):
+        for sizes in ({}, {"batch": 2, "steps": 2, "queries": 2}):
+            given = example.arrays("float32", **sizes) | {
+                n: arrays[n] for n in constants
+            }
+            inputs = {n: tensor(given[n], "float32") for n in symbols}
+            got = keras.tree.map_structure(to_numpy, made(inputs))
+            check(example, got, given, "float32")

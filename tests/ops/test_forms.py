@@ -1,16 +1,13 @@
 """Which form of a computation is used: no result depends on it."""
 
 import keras
-import numpy as np
 import pytest
 from keras import ops
 
 from kseq.agreement import probes
-from kseq.ops import attention, din_hidden, gru, linear, lstm, recurrence
-from kseq.ops.backends.plain import not_available
-from tests.arrays import to_numpy
+from kseq.ops import attention, din_hidden, gru, linear, recurrence
 from tests.ops.compute import BACKEND, compute, tensor
-from tests.ops.examples import BY_NAME, MASK
+from tests.ops.examples import BY_NAME
 
 
 @pytest.mark.parametrize(
@@ -71,20 +68,3 @@ def test_eager_calls_are_compiled_once(traced):
     for _ in range(2):
         gru(**tensors_of("gru", steps=5, units=7))
         assert len(traced) == 1
-
-
-def test_the_loop_may_skip_padded_steps(monkeypatch):
-    calls = []
-    loop = recurrence.loop
-
-    def watched(*arguments, valid=None, **options):
-        calls.append(to_numpy(valid))
-        return loop(*arguments, valid=valid, **options)
-
-    monkeypatch.setattr(recurrence, "loop", watched)
-    monkeypatch.setattr(recurrence, "fused_lstm", not_available)
-    gru(**tensors_of("gru"))
-    for reverse in (False, True):
-        lstm(**tensors_of("lstm"), reverse=reverse)
-    for got, expected in zip(calls, (MASK, MASK, MASK[:, ::-1]), strict=True):
-        np.testing.assert_array_equal(got, expected)

@@ -1,5 +1,7 @@
 """TensorFlow's buckets give what the whole batch gives."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-from kseq.ops import plain_forms
+from kseq.ops import multi_head_attention, plain_forms
 from kseq.ops.backends import tensorflow_buckets
 from tests.ops.unequal import (
     ARRAYS,
@@ -79,25 +81,6 @@ def test_padding_and_nan_of_another_example_have_no_effect(function, sequence):
     assert np.isnan(got[0][4]).any()
 
 
-@each_function
-def test_gradients_of_gradients(function, sequence):
-    example, x, *rest = (tf.constant(a) for a in ARRAYS)
-
-    @tf.function
-    def twice(x, training):
-        with tf.GradientTape() as outer:
-            outer.watch(x)
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                tensors = [example, x, *rest]
-                output, _ = in_buckets(function, sequence, tensors, training)
-                loss = tf.reduce_sum(output**3)
-            once = tf.reduce_sum(inner.gradient(loss, x) ** 2)
-        return outer.gradient(once, x)
-
-    assert_close([twice(x, True)], [twice(x, False)], 1e-10)
-
-
 def test_where_the_batch_is_not_cut(monkeypatch):
     whole, calls = run(pooled, False)
     assert calls == 6  # BUCKETS, or as many as there are examples
@@ -157,3 +140,15 @@ def test_statistics_of_the_batch_are_those_of_all_examples(monkeypatch):
         mask=[None, tf.constant(masks[1])],
         training=True,
     )
+
+
+def test_an_eager_tape_does_not_keep_the_scores_of_chunks():
+    pages = Path("/proc/self/statm")
+    x, valid = tf.ones((1, 1, 4000, 2)), tf.ones((1, 4000), "bool")
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        before = int(pages.read_text().split()[1])
+        y = multi_head_attention(x, x, x, valid)
+        kept = 4096 * (int(pages.read_text().split()[1]) - before)
+    assert kept < 4 * 4000**2  # the float32 scores
+    assert tape.gradient(y, x) is not None

@@ -1,7 +1,6 @@
 """PyTorch's own forms: buckets, select by bits, transforms and tracing."""
 
 import keras
-import numpy as np
 import pytest
 
 from kseq.agreement import probes
@@ -12,20 +11,17 @@ if probes.device() != "cpu":
     pytest.skip("the forms are for a CPU", allow_module_level=True)
 
 import torch
-from torch.autograd import forward_ad
 
 from kseq.ops import plain_forms
 from kseq.ops.backends import torch_attention, torch_buckets, torch_select
 from tests.gradients import gradients
-from tests.layers import catalog
-from tests.ops.examples import BY_NAME, EXAMPLES
+from tests.ops.examples import BY_NAME
 from tests.ops.unequal import (
     ARRAYS,
     LAYERS,
     assert_close,
     each_function,
     in_buckets,
-    pooled,
 )
 
 # PyTorch's own, at first use.
@@ -62,14 +58,6 @@ def test_buckets_give_what_the_whole_batch_gives(
         lambda t: in_buckets(function, sequence, t)[0], TENSORS
     )
     assert_close(got, differentiated(lambda t: function(*t), TENSORS))
-
-
-def test_small_batches_are_not_cut(monkeypatch):
-    elements = 6 * 5 * 3  # examples, steps of either sequence
-    for size, is_whole in ((elements, True), (elements - 1, False)):
-        monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", size)
-        _, calls = in_buckets(pooled, False, TENSORS)
-        assert (calls[0][0] is TENSORS[0]) == is_whole
 
 
 @each_function
@@ -159,97 +147,3 @@ def test_a_select_by_bits_and_its_gradients(dtype):
     assert once[0, :, 0].tolist() == [3.0, 0.0, -4.0]
     (twice,) = torch.autograd.grad(once.sum(), x)
     assert twice[0, :, 0].tolist() == [2.0, 0.0, 2.0]
-
-
-def of_floats(example):
-    """A function of the example's float tensors, and these."""
-    arrays = example.arrays("float32")
-    flat = [torch.tensor(x) for x in keras.tree.flatten(arrays)]
-    at = [i for i, x in enumerate(flat) if x.is_floating_point()]
-
-    def function(*floats):
-        filled = list(flat)
-        for i, x in zip(at, floats, strict=True):
-            filled[i] = x
-        packed = keras.tree.pack_sequence_as(arrays, filled)
-        return tuple(keras.tree.flatten(example(**packed)))
-
-    return function, tuple(flat[i] for i in at)
-
-
-@pytest.mark.parametrize(
-    "example", [e for e in EXAMPLES if e.has_gradients], ids=str
-)
-def test_torch_func(example):
-    """jvp, grad and vmap agree with the reference and with plain calls."""
-    function, floats = of_floats(example)
-    tangents = tuple(
-        torch.tensor(catalog.draw(f"tangent {i}", *x.shape))
-        for i, x in enumerate(floats)
-    )
-    outputs, moved = torch.func.jvp(function, floats, tangents)
-    step = iter(np.asarray(t) for t in tangents)
-    arrays = keras.tree.map_structure(
-        lambda x: x + 1e-30j * next(step) if x.dtype.kind == "f" else x,
-        example.arrays("float32"),
-    )
-    expected = [y.imag / 1e-30 for y in example.expected(arrays)]
-    assert_close(moved, expected, 1e-8)
-
-    stacked = tuple(torch.stack([x, 2 * x]) for x in floats)
-    found = torch.func.vmap(function, randomness="error")(*stacked)
-    assert_close([y[0] for y in found], outputs, 1e-10)
-    assert_close(
-        [y[1] for y in found], function(*(2 * x for x in floats)), 1e-10
-    )
-
-
-# Unlike torch.func's jvp, it sees the data, and so the backend's forms.
-@pytest.mark.parametrize("name", ["masked_sum", "gru", "buckets"])
-def test_forward_mode(name, monkeypatch):
-    monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", 1)
-    if name == "buckets":
-        example, x, *others = TENSORS
-
-        def first(x):
-            return in_buckets(pooled, False, [example, x, *others])[0]
-    else:
-        function, (x, *others) = of_floats(BY_NAME[name])
-
-        def first(x):
-            return function(x, *others)[0]
-
-    tangent = torch.tensor(catalog.draw("tangent", *x.shape))
-    with forward_ad.dual_level():
-        output = first(forward_ad.make_dual(x, tangent))
-        got = forward_ad.unpack_dual(output).tangent
-    _, expected = torch.func.jvp(first, (x,), (tangent,))
-    assert_close([got], [expected])
-
-
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize(
-    "name",
-    ["masked_sum", "gru", "lstm", "multi_head_attention-cos", "buckets"],
-)
-def test_what_is_traced_holds_for_other_masks(name, monkeypatch):
-    monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", 1)
-    if name == "buckets":
-        *others, valid, other_valid = TENSORS
-
-        def function(valid):
-            tensors = [*others, valid, other_valid]
-            return in_buckets(pooled, False, tensors)[0]
-    else:
-        arrays = BY_NAME[name].arrays()
-        tensors = keras.tree.map_structure(torch.tensor, arrays)
-        valid = tensors.pop("valid")
-
-        def function(valid):
-            outputs = BY_NAME[name](valid=valid, **tensors)
-            return keras.tree.flatten(outputs)[0]
-
-    traced = torch.jit.trace(function, (valid,), check_trace=False)
-    other = valid.flip(0)
-    assert_close([traced(other)], [function(other)], 1e-10)

@@ -11,6 +11,8 @@ from tests.golden.load import RECORDS, cases
 from tests.gradients import gradients
 from tests.layers.checks import skip_left_out
 
+pytestmark = pytest.mark.once
+
 # Of each layer one case, and all of them on PyTorch, which compiles nothing.
 # That the backends' numbers are equal is tested in tests/agreement.
 BACKEND = keras.backend.backend()

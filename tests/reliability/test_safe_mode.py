@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from kseq.layers.core import DNN
-from tests.reliability.keras_files import layer_entry, make_model, read, write
+from kseq.layers.sequence import AttentionSequencePoolingLayer
 
 pytestmark = pytest.mark.once
 
@@ -77,38 +77,19 @@ def test_activation_config_runs_no_code(attack, canary):
     assert_nothing_ran(canary)
 
 
-@pytest.fixture(scope="module")
-def members(tmp_path_factory):
-    path = tmp_path_factory.mktemp("saved") / "model.keras"
-    make_model().save(path)
-    return read(path)
-
-
-@pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize("place", ["layer", "att_activation", "dtype"])
-def test_keras_file_runs_no_code(place, attack, members, canary, tmp_path):
-    config = attacks(canary)[attack]
-    members = keras.tree.map_structure(lambda x: x, members)  # a copy
-    layer = layer_entry(members)
-    if place == "layer":
-        layer.update({"module": None, "registered_name": None, **config})
-        if isinstance(layer["config"], dict):
-            layer["config"]["name"] = "attention"
-    else:
-        layer["config"][place] = config
-    write(tmp_path / "bad.keras", members)
-    with pytest.raises(
-        (AttributeError, ImportError, LookupError, TypeError, ValueError)
-    ):
-        keras.saving.load_model(tmp_path / "bad.keras")
-    assert_nothing_ran(canary)
-
-
 def test_attack_works_without_safe_mode(canary):
     config = attacks(canary)["keras.layers.Lambda"]
     loaded = keras.saving.deserialize_keras_object(config, safe_mode=False)
     loaded(np.ones(2, "float32"))
     assert canary.exists()
+
+
+def make_model(activation="dice"):
+    query, keys = keras.Input((1, 3)), keras.Input((5, 3))
+    lengths = keras.Input((1,), dtype="int32")
+    layer = AttentionSequencePoolingLayer((4, 2), activation, name="attention")
+    y = keras.layers.Dense(2)(layer([query, keys, lengths]))
+    return keras.Model([query, keys, lengths], y)
 
 
 def test_lambda_activation_needs_safe_mode_off(tmp_path):

@@ -3,24 +3,19 @@
 docs/serving.md states what works.
 """
 
-import ast
 import contextlib
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-import kseq
-from kseq.agreement.computation import dtype_scope
 from kseq.agreement.numbers import seed_weights
 from kseq.layers.core import DNN
 from kseq.layers.sequence import AttentionSequencePoolingLayer
 from tests.arrays import to_numpy
-from tests.layers.checks import skip_left_out
+from tests.marks import once
 
 BACKEND = keras.backend.backend()
 THREADS = 4
@@ -71,7 +66,7 @@ def predict(model, inputs):
         return model.predict(inputs, verbose=0)
 
 
-@pytest.mark.parametrize("run", [call, predict])
+@pytest.mark.parametrize("run", [call, once(predict)])
 def test_one_model_in_several_threads(run):
     model = make_model()  # first called in the threads
     inputs = [make_inputs(i) for i in range(THREADS)]
@@ -79,66 +74,3 @@ def test_one_model_in_several_threads(run):
     other = make_model()
     for x, got in zip(inputs, results, strict=True):
         np.testing.assert_allclose(got, run(other, x), 1e-5, 1e-6)
-
-
-def test_models_built_in_several_threads():
-    inputs = make_inputs(0)
-
-    def build(_):
-        model = make_model()
-        return [w.path for w in model.weights], call(model, inputs)
-
-    keras.backend.clear_session()
-    paths, expected = build(0)
-    for found, got in run_in_threads(build):
-        assert found == paths
-        np.testing.assert_allclose(got, expected, 1e-6, 1e-6)
-
-
-def train(model, seed):
-    """Train for a step and yield the loss, again and again."""
-    model.compile(keras.optimizers.SGD(0.01), "mse")
-    for i in range(3):
-        y = np.full((4, 1, 3), seed, "float32")
-        yield float(model.train_on_batch(make_inputs(2 * (seed + i)), y))
-
-
-def test_two_models_trained_in_turn():
-    skip_left_out("fit")
-    kinds = ((1, "float32"), (2, "mixed_bfloat16"))
-    expected = [[*train(make_model(*kind), kind[0])] for kind in kinds]
-    steps = [train(make_model(*kind), kind[0]) for kind in kinds]
-    losses = [*zip(*zip(*steps, strict=True), strict=True)]
-    assert np.isfinite(expected).all()
-    assert [[*each] for each in losses] == expected
-
-
-@pytest.mark.once
-def test_dtype_scope_in_several_threads():
-    before = keras.config.floatx()
-
-    def work(i):
-        dtype = ("float64", "float32")[i % 2]
-        with dtype_scope(dtype):
-            time.sleep(0.001)  # let the other threads run
-            assert keras.config.floatx() == dtype
-            assert keras.config.dtype_policy().name == dtype
-
-    run_in_threads(work)
-    assert keras.config.floatx() == before
-
-
-@pytest.mark.once
-def test_layers_assign_attributes_only_when_built():
-    assigned = [
-        f"{path.stem}.{method.name}: self.{node.attr}"
-        for path in (Path(kseq.__file__).parent / "layers").rglob("*.py")
-        for method in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(method, ast.FunctionDef)
-        and method.name not in ("__init__", "build", "set_kernel_options")
-        for node in ast.walk(method)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.ctx, ast.Store)
-        and ast.unparse(node.value) == "self"
-    ]
-    assert not assigned

@@ -14,6 +14,8 @@ from kseq.layers.sequence import AttentionSequencePoolingLayer
 from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME
 
+pytestmark = pytest.mark.once
+
 X = np.array([[-2.0, -0.5, 0.0, 0.5, 2.0]], "float32")
 # At the start Dice's statistics are 0 and 1, and its alpha 0.
 DICE = X / (1 + np.exp(-X))
@@ -92,7 +94,6 @@ def test_activations(activation, expected, weights):
     np.testing.assert_array_equal(trial.run(again), outputs)
 
 
-@pytest.mark.once
 def test_a_given_layer_is_a_template():
     given = Slope()
     net = DNN((4, 3), given)

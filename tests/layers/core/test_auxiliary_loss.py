@@ -12,6 +12,8 @@ from tests.layers.catalog import BY_NAME, MASK
 from tests.layers.checks import assert_close, skip_left_out
 from tests.reference import core
 
+pytestmark = pytest.mark.once
+
 TRIAL = BY_NAME["auxiliary-loss"].trial()
 SEQUENCES = [*TRIAL.features.values()]
 LENGTHS, PREFIX = TRIAL.lengths["lengths"], TRIAL.valid["steps"]
@@ -59,13 +61,6 @@ def test_the_loss_without_pairs_is_0(lengths):
     assert loss_of(built(), lengths=np.array(lengths)) == 0.0
 
 
-def test_a_confident_mistake_is_finite():
-    """DeepCTR takes the logarithm of a probability that rounds to 0."""
-    layer = built()
-    layer.dnn.biases[1].assign([500.0])
-    assert 450.0 < loss_of(layer) < 550.0
-
-
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_is_summed_in_float32(policy):
     layer = built(dtype=policy)
@@ -87,3 +82,10 @@ def test_the_loss_alone_trains():
     assert len(before) == 4
     for old, new in zip(before, model.get_weights(), strict=True):
         assert np.all(old != new)
+
+
+def test_a_confident_mistake_is_finite():
+    """DeepCTR takes the logarithm of a probability that rounds to 0."""
+    layer = built()
+    layer.dnn.biases[1].assign([500.0])
+    assert 450.0 < loss_of(layer) < 550.0

@@ -41,7 +41,7 @@ def test_rows_and_weights_are_those_of_keras(sparse, training):
 
 
 @pytest.mark.parametrize("regularizer", ["l1", "l2"])
-@pytest.mark.parametrize("dtype", ["float64", "mixed_float16"])
+@pytest.mark.parametrize("dtype", [once("float64"), "mixed_float16"])
 def test_penalty_is_on_distinct_rows_in_training_only(regularizer, dtype):
     with dtype_scope(dtype):
         layer = Embedding(6, 2, "normal", keras.regularizers.get(regularizer))
@@ -55,10 +55,8 @@ def test_penalty_is_on_distinct_rows_in_training_only(regularizer, dtype):
     np.testing.assert_allclose(to_numpy(loss), 0.01 * rows.sum(), rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["DIN", once("DIEN-AUGRU-negatives"), once("DSIN")],
-)
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["DIN", "DIEN-AUGRU-negatives", "DSIN"])
 def test_models_penalise_a_row_once_in_a_step(name):
     """Candidate and history share a table."""
     example = BY_NAME[name]
@@ -80,6 +78,7 @@ def test_models_penalise_a_row_once_in_a_step(name):
     np.testing.assert_allclose(found - others, 0.5 * expected, rtol=1e-5)
 
 
+@pytest.mark.once
 def test_models_take_another_layer():
     """With Keras's layer the penalty is that of DeepCTR."""
     example = BY_NAME["DIN"]
@@ -108,7 +107,7 @@ class Twin(keras.layers.Embedding):
         return super().call(inputs)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", [once("sgd"), "adam"])
 def test_dense_training_is_that_of_keras(optimizer):
     """Also with ids that repeat, which Keras's Adam gets wrong for rows."""
     skip_left_out("fit")

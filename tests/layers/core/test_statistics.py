@@ -17,6 +17,8 @@ from tests.arrays import to_numpy
 from tests.layers.catalog import LENGTHS, MASK, draw32
 from tests.layers.checks import assert_close
 
+pytestmark = pytest.mark.once
+
 X = draw32("x", 4, 6, 3)
 PREFIX = np.arange(6) < LENGTHS["steps"][:, None]
 each_class = pytest.mark.parametrize("cls", [BatchNormalization, Dice])
@@ -55,28 +57,11 @@ def test_they_follow_the_valid_steps(cls, mask):
     np.testing.assert_array_equal(moving(layer), before)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.5])
-def test_momentum_is_the_share_of_the_old_values(momentum):
-    layer = BatchNormalization(momentum=momentum)
-    layer(X, mask=MASK, training=True)
-    assert_moved(layer, X[MASK], momentum=momentum)
-
-
 @pytest.mark.parametrize("axis", [1, 2, -2])
 def test_statistics_along_any_axis(axis):
     layer = BatchNormalization(axis=axis)
     layer(X, training=True)
     assert_moved(layer, X, tuple(a for a in range(3) if a != axis % 3))
-
-
-def test_inference_uses_the_moving_statistics():
-    layer = BatchNormalization(epsilon=1e-12)
-    layer.build(X.shape)
-    layer.moving_mean.assign([1.0, 2.0, 3.0])
-    layer.moving_variance.assign([4.0, 4.0, 4.0])
-    expected = (X - np.array([1.0, 2.0, 3.0])) / 2.0
-    assert_close(to_numpy(layer(X)), expected)
-    assert_close(to_numpy(layer(X, training=False)), expected)
 
 
 def scores(query, kernel, bias):
@@ -110,9 +95,10 @@ def test_dice_in_attention_uses_each_candidates_valid_steps(candidates, outer):
 
 
 def test_a_net_gives_its_mask_to_all_statistics():
+    """They are those of the valid steps alone."""
     nets = [DNN((4, 2), "dice", use_bn=True, seed=0) for _ in range(2)]
-    for net, filling in zip(nets, (0.0, np.nan), strict=True):
-        net(fill(filling), mask=MASK, training=True)
+    nets[0](fill(np.nan), mask=MASK, training=True)
+    nets[1](X[MASK], training=True)
     first, second = ([to_numpy(w) for w in n.get_weights()] for n in nets)
     for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, other, atol=1e-6)

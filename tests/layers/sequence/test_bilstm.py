@@ -24,12 +24,6 @@ def test_each_direction_is_keras_lstm(reverse):
     np.testing.assert_allclose(to_numpy(layer(X)), expected, atol=1e-6)
 
 
-def test_the_sum_of_both_directions():
-    forward, backward = TRIAL.run(TRIAL.built(merge_mode=None))
-    (got,) = TRIAL.run(TRIAL.built(merge_mode="sum"))
-    np.testing.assert_allclose(got, forward + backward, rtol=1e-6, atol=1e-7)
-
-
 def test_dropout_is_the_same_at_all_steps_and_keeps_the_mean():
     layer = TRIAL.built(dropout_rate=0.25)
     ones = np.ones((400, 6, 10), "float32")

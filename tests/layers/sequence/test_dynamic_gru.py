@@ -1,10 +1,11 @@
-import keras
 import numpy as np
 import pytest
 
 from kseq.layers.sequence import DynamicGRU
 from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME, draw32
+
+pytestmark = pytest.mark.once
 
 TRIAL, GRU, _ = BY_NAME["gru-mask-state-mask"].computed()
 (X,) = TRIAL.features.values()
@@ -24,25 +25,6 @@ def test_a_history_in_pieces_has_the_same_states():
     pieces = np.concatenate(pieces, axis=1)
     np.testing.assert_allclose(pieces, outputs, atol=1e-6)
     np.testing.assert_allclose(to_numpy(kept), state, atol=1e-6)
-
-
-def test_an_empty_history_keeps_the_initial_state():
-    start = draw32("h", 4, 2)
-    _, state = GRU(X, lengths=LENGTHS, initial_state=start)
-    np.testing.assert_array_equal(to_numpy(state)[3], start[3])
-    assert np.any(to_numpy(state)[0] != start[0])
-
-
-def test_the_mask_of_an_embedding_and_an_initial_state():
-    tokens, start = keras.Input((6,), dtype="int32"), keras.Input((2,))
-    embedded = keras.layers.Embedding(9, 3, mask_zero=True)(tokens)
-    layer = DynamicGRU(2, return_state=True)
-    outputs = layer(embedded, initial_state=start)
-    model = keras.Model([tokens, start], outputs)
-    ids, state = np.array([[3, 4, 0, 0, 0, 0]]), draw32("h", 1, 2)
-    got, last = map(to_numpy, model([ids, state]))
-    assert np.all(got[:, 2:] == 0)
-    np.testing.assert_array_equal(last, got[:, 1])
 
 
 @pytest.mark.parametrize("gru_type", ["AIGRU", "AGRU", "AUGRU"])

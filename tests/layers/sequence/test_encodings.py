@@ -10,6 +10,8 @@ from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME, draw32
 from tests.reference.transformer import table
 
+pytestmark = pytest.mark.once
+
 X = draw32("x", 4, 6, 3)
 TABLE = table(6, 3)
 LONG, SHORT = BY_NAME["bias-encoding"].trial().features.values()
@@ -35,27 +37,6 @@ def test_too_many_steps_of_a_compiled_model(cls):
         model.predict(X, verbose=0)
 
 
-def test_a_fixed_table_is_computed_for_any_steps():
-    layer = PositionEncoding(False, scale=False, max_steps=2)
-    x = keras.Input((None, 3))
-    model = keras.Model(x, layer(x))
-    for steps in (6, 1):
-        got = to_numpy(model(X[:, :steps])) - X[:, :steps]
-        np.testing.assert_allclose(got[0], TABLE[:steps], atol=1e-6)
-    assert layer.weights == [] or not layer.trainable_weights
-
-
-@pytest.mark.parametrize("max_steps", [None, 6])
-def test_a_saved_model_has_its_table(max_steps, tmp_path):
-    """Also if a call has built the layer."""
-    model = keras.Sequential([PositionEncoding(max_steps=max_steps)])
-    expected = to_numpy(model(X))
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(to_numpy(loaded(X)), expected)
-    np.testing.assert_array_equal(to_numpy(loaded(X[:, :4])), expected[:, :4])
-
-
 def test_a_shorter_first_session():
     layer = BiasEncoding(2)
     layer.build([SHORT.shape, LONG.shape])
@@ -66,19 +47,3 @@ def test_a_shorter_first_session():
     np.testing.assert_allclose(short, expected, atol=1e-6)
     expected = LONG + session[1] + step + feature
     np.testing.assert_allclose(long, expected, atol=1e-6)
-
-
-def test_a_single_session_needs_no_list():
-    layer = BiasEncoding(1)
-    (in_a_list,), (alone,) = layer([LONG]), layer(LONG)
-    np.testing.assert_array_equal(to_numpy(in_a_list), to_numpy(alone))
-    assert to_numpy(alone).shape == LONG.shape  # DeepCTR loses the batch
-
-
-def test_the_mask_of_each_session_is_propagated():
-    tokens = [keras.Input((None,), dtype="int32") for _ in range(2)]
-    embed = keras.layers.Embedding(9, 3, mask_zero=True)
-    embedded = [embed(t) for t in tokens]
-    outputs = BiasEncoding(2, max_steps=5)(embedded)
-    for one, other in zip(embedded, outputs, strict=True):
-        assert other._keras_mask is one._keras_mask

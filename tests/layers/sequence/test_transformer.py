@@ -2,12 +2,13 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.agreement.numbers import seed_weights
 from kseq.layers.sequence import Transformer
 from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME
 from tests.layers.checks import assert_close
 from tests.reference.transformer import visible
+
+pytestmark = pytest.mark.once
 
 TRIAL = BY_NAME["transformer-mean"].trial()
 # Of the second row only one key is valid, of the last one none.
@@ -37,20 +38,6 @@ def test_a_query_without_a_key_gets_zeros(attention_type, dtype):
         assert np.any(out[0] != 0)
 
 
-def test_blocks_stacked_on_a_mask():
-    tokens = keras.Input((None,), dtype="int32")
-    x = keras.layers.Embedding(9, 4, mask_zero=True)(tokens)
-    options = {"output_type": None, "max_steps": 8}
-    x = Transformer(2, 2, **options)(x)
-    x = Transformer(2, 2, **options | {"output_type": "masked_mean"})([x, x])
-    assert x.shape == (None, 1, 4)
-    model = keras.Model(tokens, x)
-    seed_weights(model)
-    short = to_numpy(model(np.array([[3, 4, 5]])))
-    longer = to_numpy(model(np.array([[3, 4, 5, 0, 0, 0]])))
-    assert_close(longer, short)
-
-
 @pytest.mark.parametrize("attention_type", ["scaled_dot_product", "additive"])
 def test_which_keys_a_query_attends_to(attention_type):
     """Causal, as a mask, and as a bias, which is no number here."""
@@ -77,19 +64,11 @@ def test_which_keys_a_query_attends_to(attention_type):
     assert_close(later[:, :3], causal[:, :3])
 
 
-def test_the_dropout_rate():
-    layer = TRIAL.built(dropout_rate=0.25)
-    dropped = to_numpy(layer.dropout(np.ones((300, 300)), training=True))
-    assert abs(np.mean(dropped == 0) - 0.25) < 0.01
-
-
-@pytest.mark.once
 def test_ln_of_a_single_number_warns():
     with pytest.warns(UserWarning, match="gives uniform attention"):
         Transformer(1, 8, attention_type="ln")
 
 
-@pytest.mark.once
 def test_without_a_residual_there_is_no_feed_forward_network():
     layer = TRIAL.built(use_res=False)
     assert not any("fw" in weight.name for weight in layer.weights)
