@@ -46,8 +46,9 @@ def hash_ids(ids: Any, num_buckets: int, *, mask_zero: bool) -> Any:
 
     Differences from DeepCTR:
         A function of arrays, not a layer: it runs before the model, on every
-        backend alike. `mask_zero` must be given. Floats raise an error, and there is no vocabulary file
-        (`keras.layers.StringLookup` reads one).
+        backend alike. `mask_zero` must be given. Floats raise an
+        error, and there is no vocabulary file (`keras.layers.StringLookup`
+        reads one).
 
     Reference:
         FarmHash, `Fingerprint64`, which is also
