@@ -124,7 +124,7 @@ ANY_IN_BRACKETS = re.compile(r"\[[^\[\]]*\bAny\b[^\[\]]*\]")
 # Text of a page, outside tags.
 TEXT = r"(?<=>)[^<>]+(?=<)"
 # Long names may break between their words, other words nowhere.
-LONG_NAME = re.compile(r"\b(?=\w*(?:[a-z][A-Z]|_))\w{14,}\b")
+LONG_NAME = re.compile(r"\b(?=[\w.]*(?:[a-z][A-Z]|[_.][A-Za-z]))[\w.]{14,}\b")
 # Browsers break "4.5e-16" and "12.3-14.5" after the hyphen.
 NUMBER = re.compile(r"(?<![\w.-])\d[\d.]*(?:e?-\d[\d.]*)+(?![\w-])")
 INLINE_MATH = r'<span class="math[^<]*</span>'
@@ -136,7 +136,7 @@ def break_lines(html: str) -> str:
     def mark(text: re.Match[str]) -> str:
         broken = LONG_NAME.sub(
             lambda name: re.sub(
-                r"(?<=[a-z])(?=[A-Z])|(?<=_)(?=\w)", "<wbr>", name[0]
+                r"(?<=[a-z])(?=[A-Z])|(?<=[_.])(?=[A-Za-z])", "<wbr>", name[0]
             ),
             text[0],
         )
