@@ -27,6 +27,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = _options(arguments)
     results = Results(options.out)
     if not options.page:
+        if not (options.out / "agree.json").exists():
+            measure_agreement()
         # The workers inherit it.
         os.sched_setaffinity(0, [options.core])
         if not options.no_search:
@@ -127,6 +129,14 @@ def run(jobs: Iterable[c.Job], results: Results, folder: Path | None) -> None:
             print(job, answer, flush=True)
             if "error" not in answer:
                 results.add(job, answer)
+
+
+def measure_agreement() -> None:
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks.quality.agree"],
+        env=os.environ | {"KERAS_BACKEND": "torch"},
+        check=True,
+    )
 
 
 class Worker:

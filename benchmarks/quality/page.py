@@ -1,5 +1,6 @@
 """Writes docs/quality.md from the results."""
 
+import json
 import statistics
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ def text(results: Results) -> str:
     parts = {
         "comparison": comparison(results),
         "results": "\n\n".join(sections(results)),
+        "agreement": agreement(results.folder / "agree.json"),
         "search": search(results),
         "configuration": configuration(results),
         "about": about(results),
@@ -187,6 +189,19 @@ def verdict(change: float, deviation: float) -> str:
     if abs(change) <= deviation:
         return "equal"
     return "better" if change > 0 else "worse"
+
+
+def agreement(file: Path) -> str:
+    """Return the table of what `agree.py` wrote."""
+    if not file.exists():
+        return "(not measured)"
+    found = json.loads(file.read_text())
+    first = next(iter(found.values()))
+    rows = [
+        [case, *(f"{value:.0e}" for value in values.values())]
+        for case, values in found.items()
+    ]
+    return table(["attention, optimizer", *first], rows)
 
 
 def search(results: Results) -> str:
