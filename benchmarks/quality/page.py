@@ -129,7 +129,7 @@ def comparison(results: Results) -> str:
             if not pairs:
                 continue
             kseq, fuxictr = ([*runs] for runs in zip(*pairs, strict=True))
-            change, deviation = difference(kseq, fuxictr)
+            change, error = difference(kseq, fuxictr)
             ratios = [
                 epoch_seconds(b) / epoch_seconds(a)
                 for a, b in zip(kseq, fuxictr, strict=True)
@@ -141,7 +141,7 @@ def comparison(results: Results) -> str:
                     mean_and_deviation(kseq, "gauc"),
                     mean_and_deviation(fuxictr, "gauc"),
                     f"{change:+.4f}",
-                    verdict(change, deviation),
+                    verdict(change, error),
                     f"{statistics.median(ratios):.2f}",
                     str(len(pairs)),
                 ]
@@ -174,19 +174,19 @@ def paired(results: Results, name: str, model: str) -> list[Any]:
 
 
 def difference(kseq: Runs, fuxictr: Runs) -> tuple[float, float]:
-    """Return the difference of mean gAUC, and the runs' deviation."""
+    """Return the difference of mean gAUC, and twice its standard error."""
     values = [[run["gauc"] for run in runs] for runs in (kseq, fuxictr)]
     change = statistics.fmean(values[0]) - statistics.fmean(values[1])
     if len(kseq) < 2:
         return change, float("inf")
-    variances = map(statistics.variance, values)
-    return change, statistics.fmean(variances) ** 0.5
+    variance = sum(map(statistics.variance, values)) / len(kseq)
+    return change, 2 * variance**0.5
 
 
-def verdict(change: float, deviation: float) -> str:
-    if deviation == float("inf"):
+def verdict(change: float, error: float) -> str:
+    if error == float("inf"):
         return ""
-    if abs(change) <= deviation:
+    if abs(change) <= error:
         return "equal"
     return "better" if change > 0 else "worse"
 
