@@ -79,6 +79,11 @@ def median(runs: Runs, value: Callable[[Any], float], form: str) -> str:
     return format(statistics.median(values), form) if values else ""
 
 
+def least_memory(runs: Runs) -> str:
+    values = [run["memory_mb"] for run in runs if "seconds" in run]
+    return f"{min(values):.0f}" if values else ""
+
+
 def epoch_seconds(run: dict[str, Any]) -> float:
     """The first epoch compiles on TensorFlow and JAX."""
     return statistics.median(run["seconds"][1:] or run["seconds"])
@@ -111,7 +116,7 @@ def sections(results: Results) -> Iterator[str]:
                             "" if model == "popularity" else str(len(runs)),
                             median(runs, lambda run: run["weights"], ",.0f"),
                             median(runs, epoch_seconds, ".1f"),
-                            median(runs, lambda run: run["memory_mb"], ".0f"),
+                            least_memory(runs),
                         ]
                     )
         header = (
