@@ -1,0 +1,1 @@
+"""kseq's models and FuxiCTR's on ordered histories of real users."""
