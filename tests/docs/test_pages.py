@@ -47,6 +47,7 @@ OUTPUTS = {
 EVERYWHERE = (
     "README.md",
     "docs/first_model.md",
+    "docs/saving.md",
 )
 # Blocks that need a certain backend.
 BACKENDS = {

@@ -12,8 +12,14 @@ from kseq.layers import (
     DNN,
     AuxiliaryLoss,
     BatchNormalization,
+    BiLSTM,
     DynamicGRU,
     Embedding,
+    KMaxPooling,
+    PositionEncoding,
+    PredictionLayer,
+    SequencePoolingLayer,
+    Transformer,
 )
 from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME, MAIN, SOME, each
@@ -173,6 +179,60 @@ def test_states_and_losses_in_a_remat_scope():
         train(keras.RematScope()), train(nullcontext()), strict=True
     ):
         assert_close(got, expected, "fit")
+
+
+@pytest.mark.once
+def test_sequential_models():
+    """Masks are propagated from layer to layer."""
+    ids = np.array([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0], [3, 2, 1, 5, 6]])
+    embedding = keras.layers.Embedding(7, 4, mask_zero=True)
+    sequence_layers = [
+        PositionEncoding(),
+        BiLSTM(2, merge_mode="concat"),
+        Transformer(2, 2, output_type=None),
+        DynamicGRU(4),
+        KMaxPooling(2, axis=2),
+        SequencePoolingLayer("mean"),
+    ]
+    others = [DNN((3,)), keras.layers.Flatten(), PredictionLayer("regression")]
+    layers = [embedding, *sequence_layers, *others]
+    model = keras.Sequential([keras.Input((5,), dtype="int32"), *layers])
+    seed_weights(model)
+    expected = embedding(ids)
+    for layer in sequence_layers:
+        expected = layer(expected, mask=ids > 0)
+    for layer in others:
+        expected = layer(expected)
+    assert_close(to_numpy(model(ids)), to_numpy(expected))
+
+
+ONE_TENSOR = (
+    "pooling-max-mask",
+    "k-max-dim-mask",
+    "gru-plain",
+    "bilstm-ave",
+    "positions-trained",
+    "transformer-layer-norm-mask",
+)
+
+
+@pytest.mark.once
+@each([BY_NAME[name] for name in ONE_TENSOR])
+def test_time_distributed(example):
+    trial = example.trial(masks=True)
+    layer = trial.built()
+    name, x = next(iter(trial.features.items()))
+    mask = trial.valid[trial.sequences[name]]
+    wrapper = keras.layers.TimeDistributed(layer)
+    symbols = [
+        keras.Input((2, *x.shape[1:])),
+        keras.Input((2, *mask.shape[1:]), dtype="bool"),
+    ]
+    model = keras.Model(symbols, wrapper(symbols[0], mask=symbols[1]))
+    given = [np.stack([a, a[::-1]], axis=1) for a in (x, mask)]
+    got = to_numpy(model(given))
+    expected = to_numpy(layer(x, mask=mask))
+    assert_close(got, np.stack([expected, expected[::-1]], axis=1))
 
 
 @pytest.mark.parametrize("steps", [once("own"), None])
