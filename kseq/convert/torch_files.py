@@ -33,7 +33,7 @@ DTYPES = {
 EXPECTED = "a file of torch.save(model.state_dict(), path)"
 
 
-class Storage(NamedTuple):
+class _Storage(NamedTuple):
     kind: str
     numbers: NDArray[Any]
 
@@ -113,16 +113,16 @@ class _Unpickler(pickle.Unpickler):
             "model, save model.state_dict())"
         )
 
-    def persistent_load(self, pid: Any) -> Storage:
+    def persistent_load(self, pid: Any) -> _Storage:
         _, kind, key, *_ = pid
         dtype = np.dtype(DTYPES[kind]).newbyteorder(
             "<" if self.byteorder == "little" else ">"
         )
-        return Storage(kind, np.frombuffer(self.read(f"data/{key}"), dtype))
+        return _Storage(kind, np.frombuffer(self.read(f"data/{key}"), dtype))
 
 
 def _tensor(
-    storage: Storage, offset: int, shape: Any, strides: Any, *_: Any
+    storage: _Storage, offset: int, shape: Any, strides: Any, *_: Any
 ) -> NDArray[Any]:
     numbers = storage.numbers
     if math.prod(shape) > numbers.size:

@@ -13,6 +13,9 @@ import pytest
 import kseq
 import kseq.agreement.inputs
 import kseq.convert.deepctr
+import kseq.convert.deepctr_torch
+import kseq.convert.fuxictr
+import kseq.convert.torch_files
 import kseq.data
 import kseq.export
 import kseq.feature_column
@@ -62,6 +65,9 @@ SECTIONS_NOT_NEEDED = {
 PACKAGES = (
     *SECTIONS,
     kseq.convert.deepctr,
+    kseq.convert.deepctr_torch,
+    kseq.convert.fuxictr,
+    kseq.convert.torch_files,
     kseq.export,
     kseq.losses,
     kseq.hashing,

@@ -93,6 +93,7 @@ WRONG = {
         "gru_type": ["LSTM"],
         "augru_form": [None],
         "initial_state": [ones(4, 3)],
+        "candidate_state_bias": [ones(7), ones(2, 2)],
     },
     "k_max": {
         "k": [0, -1, True, 1.0, None, 7],
