@@ -69,8 +69,8 @@ def group_auc(
     weight = np.ones(rows)
     if sample_weight is not None:
         weight = _column("sample_weight", sample_weight, rows)
-        if not (weight >= 0).all():
-            raise_invalid("sample_weight", "0 or greater", weight.min())
+        if not (np.isfinite(weight) & (weight >= 0)).all():
+            raise_invalid("sample_weight", "finite, 0 or greater", weight)
     if np.isnan(score).any():
         return np.nan
 
@@ -194,7 +194,8 @@ class ListAUC(keras.metrics.Mean):
         y_true: labels `(batch, candidates)`: greater than 0 for positive, 0 for
             negative, less than 0 for padding.
         y_pred: scores `(batch, candidates)`.
-        sample_weight: weights `(batch,)` or `(batch, candidates)`.
+        sample_weight: weights `(batch,)` or `(batch, candidates)`, 0 or
+            greater.
 
     Raises:
         ValueError: `y_true` or `y_pred` does not have two axes.

@@ -76,6 +76,7 @@ def test_group_auc_of_extreme_scores():
         ("y_score", [0.5]),
         ("groups", [1, 2, 3]),
         ("sample_weight", [1, -1]),
+        ("sample_weight", [1, np.inf]),
     ],
 )
 def test_wrong_arrays_raise(name, value):

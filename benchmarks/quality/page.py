@@ -152,7 +152,7 @@ def comparison(results: Results) -> str:
                 ]
             )
     header = (
-        *("data", "model", "kseq", "FuxiCTR", "difference", "kseq is"),
+        *("data", "model", "kseq", "FuxiCTR", "difference", "kseq"),
         *("times as fast", "seeds"),
     )
     return table(header, rows)
@@ -179,10 +179,13 @@ def paired(results: Results, name: str, model: str) -> list[Any]:
 
 
 def difference(kseq: Runs, fuxictr: Runs) -> tuple[float, float]:
-    """Return the difference of mean gAUC, and twice its standard error."""
+    """Return the difference of mean gAUC, and twice its standard error.
+
+    The error is infinite for fewer than three seeds.
+    """
     values = [[run["gauc"] for run in runs] for runs in (kseq, fuxictr)]
     change = statistics.fmean(values[0]) - statistics.fmean(values[1])
-    if len(kseq) < 2:
+    if len(kseq) < 3:
         return change, float("inf")
     variance = sum(map(statistics.variance, values)) / len(kseq)
     return change, 2 * variance**0.5
@@ -192,7 +195,7 @@ def verdict(change: float, error: float) -> str:
     if error == float("inf"):
         return ""
     if abs(change) <= error:
-        return "equal"
+        return "no difference found"
     return "better" if change > 0 else "worse"
 
 

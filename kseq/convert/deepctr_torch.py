@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from kseq.checks import raise_invalid
-from kseq.convert.dnn_input import INTEREST
+from kseq.convert.dnn_input import INTEREST, DnnInput
 from kseq.convert.placing import Placement
 from kseq.convert.torch_weights import Checkpoint, Hidden, find_parts, reorder
 
@@ -58,7 +58,7 @@ path); received din.pth, which does not exist
     for layer, features in parts.input.tables.items():
         names = [f"embedding_dict.{name}.weight" for name in features]
         checkpoint.table(parts.tables[layer], names)
-    _check_order(model, parts.input.tables, checkpoint)
+    _check_order(parts.input, checkpoint)
 
     attention, output, widths = "attention", "dnn_linear", parts.input.widths
     if parts.grus:
@@ -110,18 +110,15 @@ def _put_grus(checkpoint: Checkpoint, grus: list[Any]) -> None:
     checkpoint.gru(evolution, second)
 
 
-def _check_order(
-    model: keras.Model,
-    tables: dict[str, list[str]],
-    checkpoint: Checkpoint,
-) -> None:
+def _check_order(found: DnnInput, checkpoint: Checkpoint) -> None:
     """The DNN's kernel does not tell the order of features of one width."""
-    table_of = {name: names for names in tables.values() for name in names}
+    names_of = {n: names for names in found.tables.values() for n in names}
     ours: dict[str, None] = {}
-    for x in model.inputs:
-        if x.name in table_of and x.shape[1:] in ((), (1,)):
-            names = [f"embedding_dict.{n}.weight" for n in table_of[x.name]]
-            ours |= dict.fromkeys(n for n in names if n in checkpoint.arrays)
+    for feature in found.widths:
+        names = [
+            f"embedding_dict.{n}.weight" for n in names_of.get(feature, ())
+        ]
+        ours |= dict.fromkeys(n for n in names if n in checkpoint.arrays)
     theirs = [name for name in checkpoint.arrays if name in ours]
     if [*ours] != theirs:
         raise_invalid("model", f"columns in the order of {theirs}", [*ours])

@@ -50,7 +50,11 @@ def dnn_input(model: keras.Model) -> DnnInput:
             return {INTEREST: outputs.shape[-1]}
         if isinstance(x, list):
             return {n: w for each in x for n, w in widths_of(each).items()}
-        return widths_of(x)
+        widths = widths_of(x)
+        if len(widths) == 1 and isinstance(outputs, keras.KerasTensor):
+            # Such as a number's axis, and its `transform_fn`.
+            return dict.fromkeys(widths, outputs.shape[-1])
+        return widths
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         outputs = layer(*args, **kwargs)

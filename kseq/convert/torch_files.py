@@ -5,6 +5,7 @@ bytes. Only the few names that a dict of tensors consists of are unpickled, and
 none of them runs code of the file.
 """
 
+import functools
 import io
 import math
 import pickle
@@ -34,7 +35,6 @@ EXPECTED = "a file of torch.save(model.state_dict(), path)"
 
 
 class _Storage(NamedTuple):
-    kind: str
     numbers: NDArray[Any]
 
 
@@ -86,10 +86,12 @@ class _Unpickler(pickle.Unpickler):
         names = archive.namelist()
         (pickled,) = (n for n in names if n.endswith("/data.pkl"))
         self.archive, self.folder = archive, pickled.removesuffix("data.pkl")
-        order = f"{self.folder}byteorder"
-        self.byteorder = sys.byteorder
-        if order in names:
-            self.byteorder = archive.read(order).decode()  # type: ignore[assignment]
+        self.byteorder: str = sys.byteorder
+        if f"{self.folder}byteorder" in names:
+            self.byteorder = self.read("byteorder").decode()
+        if self.byteorder not in ("little", "big"):
+            raise ValueError(f"byteorder {self.byteorder!r}")
+        self.storages: dict[tuple[str, str], _Storage] = {}
         super().__init__(io.BytesIO(self.read("data.pkl")))
 
     def read(self, name: str) -> bytes:
@@ -103,9 +105,10 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _tensor
+            # Not the function itself: a pickle can set attributes of it.
+            return functools.partial(_tensor)
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
-            return _parameter
+            return functools.partial(_parameter)
         if module == "torch" and name in DTYPES:
             return name
         raise ValueError(
@@ -115,30 +118,43 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> _Storage:
         _, kind, key, *_ = pid
-        dtype = np.dtype(DTYPES[kind]).newbyteorder(
-            "<" if self.byteorder == "little" else ">"
-        )
-        return _Storage(kind, np.frombuffer(self.read(f"data/{key}"), dtype))
+        if (kind, key) not in self.storages:
+            dtype = np.dtype(DTYPES[kind]).newbyteorder(
+                "<" if self.byteorder == "little" else ">"
+            )
+            numbers = np.frombuffer(self.read(f"data/{key}"), dtype)
+            if kind == "BFloat16Storage":
+                numbers = (numbers.astype("u4") << 16).view("f4")
+            self.storages[kind, key] = _Storage(numbers)
+        return self.storages[kind, key]
 
 
 def _tensor(
     storage: _Storage, offset: int, shape: Any, strides: Any, *_: Any
 ) -> NDArray[Any]:
     numbers = storage.numbers
-    if math.prod(shape) > numbers.size:
+    if len(shape) != len(strides) or min(offset, *shape, *strides, 0) < 0:
+        raise ValueError("a tensor has no valid sizes, strides and offset")
+    # In Python's integers: NumPy's own check of strides can overflow.
+    last = offset + sum(
+        (n - 1) * stride for n, stride in zip(shape, strides, strict=True)
+    )
+    is_empty = 0 in shape
+    if math.prod(shape) > numbers.size or (
+        not is_empty and last >= numbers.size
+    ):
         raise ValueError(f"a tensor {tuple(shape)} is larger than its storage")
+    if is_empty:
+        return np.empty(shape, numbers.dtype)
     size = numbers.itemsize
-    # NumPy raises an error for elements outside of the storage.
-    array = np.ndarray(
+    # A view: many tensors of one storage take no memory.
+    return np.ndarray(
         shape,
         numbers.dtype,
         numbers,
         offset * size,
         [stride * size for stride in strides],
-    ).copy()
-    if storage.kind == "BFloat16Storage":
-        array = (array.astype("u4") << 16).view("f4")
-    return array
+    )
 
 
 def _parameter(data: Any, *_: Any) -> Any:

@@ -241,7 +241,7 @@ class Features:
             list(tables),
         )
         maxlens = self._maxlens.setdefault(group, {})
-        maxlens |= {c.name: c.maxlen for c in found if c.maxlen}
+        maxlens |= {c.name: c.maxlen for c in found}
         if len({*maxlens.values()}) > 1:
             raise_invalid(
                 "maxlen", "one for all features of a history", maxlens

@@ -27,7 +27,7 @@ class History(NamedTuple):
 class UserState(keras.layers.Layer):
     """Marks where the candidates' part of a model starts; returns its input.
 
-    What `kseq.models.split_model` divides a model at.
+    `kseq.models.split_model` divides a model here.
 
     Args:
         vocabulary_sizes: the number of rows of the table that each input of

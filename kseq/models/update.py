@@ -50,7 +50,10 @@ def update_model(model: keras.Model) -> keras.Model:
     >>> state["valid"].tolist()
     [[True, True, True, False]]
     """
-    expected = "a DIN, or a DIEN with another gru_type than 'GRU'"
+    expected = (
+        "a DIN, or a DIEN with another gru_type than 'GRU', built by this "
+        "version of kseq"
+    )
     layer = find_layer(model, UserState)
     if layer is None or not layer.histories:
         raise_invalid("model", expected, model)
@@ -68,6 +71,10 @@ def update_model(model: keras.Model) -> keras.Model:
     steps_inputs = {name for h in histories for name in h.inputs}
     names = steps_inputs | {h.lengths for h in histories}
     inputs = [x for x in copied.model.inputs if x.name in names]
+    if common := sorted(names & old.keys()):
+        raise_invalid(
+            "model", f"inputs not named as the state {[*old]}", common
+        )
     shapes = {
         x.name: keras.KerasTensor(
             (None, None, *x.shape[2:]) if x.name in steps_inputs else x.shape,
@@ -109,19 +116,22 @@ def _end(valid: Tensor, steps: Tensor) -> Tensor:
     if not _is_mask(valid):
         return ops.clip(valid, 0, size)
     ends = ops.where(valid, ops.arange(1, size + 1, dtype="int32"), 0)
-    return ops.max(ends, axis=1, keepdims=True)
+    # There may be no step.
+    return ops.max(ops.pad(ends, ((0, 0), (1, 0))), axis=1, keepdims=True)
 
 
 @keras.saving.register_keras_serializable(package="kseq")
 class LastStep(keras.layers.Layer):
     """Returns the last valid step, or zeros where there is none."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+
     def call(self, steps: Tensor, valid: Tensor) -> Tensor:
         """`(batch, dim)` from `(batch, steps, dim)`."""
-        end = _end(valid, steps)
-        place = ops.maximum(end - 1, 0)
-        last = ops.take_along_axis(steps, place[:, :, None], axis=1)[:, 0]
-        return ops.where(end > 0, last, 0)
+        zeros_first = ops.pad(steps, ((0, 0), (1, 0), (0, 0)))
+        end = _end(valid, steps)[:, :, None]
+        return ops.take_along_axis(zeros_first, end, axis=1)[:, 0]
 
 
 @keras.saving.register_keras_serializable(package="kseq")

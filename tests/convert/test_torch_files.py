@@ -75,6 +75,42 @@ def test_other_contents_are_rejected(content, match, path):
         read_state_dict(path)
 
 
+class Tensor:
+    """A tensor of given offset, sizes and strides, valid or not."""
+
+    def __init__(self, *layout):
+        self.layout = layout
+
+    def __reduce__(self):
+        storage = X._typed_storage()
+        rest = (False, OrderedDict())
+        return torch._utils._rebuild_tensor_v2, (storage, *self.layout, *rest)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        (0, (-1,), (-1,)),
+        (0, (5,), (2**60,)),
+        (0, (2, 2), (2**60, 2**60)),
+        (-1, (2,), (1,)),
+        (23, (2,), (1,)),
+        (0, (2,), ()),
+    ],
+)
+def test_tensors_beyond_their_storage_are_rejected(layout, path):
+    """NumPy would read other memory, or crash."""
+    torch.save({"x": Tensor(*layout)}, path)
+    with pytest.raises(ValueError, match=r"larger than its|no valid sizes"):
+        read_state_dict(path)
+
+
+def test_tensors_of_one_storage_share_memory(path):
+    torch.save({"x": X, "y": X.T}, path)
+    found = read_state_dict(path)
+    assert np.shares_memory(found["x"], found["y"])
+
+
 def test_damaged_files_are_rejected_or_read(path):
     torch.save(STATE, path)
     whole, rng = path.read_bytes(), np.random.default_rng(0)
@@ -88,13 +124,24 @@ def test_damaged_files_are_rejected_or_read(path):
     assert errors > 9
 
 
-def test_compressed_files_are_rejected(path, tmp_path):
-    torch.save(STATE, tmp_path / "x")
-    with (
-        zipfile.ZipFile(tmp_path / "x") as stored,
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as compressed,
-    ):
-        for name in stored.namelist():
-            compressed.writestr(name, stored.read(name))
-    with pytest.raises(ValueError, match="is compressed"):
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("data.pkl", None, "is compressed"),
+        ("byteorder", b"big" * 99, "is compressed"),
+        ("byteorder", b"middle", "byteorder 'middle'"),
+    ],
+)
+def test_members_that_pytorch_does_not_write(name, content, match, path):
+    file = path.with_suffix(".pth")
+    torch.save(STATE, file)
+    with zipfile.ZipFile(file) as stored, zipfile.ZipFile(path, "w") as other:
+        for member in stored.namelist():
+            data = stored.read(member)
+            changed = member.endswith(f"/{name}")
+            if changed and content:
+                data = content
+            compress = changed and "compressed" in match
+            other.writestr(member, data, zipfile.ZIP_DEFLATED * compress)
+    with pytest.raises(ValueError, match=match):
         read_state_dict(path)

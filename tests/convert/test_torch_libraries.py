@@ -95,12 +95,19 @@ def test_fuxictr_s_features_may_be_in_another_order(tmp_path):
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("count", [1, None, 5])
 @pytest.mark.parametrize("name", ["deepctr_torch_din", "fuxictr_din"])
-def test_another_order_that_weights_cannot_tell_is_rejected(name, tmp_path):
+def test_another_order_that_weights_cannot_tell_is_rejected(
+    name, count, tmp_path
+):
     record = Record(name)
-    columns = record.configuration["columns"][::-1]
+    columns = record.configuration["columns"]
+    options = {"num_candidates": count, "candidate_feature_list": ["price"]}
+    state = record.state(tmp_path / "x")
+    record.load(record.make(columns, **options), state)
+    model = record.make(columns[::-1], **options)
     with pytest.raises(ValueError, match=r"model: expected .* in the order"):
-        record.load(record.make(columns), record.state(tmp_path / "x"))
+        record.load(model, state)
 
 
 def without(*names):

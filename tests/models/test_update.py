@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.models import split_model, update_model
+from kseq.feature_column import SparseFeat, VarLenSparseFeat
+from kseq.models import DIEN, split_model, update_model
 from tests.arrays import to_numpy
 from tests.layers.checks import assert_close
 from tests.models.examples import (
@@ -71,6 +72,46 @@ def test_equals_the_state_of_the_whole_history(name, steps, tmp_path):
     got, wanted = (predict(candidates, x | ids) for x in (state, expected))
     assert np.ptp(wanted) > 1e-6
     assert_close(got, wanted)
+
+
+@pytest.mark.parametrize("name", ["DIN", "DIEN-AGRU"])
+def test_no_history_and_no_event(name):
+    """A new user's state and events have no steps."""
+    model = BY_NAME[name].make(None)
+    user, update = split_model(model)[0], update_model(model)
+
+    def call(part, features):
+        return {n: to_numpy(x) for n, x in part(features).items()}
+
+    def first(number):
+        ids = {n: x[:, :number] for n, x in arrays().items() if "hist_" in n}
+        lengths = np.minimum(LENGTHS, number)[:, None]
+        return arrays() | ids | {"seq_length": lengths}
+
+    none, two = first(0), first(2)
+    empty = call(user, inputs_of(user, none))
+    got = empty | call(update, inputs_of(update, empty | two))
+    expected = call(user, inputs_of(user, two))
+    unchanged = expected | call(update, inputs_of(update, expected | none))
+    valid = np.arange(2) < LENGTHS[:, None]
+    for n, x in expected.items():
+        for y in (got[n], unchanged[n]):
+            if x.ndim == 3:  # by steps
+                assert_close(*(z * valid[..., None] for z in (y, x)))
+            else:
+                np.testing.assert_array_equal(y, x.reshape(y.shape))
+
+
+@pytest.mark.once
+def test_inputs_named_as_the_state_raise():
+    item, clicks = (
+        SparseFeat(name, 9, 4, embedding_name="item")
+        for name in ("item", "hist_item")
+    )
+    clicks = VarLenSparseFeat(clicks, 4, length_name="lengths")
+    model = DIEN([item, clicks], ["item"], "AUGRU")
+    with pytest.raises(ValueError, match=r"inputs not named .*\['lengths'\]"):
+        update_model(model)
 
 
 @pytest.mark.once
