@@ -302,6 +302,10 @@ def test_sets_and_numbers_of_candidates(build, options):
             [ITEM, DenseFeat("p"), VarLenDenseFeat("hist_p", 3)],
             *(["item", "p"], "maxlen: expected one .*'hist_p': 3"),
         ),
+        (
+            [ITEM, DenseFeat("p"), VarLenDenseFeat("hist_p", None)],
+            *(["item", "p"], "maxlen: expected one .*'hist_p': None"),
+        ),
     ],
 )
 def test_invalid_columns_raise(columns, names, message):
