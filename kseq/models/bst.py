@@ -91,8 +91,8 @@ def BST(
         unlike the paper, the candidate is not a step of the sequence.)
 
     Reference:
-        Chen et al., Behavior Sequence Transformer for E-commerce
-        Recommendation in Alibaba, 2019.
+        Chen et al., [Behavior Sequence Transformer for E-commerce
+        Recommendation in Alibaba](https://arxiv.org/abs/1905.06874), 2019.
 
     Example:
 

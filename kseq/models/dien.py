@@ -113,7 +113,8 @@ def DIEN(
         example works.
 
     Reference:
-        Zhou et al., Deep Interest Evolution Network, 2019.
+        Zhou et al., [Deep Interest Evolution
+        Network](https://arxiv.org/abs/1809.03672), 2019.
 
     Example:
 

@@ -103,7 +103,8 @@ def DIN(
         `maxlen` may be None. The keyword-only arguments.
 
     Reference:
-        Zhou et al., Deep Interest Network, 2018.
+        Zhou et al., [Deep Interest Network](https://arxiv.org/abs/1706.06978),
+        2018.
 
     Example:
 

@@ -114,7 +114,8 @@ def DSIN(
         DeepCTR it attends to the padding.
 
     Reference:
-        Feng et al., Deep Session Interest Network, 2019.
+        Feng et al., [Deep Session Interest
+        Network](https://arxiv.org/abs/1905.06482), 2019.
 
     Example:
 

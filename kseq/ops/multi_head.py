@@ -119,9 +119,10 @@ def multi_head_attention(
             out of range.
 
     Reference:
-        Vaswani et al., Attention Is All You Need, 2017, equation 1; Bahdanau et
-        al., Neural Machine Translation by Jointly Learning to Align and
-        Translate, 2015 ("additive").
+        Vaswani et al., [Attention Is All You
+        Need](https://arxiv.org/abs/1706.03762), 2017, equation 1; Bahdanau et
+        al., [Neural Machine Translation by Jointly Learning to Align and
+        Translate](https://arxiv.org/abs/1409.0473), 2015 ("additive").
 
     Example:
 

@@ -28,7 +28,8 @@ def sinusoid(steps: int, dim: int) -> Any:
             positive integer.
 
     Reference:
-        Vaswani et al., Attention Is All You Need, 2017, section 3.5.
+        Vaswani et al., [Attention Is All You
+        Need](https://arxiv.org/abs/1706.03762), 2017, section 3.5.
 
     Example:
 

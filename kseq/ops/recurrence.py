@@ -85,7 +85,8 @@ def gru(
             missing, a tensor has a wrong dtype, or shapes do not fit.
 
     Reference:
-        Zhou et al., Deep Interest Evolution Network, 2019, equations 2-6.
+        Zhou et al., [Deep Interest Evolution
+        Network](https://arxiv.org/abs/1809.03672), 2019, equations 2-6.
 
     Example:
 
@@ -207,7 +208,8 @@ def lstm(
             is not a bool.
 
     Reference:
-        Hochreiter and Schmidhuber, Long Short-Term Memory, 1997, with the
+        Hochreiter and Schmidhuber, [Long Short-Term
+        Memory](https://doi.org/10.1162/neco.1997.9.8.1735), 1997, with the
         forget gate of Gers et al., 2000.
 
     Example:

@@ -269,7 +269,14 @@ def test_a_run_without_differences_passes(project, tmp_path):
 def test_a_stopped_run_leaves_no_process(project, name):
     pids = project / "pids"
     pids.unlink(missing_ok=True)
-    parent = start(project, *PYTEST, "--agreement=numpy", "-k sleep")
+    parent = start(
+        project,
+        *PYTEST,
+        "--agreement=numpy",
+        "-k sleep",
+        # A shell's background jobs ignore SIGINT, and their children too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         wait_until(pids.exists)
         wait_until(pids.read_text)

@@ -45,13 +45,20 @@ def differentiated(function, tensors):
 
 @each_function
 @pytest.mark.parametrize(
-    ("size", "steps"), [(1, [1, 1, 3, 4, 4, 5]), (20, [4, 5])]
+    ("most", "least", "steps"),
+    [
+        (1, 99, [1, 1, 3, 4, 4, 5]),
+        (20, 99, [4, 5]),
+        (89, 99, [5]),
+        (89, 1, [1, 4, 4, 5]),
+    ],
 )
 def test_buckets_give_what_the_whole_batch_gives(
-    function, sequence, size, steps, monkeypatch
+    function, sequence, most, least, steps, monkeypatch
 ):
     """Each is cut to its longest sequence."""
-    monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", size)
+    monkeypatch.setattr(torch_buckets, "MAX_BUCKET_ELEMENTS", most)
+    monkeypatch.setattr(torch_buckets, "MIN_BUCKET_ELEMENTS", least)
     _, calls = in_buckets(function, sequence, TENSORS)
     assert [x.shape[1] for _, x, *_ in calls] == steps
     got = differentiated(

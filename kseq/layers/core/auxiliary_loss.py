@@ -54,7 +54,8 @@ class AuxiliaryLoss(SequenceLayer):
         may take the logarithm of 0. Here the loss of no valid steps is 0.
 
     Reference:
-        Zhou et al., Deep Interest Evolution Network, 2019, equation 7.
+        Zhou et al., [Deep Interest Evolution
+        Network](https://arxiv.org/abs/1809.03672), 2019, equation 7.
 
     Example:
 

@@ -54,7 +54,8 @@ class BatchNormalization(Layer):
             that at build time, or the mask does not fit.
 
     Reference:
-        Ioffe and Szegedy, Batch Normalization, 2015, algorithm 1.
+        Ioffe and Szegedy, [Batch
+        Normalization](https://arxiv.org/abs/1502.03167), 2015, algorithm 1.
 
     Example:
 

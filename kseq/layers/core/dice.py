@@ -46,7 +46,8 @@ class Dice(Layer):
         for half precision, where 1e-9 would be 0.
 
     Reference:
-        Zhou et al., Deep Interest Network, 2018, section 5.2.
+        Zhou et al., [Deep Interest Network](https://arxiv.org/abs/1706.06978),
+        2018, section 5.2.
 
     Example:
 

@@ -35,7 +35,8 @@ class LayerNormalization(Layer):
         The last axis only.
 
     Reference:
-        Ba et al., Layer Normalization, 2016.
+        Ba et al., [Layer Normalization](https://arxiv.org/abs/1607.06450),
+        2016.
 
     Example:
 

@@ -50,7 +50,8 @@ class LocalActivationUnit(SequenceLayer):
         never computed (`kseq.ops.din_hidden`), with the same weights.
 
     Reference:
-        Zhou et al., Deep Interest Network, 2018, section 4.3.
+        Zhou et al., [Deep Interest Network](https://arxiv.org/abs/1706.06978),
+        2018, section 4.3.
 
     Example:
 

@@ -76,8 +76,8 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         start differently in each layer; DeepCTR's start from the seed 1024.
 
     Reference:
-        Zhou et al., Deep Interest Network, 2018, equation 3 (it says the
-        weights are not normalised).
+        Zhou et al., [Deep Interest Network](https://arxiv.org/abs/1706.06978),
+        2018, equation 3 (it says the weights are not normalised).
 
     Example:
 

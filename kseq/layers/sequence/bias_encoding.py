@@ -52,7 +52,8 @@ class BiasEncoding(Layer):
         tables start differently.
 
     Reference:
-        Feng et al., Deep Session Interest Network, 2019, equation 2.
+        Feng et al., [Deep Session Interest
+        Network](https://arxiv.org/abs/1905.06482), 2019, equation 2.
 
     Example:
 

@@ -68,9 +68,10 @@ class BiLSTM(SequenceLayer):
         one. A residual that does not fit raises at build time.
 
     Reference:
-        Graves and Schmidhuber, Framewise Phoneme Classification with
-        Bidirectional LSTM, 2005; Feng et al., Deep Session Interest Network,
-        2019, section 3.3.
+        Graves and Schmidhuber, [Framewise Phoneme Classification with
+        Bidirectional LSTM](https://doi.org/10.1016/j.neunet.2005.06.042), 2005;
+        Feng et al., [Deep Session Interest
+        Network](https://arxiv.org/abs/1905.06482), 2019, section 3.3.
 
     Example:
 

@@ -78,7 +78,8 @@ class DynamicGRU(SequenceLayer):
         `initial_state`, `return_state`, `reset_after` and the paper's AUGRU.
 
     Reference:
-        Zhou et al., Deep Interest Evolution Network, 2019, section 4.3.
+        Zhou et al., [Deep Interest Evolution
+        Network](https://arxiv.org/abs/1809.03672), 2019, section 4.3.
 
     Example:
 

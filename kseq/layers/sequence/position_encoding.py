@@ -55,7 +55,8 @@ class PositionEncoding(SequenceLayer):
         steps. Lengths and masks.
 
     Reference:
-        Vaswani et al., Attention Is All You Need, 2017, section 3.5.
+        Vaswani et al., [Attention Is All You
+        Need](https://arxiv.org/abs/1706.03762), 2017, section 3.5.
 
     Example:
 

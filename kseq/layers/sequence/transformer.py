@@ -112,8 +112,10 @@ class Transformer(SequenceLayer):
         in memory at once, except in training with dropout.
 
     Reference:
-        Vaswani et al., Attention Is All You Need, 2017; Feng et al., Deep
-        Session Interest Network, 2019, section 3.2.
+        Vaswani et al., [Attention Is All You
+        Need](https://arxiv.org/abs/1706.03762), 2017; Feng et al., [Deep
+        Session Interest Network](https://arxiv.org/abs/1905.06482), 2019,
+        section 3.2.
 
     Example:
 

@@ -12,8 +12,12 @@ import torch
 from kseq.ops.backends.plain import only_plain
 from kseq.types import Tensor, Tensors
 
-# Numbers in a bucket: 2 MB of float32.
+# Numbers in a bucket, not counting padding: at most 2 MB of float32. A batch of
+# fewer numbers is split too, since short sequences have the most padding; but a
+# bucket costs about a millisecond of a training step.
 MAX_BUCKET_ELEMENTS = 1 << 19
+MIN_BUCKET_ELEMENTS = 1 << 15
+MIN_BUCKETS = 4
 
 
 class Bucket(NamedTuple):
@@ -68,7 +72,9 @@ def can_depend_on_data(x: Tensor) -> bool:
 def bucket_by_length(
     valid: list[Tensor], elements_per_step: int
 ) -> list[Bucket]:
-    """Buckets of at most about `MAX_BUCKET_ELEMENTS`, or of one example.
+    """Buckets of similar size: at most about `MAX_BUCKET_ELEMENTS`.
+
+    A longer example is a bucket of its own.
 
     Args:
         valid: bool `(batch, steps)` of each kind of sequence.
@@ -79,7 +85,9 @@ def bucket_by_length(
     lengths = lengths[order]
     # Among examples of similar length padding adds little to this sum.
     so_far = torch.cumsum(elements_per_step * lengths.prod(dim=1), dim=0)
-    bucket = (so_far - 1) // MAX_BUCKET_ELEMENTS
+    share = int(so_far[-1]) // MIN_BUCKETS + 1
+    size = min(max(share, MIN_BUCKET_ELEMENTS), MAX_BUCKET_ELEMENTS)
+    bucket = (so_far - 1) // size
     sizes = torch.unique_consecutive(bucket, return_counts=True)[1].tolist()
     longest = [part.amax(dim=0).tolist() for part in lengths.split(sizes)]
     return list(map(Bucket, order.split(sizes), longest))
