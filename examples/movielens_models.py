@@ -8,10 +8,12 @@ the one before is for validation, and each like has negatives: movies that the
 user has never rated, popular ones as often as in the log. The models and mean
 pooling, the baseline, are trained until gAUC of the validation falls. All
 backends start from the same weights with the same batches; further seeds are
-trained on the last one. Writes a page, .outputs/demo.html, and its numbers.
+trained on JAX and TensorFlow in turn. Writes a page, .outputs/demo.html, and
+its numbers.
 """
 
 import argparse
+import itertools
 import os
 import signal
 import sys
@@ -202,8 +204,12 @@ def prepare(
 def train(results: Results, workspace: Workspace, rows: int) -> None:
     settings, backends = results.settings, results.backends
     seeds = {backend: [settings.seeds[0]] for backend in backends}
-    # On JAX, which is the fastest with one core, if it is among them.
-    seeds[backends[-1]] += settings.seeds[1:]
+    # PyTorch is the slowest with one core.
+    others = [b for b in backends if b != "torch"] or backends
+    for backend, seed in zip(
+        itertools.cycle(reversed(others)), settings.seeds[1:], strict=False
+    ):
+        seeds[backend].append(seed)
     progress = Progress(
         settings.models,
         sum(map(len, seeds.values())),
