@@ -17,15 +17,15 @@ COLUMNS = (
 )
 INTRODUCTION = f"""\
 kseq's layers compared with DeepCTR, deepctr-torch, a plain port of DeepCTR to
-`keras.ops`, and Keras's LSTM. `tox run -e bench` measures, and writes this page
-from `times.json` and `growth.json`.
+`keras.ops`, and Keras's LSTM. `tox run -e bench` runs the benchmarks and
+writes this page from `times.json` and `growth.json`.
 
 - Each contender is a process with one thread. All processes share one core, and
   those of a framework take turns, call after call, so that other load on the
-  machine affects all of them alike.
-- Names of workloads have their sizes: T steps, E features of a step, K
-  candidates, H units of a state. Lengths of histories are uniform in 1 to T;
-  "movielens": as in MovieLens-100K; BiLSTM: all T.
+  machine affects all of them equally.
+- The names of workloads contain their sizes: T steps, E features of a step, K
+  candidates, H units of a state. Lengths of histories are uniform in 1 to T,
+  for "movielens" as in MovieLens-100K, and for BiLSTM all T.
 - Times are CPU milliseconds of one call: medians with quartiles. In three whole
   runs on 26 November 2026 the largest and the smallest ratio of a row differed
   by 5 % in the median, and by 14 % at the 90th percentile.
@@ -37,12 +37,12 @@ from `times.json` and `growth.json`.
   defaults, PyTorch and JAX spend up to half of their time in page faults.
 - Numbers are "equal" if the output and each gradient differ from kseq's on the
   same framework by at most {TOLERANCE:.0e} of the largest value.
-- First calls: seconds until the first result, and from there until the first
-  gradients, including building, tracing and compiling.
+- "First calls" has the seconds until the first result, and from there until the
+  first gradients, including building, tracing and compiling.
 """
 MEMORY = """\
-MB that the first training step adds at most to a process that has built its
-layer, with malloc's defaults, including compilation.
+The most memory, in MB, that the first training step adds to a process that has
+built its layer, with malloc's defaults, including compilation.
 """
 GROWTH = """\
 The exponents with which kseq's forward + backward grows in T, B, E and K

@@ -18,8 +18,7 @@ def page(found):
     libraries = dict.fromkeys(_library(row) for row in rows)
     lines = [
         f"Python {found['python']}, PyTorch {found['torch']}, Keras "
-        f"{found['keras']}; `-`: without such a loss; empty: without such a "
-        "model.",
+        f"{found['keras']}; `-`: no such loss; empty: no such model.",
         "",
         "| | model | " + " | ".join(libraries) + " |",
         "|---" * (2 + len(libraries)) + "|",
@@ -43,7 +42,7 @@ def page(found):
             for library in libraries
         ]
         lines.append(f"| {promise} | {model} | {' | '.join(signs)} |")
-    lines += ["", "What was seen where the table says no:", ""]
+    lines += ["", "The evidence for each "no":", ""]
     lines += [
         f"- {row['library']}, {row['model']}: {row['promise']}: "
         f"{row['evidence']}"

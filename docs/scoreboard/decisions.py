@@ -93,7 +93,7 @@ DECISIONS += [
     fault(
         TF,
         "ops.eye",
-        "`eye(2, 4, k=1)` has shape (3, 5); NumPy: (2, 4).",
+        "`eye(2, 4, k=1)` has shape (3, 5); in NumPy it has (2, 4).",
         what="shape",
         scripts="tensorflow_eye",
     ),
@@ -294,28 +294,28 @@ DECISIONS += [
     fault(
         "Keras on TensorFlow and PyTorch",
         "ops.heaviside",
-        "NaN becomes a number; NumPy: NaN.",
+        "NaN becomes a number; in NumPy it stays NaN.",
         what="nan",
         scripts="tensorflow_nan_lost;torch_sign_nan",
     ),
     fault(
         TF,
         "ops.angle",
-        "NaN becomes 0; NumPy: NaN.",
+        "NaN becomes 0; in NumPy it stays NaN.",
         inputs="NaN and infinity",
         scripts="tensorflow_nan_lost",
     ),
     fault(
         "PyTorch",
         "ops.sign",
-        "NaN becomes 0; NumPy: NaN.",
+        "NaN becomes 0; in NumPy it stays NaN.",
         what="nan",
         scripts="torch_sign_nan",
     ),
     fault(
         "TensorFlow",
         "ops.softmax activations.softmax",
-        "Beside NaN, the other elements are 0; each is divided by a sum that is NaN.",
+        "Next to NaN, the other elements are 0, although each is divided by a sum that is NaN.",
         what="nan",
         scripts="tensorflow_softmax_nan",
     ),
@@ -329,7 +329,7 @@ DECISIONS += [
     fault(
         "TensorFlow",
         "ops.sort ops.argsort ops.unique ops.searchsorted",
-        "NaN is sorted before -infinity; NumPy sorts it last, always.",
+        "NaN is sorted before -infinity; NumPy always sorts it last.",
         inputs="NaN and infinity",
         scripts="tensorflow_sort_nan",
     ),
@@ -352,14 +352,14 @@ DECISIONS += [
     fault(
         TF,
         "ops.isclose",
-        "Infinity is not close to infinity (keras#23128); NumPy: it is.",
+        "Infinity is not close to infinity (keras#23128); in NumPy it is.",
         inputs="NaN and infinity",
         scripts="isclose_infinity",
     ),
     fault(
         TF,
         "ops.hypot",
-        "`hypot(inf, inf)` is NaN (keras#23131); NumPy: infinity.",
+        "`hypot(inf, inf)` is NaN (keras#23131); in NumPy it is infinity.",
         inputs="NaN and infinity",
         scripts="tensorflow_hypot_infinity",
     ),
@@ -441,7 +441,7 @@ DECISIONS += [
         "Keras",
         "*",
         "float64 is computed, or promised by a symbolic call, in 32 bits: the types of a "
-        "tensor and of a number of Python are promoted to float32.",
+        "tensor and of a Python number are promoted to float32.",
         dtypes="float64",
         what="symbolic;dtype",
         text=r"float32.*float64|float64.*float32",
@@ -493,7 +493,7 @@ DECISIONS += [
     ),
     convention(
         "ops.image.resize ops.image.extract_patches ops.vectorize",
-        "An option that the backend refuses with an error that says so.",
+        "An option that the backend rejects with a clear error.",
         what="error",
     ),
     convention(
@@ -505,7 +505,7 @@ DECISIONS += [
     ),
     convention(
         "layers.Lambda",
-        "A layer of a lambda is created from its config only on request.",
+        "A `Lambda` layer is created from its config only on request.",
         what="own",
     ),
     # Conventions.

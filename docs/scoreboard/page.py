@@ -337,7 +337,7 @@ def render(data: dict[str, Any]) -> str:
         "automatically, computed on TensorFlow, PyTorch and JAX and compared by",
         "[kseq.agreement](../own_layers.md): outputs and gradients, float32 and float64, normal",
         "numbers, ties and zeros, NaN and infinity, integers, bools, empty rows.",
-        "`tox run -e scoreboard` makes this page, in ten minutes on two cores.",
+        "`tox run -e scoreboard` writes this page, in ten minutes on two cores.",
         "",
         f"Measured {data['date']} on a CPU with {shown}.",
         "",
@@ -349,26 +349,26 @@ def render(data: dict[str, Any]) -> str:
         f"| agree in every call | {states['agrees']} of {total} |",
         f"| differ by a convention only | {states[CONVENTION]} |",
         f"| have a fault | {states[FAULT]} |",
-        "| by whose; a function may have several | "
+        "| by origin; a function may have faults of several | "
         + "; ".join(
             f"{len(v)} of {k}"
             for k, v in sorted(by_whose.items(), key=lambda x: -len(x[1]))
         )
         + " |",
-        f"| of the faults | {narrow} only in float64 or in what a symbolic call promises |",
+        f"| of these faults | {narrow} only in float64 or in what a symbolic call promises |",
         f"| differ, undecided | {states[UNDECIDED]} |",
         f"| keep Keras's claim | {kept} of {total} have float32 outputs that are equal to 1e-7 of the largest element in every call; {near} to 1e-6 |",
         f"| gradients | {len(with_gradients)} have float32 gradients on two backends or more |",
         f"| float64 in 32 bits | {narrowed} compute float64 in 32 bits on some backend |",
         "",
-        "A row counts once, for the worst of its differences. Most faults are decided by NumPy,",
-        "SciPy or one-sided finite differences, as the tables say; some by what the other backends,",
-        "or Keras's symbolic call, give. A difference in a call that raises an error on every",
-        "backend is not counted.",
+        "A row counts once, for the worst of its differences. NumPy, SciPy or one-sided finite",
+        "differences decide most faults, as the tables say; the other backends, or Keras's symbolic",
+        "call, decide the rest. A difference in a call that raises an error on every backend is not",
+        "counted.",
         "",
         "## Faults",
         "",
-        "| functions | whose | what | script |",
+        "| functions | fault of | fault | script |",
         "|---|---|---|---|",
     ]
     lines += decided(computed, FAULT)
@@ -378,7 +378,7 @@ def render(data: dict[str, Any]) -> str:
         "",
         "No backend is wrong: mathematics or Keras leaves the result open.",
         "",
-        "| functions | what |",
+        "| functions | convention |",
         "|---|---|",
     ]
     lines += decided(computed, CONVENTION)
