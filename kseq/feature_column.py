@@ -186,9 +186,9 @@ class VarLenSparseFeat(FeatureColumn):
             no weights.
         weight_norm: whether a softmax normalises the weights; 'weighted_mean'
             ignores it.
-        values: the most ids of a step, for steps that are sets, such as the
-            genres of each film. The embeddings of a step's ids other than 0 are
-            pooled by `combiner`. None for one id in each step.
+        values: the largest number of ids in a step, for steps that are sets,
+            such as the genres of each film. The embeddings of a step's ids
+            other than 0 are pooled by `combiner`. None for one id in each step.
 
     Returns:
         A frozen dataclass, hashed by its name.
@@ -199,7 +199,7 @@ class VarLenSparseFeat(FeatureColumn):
 
     Differences from DeepCTR:
         Those of `SparseFeat`. `maxlen` may be None. `combiner` may be
-        'weighted_mean'. `values`.
+        'weighted_mean'. `values` is new.
 
     Example:
 

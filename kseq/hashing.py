@@ -45,9 +45,9 @@ def hash_ids(ids: Any, num_buckets: int, *, mask_zero: bool) -> Any:
         ImportError: `cityhash` is not installed.
 
     Differences from DeepCTR:
-        A function of arrays, not a layer: it runs before the model, on every
-        backend alike. `mask_zero` must be given. Floats raise an
-        error, and there is no vocabulary file (`keras.layers.StringLookup`
+        This is a function of arrays, not a layer: it runs before the model, in
+        the same way on every backend. `mask_zero` must be given. Floats raise
+        an error, and there is no vocabulary file (`keras.layers.StringLookup`
         reads one).
 
     Reference:

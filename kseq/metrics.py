@@ -23,8 +23,8 @@ def group_auc(
 
     over the groups with both labels, where $n_u$ is the number of rows of group
     $u$. It measures how well a model ranks the items of each user, which is
-    what it is used for. The AUC of all rows also depends on how it ranks one
-    user's items among another's.
+    what click models are used for. The AUC of all rows also depends on how it
+    ranks one user's items among another's.
 
     $\mathrm{AUC}_u$ is exact: the probability that a positive row of the group
     has a higher score than a negative one. Equal scores count half.
@@ -108,9 +108,9 @@ def _column(name: str, values: Any, rows: int | None = None) -> NDArray[Any]:
 class GroupAUC(keras.callbacks.Callback):
     """Computes `group_auc` of validation data after each epoch of `fit`.
 
-    The value is in the logs and in the history, and callbacks that stand
-    *later* in the list can monitor it. Keras does not know that more is better:
-    they need `mode="max"`. A Keras metric cannot compute it, because a user's
+    The value is in the logs and in the history, and callbacks *later* in
+    the list can monitor it. They need `mode="max"`, because Keras does not know
+    that more is better. A Keras metric cannot compute it, because a user's
     rows are in several batches.
 
     Args:

@@ -1,4 +1,4 @@
-"""Arrays that show faults which ordinary random numbers do not show.
+"""Arrays that reveal faults which ordinary random numbers do not reveal.
 
 Each function returns a dict of arrays by name, the same in every process. The
 names parametrize a test:

@@ -40,8 +40,8 @@ def load_state_dict(model: keras.Model, state: Any) -> list[Placement]:
             compute the same. The model is unchanged.
 
     Differences from FuxiCTR:
-        Predictions are equal. FuxiCTR embeds a number, here the DNN reads it:
-        its kernel is the product of both.
+        Predictions are equal. FuxiCTR embeds a number; here the DNN reads it
+        directly, and its kernel is the product of both kernels.
 
     Example:
 

@@ -41,12 +41,12 @@ class BucketedBatches(keras.utils.PyDataset):
             those that start with "hist_" or "neg_hist_". `Ragged` inputs are
             sequences anyway.
         sample_weight: an array; None for equal weights.
-        shuffle: whether to shuffle the rows of each bucket and the batches, in
-            each epoch in another way. `fit` shuffles batches too, unless it has
+        shuffle: whether to shuffle the rows of each bucket and the batches,
+            differently in each epoch. `fit` shuffles batches too, unless it has
             `shuffle=False`.
         drop_remainder: whether to drop the last rows of a bucket that do not
-            fill a batch; in each epoch, others. For several devices.
-        seed: an integer for the same order in each run; None for another.
+            fill a batch, different ones in each epoch. For several devices.
+        seed: an integer for the same order in each run; None for a new one.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Returns:

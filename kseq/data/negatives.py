@@ -18,7 +18,7 @@ from kseq.data.samples import Samples
 
 @dataclass(frozen=True)
 class NegativeSampling:
-    """How negative items are drawn: items that the user did not choose.
+    """How to draw negative items, which the user did not choose.
 
     They are drawn from the items of the log, and are never the positive item
     itself, nor the id of unknown values.
@@ -89,8 +89,8 @@ def add_negatives(
     and the label 0; or, with `lists`, more candidates in the same row.
 
     Args:
-        samples: samples with the label 1 only. Of a log with impressions, the
-            samples with `samples.label > 0`.
+        samples: samples with the label 1 only. For a log with impressions,
+            pass those with `samples.label > 0`.
         count: the number of negatives of each row. They may repeat.
         sampling: how to draw them; None for `NegativeSampling()`.
         lists: False for rows, each followed by its negatives. True for lists of

@@ -10,7 +10,7 @@ from kseq.data.columns import Array
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Rows to train on: inputs by name, labels, and whose and when they were.
+    """Training rows: inputs by name, labels, and the user and time of each row.
 
     `sequence_samples` returns them. `samples[rows]` selects rows by a slice, a
     mask or indices, and `len(samples)` is the number of rows.

@@ -5,15 +5,15 @@ from kseq.data.samples import Samples
 
 
 def split_time(samples: Samples, *fractions: float) -> tuple[Samples, ...]:
-    """Split samples at moments, so that later parts are the future.
+    """Split samples by time, so that later parts are the future.
 
-    All samples of one moment are in the same part. This is how a deployed model
-    is used: it is trained on the past of all users. At a moment of your choice,
-    select `samples[samples.time < moment]`.
+    All samples of the same time are in the same part. This is how a deployed
+    model is used: it is trained on the past of all users. To split at a time of
+    your choice, select `samples[samples.time < time]`.
 
     Args:
         samples: samples in any order.
-        fractions: of the samples before each moment, ascending: 0.8 for two
+        fractions: of the samples before each split, ascending: 0.8 for two
             parts, 0.8 and 0.9 for three.
 
     Returns:
@@ -50,7 +50,7 @@ def split_time(samples: Samples, *fractions: float) -> tuple[Samples, ...]:
 
 
 def split_last(samples: Samples) -> tuple[Samples, Samples, Samples]:
-    """Leave each user's last sample for the test, the one before to validate.
+    """Split off each user's last two samples, for validation and the test.
 
     Users with fewer than three samples are in the training part only. Other
     users' later events are in it too: for a test that is the future of all

@@ -87,8 +87,9 @@ def BST(
             hashing; or `maxlen` is None without `max_steps`.
 
     Differences from DeepCTR:
-        `max_steps`. The input of lengths may have any name. (As in DeepCTR, and
-        unlike the paper, the candidate is not a step of the sequence.)
+        `max_steps` is new. The input of lengths may have any name. (As in
+        DeepCTR, and unlike the paper, the candidate is not a step of the
+        sequence.)
 
     Reference:
         Chen et al., [Behavior Sequence Transformer for E-commerce

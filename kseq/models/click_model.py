@@ -28,8 +28,8 @@ class ClickModel(keras.Model):
     """A functional model that validates its inputs.
 
     `fit`, `evaluate`, `predict` and their `..._on_batch` forms raise ValueError
-    for arrays that the model cannot take ("Input validation" in
-    docs/inputs.md), and take lists and data frames. Targets may have the shape
+    for invalid arrays ("Input validation" in docs/inputs.md), and accept lists
+    and data frames. Targets may have the shape
     `(batch,)`. With several candidates, targets and sample weights have the
     shape `(batch, candidates)`, and each candidate counts as an example.
     """

@@ -100,7 +100,7 @@ def DIN(
             table differ in its options; or ids are strings or need hashing.
 
     Differences from DeepCTR:
-        `maxlen` may be None. The keyword-only arguments.
+        `maxlen` may be None. The keyword-only arguments are new.
 
     Reference:
         Zhou et al., [Deep Interest Network](https://arxiv.org/abs/1706.06978),

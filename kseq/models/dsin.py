@@ -107,11 +107,11 @@ def DSIN(
             strings or need hashing; or `maxlen` is None without `max_steps`.
 
     Differences from DeepCTR:
-        `mask_padding`, `pool_others` and `max_steps`. `lstm_dropout` is always
-        0.2 in DeepCTR. Features may share tables. "sess_length" has an integer
-        dtype. A warning names the sequences that are ignored. In a session of
-        one step, attention, which excludes the step itself, returns 0; in
-        DeepCTR it attends to the padding.
+        `mask_padding`, `pool_others` and `max_steps` are new. `lstm_dropout` is
+        always 0.2 in DeepCTR. Features may share tables. "sess_length" has an
+        integer dtype. A warning names the sequences that are ignored. In a
+        session of one step, attention, which excludes the step itself, returns
+        0; in DeepCTR it attends to the padding.
 
     Reference:
         Feng et al., [Deep Session Interest

@@ -30,7 +30,7 @@ def update_model(model: keras.Model) -> keras.Model:
         longer than `maxlen`. `DIEN`'s states still depend on dropped steps.
 
     Raises:
-        ValueError: `model` is another one. In other models, new events change
+        ValueError: `model` is another model. In other models, new events change
             what was computed for earlier ones.
 
     Example:

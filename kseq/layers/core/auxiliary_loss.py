@@ -14,7 +14,7 @@ from kseq.types import ActivationLike, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kseq")
 class AuxiliaryLoss(SequenceLayer):
-    r"""DIEN's auxiliary loss: states should predict the next click.
+    r"""DIEN's auxiliary loss, which trains states to predict the next click.
 
     $$L = -\frac{\alpha}{n} \sum_{b,t}
       \log \sigma(f([h_{bt}, x_{b,t+1}]))

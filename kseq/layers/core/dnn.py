@@ -63,7 +63,7 @@ class DNN(Layer):
 
     Differences from DeepCTR:
         Kernels start from `seed`, `seed + 1` and so on, so that no two layers
-        start alike; the default seed is None and not 1024.
+        start with equal weights; the default seed is None and not 1024.
 
     Example:
 

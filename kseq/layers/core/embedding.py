@@ -24,8 +24,8 @@ class Embedding(keras.layers.Embedding):
     $$\lambda \sum_{j \in \mathrm{ids}} \lVert W_j \rVert^2$$
 
     for `keras.regularizers.L2(λ)`. Keras's layer applies it to all rows, so
-    that a step costs what the table costs. Row 0 is a row like any other, also
-    where it is padding. `evaluate` does not add the penalty to the loss.
+    that the cost of a step depends on the table's size. Row 0 is a row like any
+    other, even as padding. `evaluate` does not add the penalty to the loss.
 
     Args:
         input_dim, output_dim: as in `keras.layers.Embedding`.

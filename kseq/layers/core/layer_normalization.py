@@ -32,7 +32,7 @@ class LayerNormalization(Layer):
             at build time, or the mask does not fit.
 
     Differences from DeepCTR:
-        The last axis only.
+        Only the last axis is normalized.
 
     Reference:
         Ba et al., [Layer Normalization](https://arxiv.org/abs/1607.06450),

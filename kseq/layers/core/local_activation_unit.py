@@ -46,8 +46,9 @@ class LocalActivationUnit(SequenceLayer):
             each other or those at build time, or the mask does not fit.
 
     Differences from DeepCTR:
-        Any number of candidates; `steps` may be unknown; the concatenation is
-        never computed (`kseq.ops.din_hidden`), with the same weights.
+        The number of candidates is free; `steps` may be unknown; the
+        concatenation is never computed (`kseq.ops.din_hidden`), with the same
+        weights.
 
     Reference:
         Zhou et al., [Deep Interest Network](https://arxiv.org/abs/1706.06978),

@@ -17,7 +17,7 @@ from kseq.types import ActivationLike, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kseq")
 class AttentionSequencePoolingLayer(SequenceLayer):
-    r"""DIN's pooling: a history summed by each step's relevance to a candidate.
+    r"""Sums a history's steps, weighted by relevance to a candidate, as in DIN.
 
     $$y_{bk} = \sum_t a_{bkt}\, x_{bt}, \qquad
       a_{bkt} = m_{bt} s_{bkt} \;\text{ or }\;
@@ -51,10 +51,10 @@ class AttentionSequencePoolingLayer(SequenceLayer):
         lengths: `(batch,)` or `(batch, 1)`, integers or whole floats, clipped
             to [0, steps].
         keys_mask: bool `(batch, steps)`. Required without lengths; with lengths
-            a step is valid where both say so.
+            a step is valid if both include it.
         training: whether to apply dropout and use the batch's statistics.
         return_attention_scores: True: output and weights are both returned,
-            whatever `return_score` says.
+            whatever the value of `return_score`.
         candidates_mask: bool `(batch, candidates)`, or None: padding among the
             candidates, which batch statistics leave out.
 
@@ -77,7 +77,7 @@ class AttentionSequencePoolingLayer(SequenceLayer):
 
     Reference:
         Zhou et al., [Deep Interest Network](https://arxiv.org/abs/1706.06978),
-        2018, equation 3 (it says the weights are not normalised).
+        2018, equation 3 (with weights that are not normalised).
 
     Example:
 

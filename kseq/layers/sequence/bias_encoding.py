@@ -47,9 +47,9 @@ class BiasEncoding(Layer):
             table, or neither `max_steps` nor any number of steps is known.
 
     Differences from DeepCTR:
-        One session works: DeepCTR rejects `[x]`, and of `x` alone it uses the
-        first example of the batch. Sessions may differ in steps. The three
-        tables start differently.
+        One session works: DeepCTR rejects `[x]`, and returns only the first
+        example of the batch for `x` alone. Sessions may differ in steps. The
+        three tables start differently.
 
     Reference:
         Feng et al., [Deep Session Interest

@@ -49,7 +49,7 @@ class BiLSTM(SequenceLayer):
         lengths: `(batch,)` or `(batch, 1)`, integers or whole floats, clipped
             to [0, steps].
         mask: bool `(batch, steps)`. Without lengths and mask all steps are
-            valid; with both, a step is valid where both say so.
+            valid; with both, a step is valid if both include it.
         training: whether to apply dropout.
 
     Returns:
@@ -63,9 +63,10 @@ class BiLSTM(SequenceLayer):
             widths.
 
     Differences from DeepCTR:
-        Masks and lengths reach both stacks; in DeepCTR neither does. Any number
-        of steps, without unrolling. A `seed`. The reported shape is the real
-        one. A residual that does not fit raises at build time.
+        Masks and lengths reach both stacks; in DeepCTR neither does. The number
+        of steps may vary, without unrolling. There is a `seed`. The reported
+        shape is the actual one. A residual that does not fit raises at build
+        time.
 
     Reference:
         Graves and Schmidhuber, [Framewise Phoneme Classification with

@@ -20,7 +20,7 @@ from kseq.types import InitializerLike, RegularizerLike, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kseq")
 class DynamicGRU(SequenceLayer):
-    r"""DIEN's recurrent layer: a GRU whose updates attention may control.
+    r"""DIEN's recurrent layer: a GRU whose updates may depend on attention.
 
     $$h_t = h_{t-1} + w_t \odot (c_t - h_{t-1})$$
 
@@ -57,7 +57,7 @@ class DynamicGRU(SequenceLayer):
         initial_state: `(batch, units)`, the state before the first step; None:
             0.
         mask: bool `(batch, steps)` of `x`. Required without lengths; with
-            lengths a step is valid where both say so.
+            lengths a step is valid if both include it.
 
     Returns:
         `(batch, steps, units)`, or `(batch, 1, units)` without
@@ -74,8 +74,9 @@ class DynamicGRU(SequenceLayer):
     Differences from DeepCTR:
         The weights of AGRU and AUGRU are trained and saved; in DeepCTR 0.9.4
         they are neither. Two layers of one name share nothing. Batches of one
-        history work. The reported shape follows `num_units`. Masks,
-        `initial_state`, `return_state`, `reset_after` and the paper's AUGRU.
+        history work. The reported shape follows `num_units`. There are
+        masks, `initial_state`, `return_state`, `reset_after` and the paper's
+        AUGRU.
 
     Reference:
         Zhou et al., [Deep Interest Evolution

@@ -23,7 +23,7 @@ class KMaxPooling(SequenceLayer):
         lengths: `(batch,)` or `(batch, 1)`, integers or whole floats, clipped
             to [0, steps].
         mask: bool `(batch, steps)`. Without lengths and mask all steps are
-            valid; with both, a step is valid where both say so.
+            valid; with both, a step is valid if both include it.
 
     Returns:
         As `x`, with size `k` on `axis`, in the compute dtype. Padded steps are

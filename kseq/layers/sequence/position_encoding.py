@@ -30,9 +30,9 @@ class PositionEncoding(SequenceLayer):
         zero_pad: True: the first position starts with zeros.
         scale: False: without the factor $\sqrt d$.
         max_steps: the length of the table; None: the length of the first input.
-            Shorter sequences use its first rows. A longer sequence raises where
-            the table is trained, and is computed where it is fixed. Give it
-            where one layer is used for several lengths.
+            Shorter sequences use its first rows. A longer sequence raises an
+            error if the table is trained, and is computed if it is fixed. Set
+            it if one layer is used for several lengths.
 
     Call arguments:
         inputs: `(batch, steps, dim)`.
@@ -51,8 +51,8 @@ class PositionEncoding(SequenceLayer):
 
     Differences from DeepCTR:
         A saved model is not bound to one length: DeepCTR's table has the length
-        of the input and takes no other. `max_steps`, for an unknown number of
-        steps. Lengths and masks.
+        of the input and takes no other. `max_steps` allows an unknown number
+        of steps. Lengths and masks are accepted.
 
     Reference:
         Vaswani et al., [Attention Is All You
@@ -141,7 +141,7 @@ def positional_encoding(
     scale: bool = True,
     max_steps: int | None = None,
 ) -> Tensor:
-    """Adds positions to a sequence, by a new `PositionEncoding`.
+    """Adds positions to a sequence with a new `PositionEncoding` layer.
 
     Args:
         inputs: `(batch, steps, dim)`, a tensor, symbolic or not.

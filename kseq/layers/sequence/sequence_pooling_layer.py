@@ -21,9 +21,9 @@ class SequencePoolingLayer(SequenceLayer):
       \mathrm{mean}: \frac{\sum_t m_{bt} x_{bt}}{\sum_t m_{bt}} \qquad
       \mathrm{max}: \max_{t:\, m_{bt} = 1} x_{bt}$$
 
-    An empty history gives 0. Values in padded steps have no effect. "mean" does
-    not know the weights of a `WeightedSequenceLayer`, which has the weighted
-    mean.
+    An empty history gives 0. Values in padded steps have no effect. "mean"
+    ignores the weights of a `WeightedSequenceLayer`, which can compute the
+    weighted mean.
 
     Args:
         mode: "sum", "mean" or "max".
@@ -36,7 +36,7 @@ class SequencePoolingLayer(SequenceLayer):
         lengths: `(batch,)` or `(batch, 1)`, integers or whole floats, clipped
             to [0, steps].
         mask: bool `(batch, steps)`, True where a step is valid. Required
-            without lengths; with lengths a step is valid where both say so.
+            without lengths; with lengths a step is valid if both include it.
 
     Returns:
         `(batch, 1, dim)`, in the compute dtype, without a mask.

@@ -41,8 +41,8 @@ class Transformer(SequenceLayer):
 
     Values in padded steps have no effect, except where `output_type` is "mean"
     (the default) or "sum" and `use_res` is True: these pool over all rows of
-    the queries, as in DeepCTR, so that values in padded queries, NaN too, reach
-    the output. Use "masked_mean" or "masked_sum" to exclude them.
+    the queries, as in DeepCTR, so that values in padded queries, even NaN,
+    reach the output. Use "masked_mean" or "masked_sum" to exclude them.
 
     Args:
         att_embedding_size: the width of a head.
@@ -82,7 +82,7 @@ class Transformer(SequenceLayer):
         mask: bool `(batch, queries)` of the queries (for a list, `[query_mask,
             key_mask]`). Without mask and lengths all queries are valid.
         keys_mask: bool `(batch, steps)`. Required without key lengths; with
-            them a step is valid where both say so.
+            them a step is valid if both include it.
         attention_mask: bool `(batch, queries, steps)`, False where a query does
             not attend to a key.
         attention_bias: a term added to the scores, float, of rank 4 and
@@ -106,10 +106,10 @@ class Transformer(SequenceLayer):
         mean of all keys, padding included. Queries and keys may differ in
         steps, with blinding too. With `output_type` None masks are propagated,
         so that blocks can be stacked, and padded queries give 0. The reported
-        shape is the real one. With `use_res=False` there are no weights of the
-        feed-forward network, which has no effect there; DeepCTR creates them.
-        Where a head has more than 2**20 scores for an example, they are not all
-        in memory at once, except in training with dropout.
+        shape is the actual one. With `use_res=False` there are no weights of
+        the feed-forward network, which has no effect there; DeepCTR creates
+        them. Where a head has more than 2**20 scores for an example, they are
+        not all in memory at once, except in training with dropout.
 
     Reference:
         Vaswani et al., [Attention Is All You

@@ -43,7 +43,7 @@ class WeightedSequenceLayer(SequenceLayer):
         lengths: `(batch,)` or `(batch, 1)`, integers or whole floats, clipped
             to [0, steps].
         mask: bool `(batch, steps)` of `x`. Required without lengths; with
-            lengths a step is valid where both say so.
+            lengths a step is valid if both include it.
 
     Returns:
         `(batch, steps, dim)`, in the compute dtype; 0 in padded steps. Without
