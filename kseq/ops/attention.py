@@ -3,8 +3,8 @@
 from keras import ops
 
 from kseq.checks import check_bool, check_one_of
+from kseq.ops.linear import linear
 from kseq.ops.masks import masked_softmax
-from kseq.ops.numerics import linear
 from kseq.ops.validation import known, takes
 from kseq.types import Tensor
 

@@ -16,11 +16,11 @@ from kseq.checks import (
 )
 from kseq.ops.backends import fused_attention, loop, may_be_any_true
 from kseq.ops.dtypes import HALF_DTYPES, dtype_of
+from kseq.ops.linear import linear
 from kseq.ops.numerics import (
     MASKED_SCORE,
     l2_normalize,
     layer_normalize,
-    linear,
     step_numbers,
     tanh,
     upcast,

@@ -17,8 +17,8 @@ from kseq.layers.core.activation import (
     create_activation,
 )
 from kseq.layers.core.batch_normalization import BatchNormalization
+from kseq.ops.linear import linear
 from kseq.ops.masks import zero_padding
-from kseq.ops.numerics import linear
 from kseq.types import (
     ActivationLike,
     InitializerLike,

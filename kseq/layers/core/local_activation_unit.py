@@ -8,8 +8,9 @@ from kseq.checks import check_known_dim
 from kseq.layers.base import SequenceLayer
 from kseq.layers.core.dnn import DNN
 from kseq.ops.attention import din_hidden
+from kseq.ops.backends import reshape
+from kseq.ops.linear import linear
 from kseq.ops.masks import zero_padding
-from kseq.ops.numerics import linear
 from kseq.ops.validation import known, takes
 from kseq.types import ActivationLike, Shape, Tensor
 
@@ -138,17 +139,17 @@ class LocalActivationUnit(SequenceLayer):
         batch, candidates, steps, units = ops.shape(x)
         # The network treats each candidate as an example, so that activation
         # layers see (batch, steps, units).
-        x = ops.reshape(x, (batch * candidates, steps, units))
+        x = reshape(x, (batch * candidates, steps, units))
         if known(query.shape[1]) != 1 or candidates_mask is not None:
             valid = ops.expand_dims(valid, 1)
             if candidates_mask is not None:
                 candidates_mask = ops.expand_dims(candidates_mask, 2)
                 valid = ops.logical_and(valid, candidates_mask)
             valid = ops.broadcast_to(valid, (batch, candidates, steps))
-            valid = ops.reshape(valid, (batch * candidates, steps))
+            valid = reshape(valid, (batch * candidates, steps))
         x = self.dnn.after_first_kernel(x, valid, training)
         x = linear(x, self.kernel, self.bias)
-        return ops.reshape(x, (batch, candidates, steps))
+        return reshape(x, (batch, candidates, steps))
 
     def compute_output_shape(
         self, query_shape: Shape, keys_shape: Shape

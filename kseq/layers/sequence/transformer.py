@@ -18,9 +18,9 @@ from kseq.layers.base import SequenceLayer, first_mask
 from kseq.layers.core.layer_normalization import LayerNormalization
 from kseq.layers.sequence.position_encoding import PositionEncoding
 from kseq.ops.backends import map_buckets
+from kseq.ops.linear import linear
 from kseq.ops.masks import resolve_mask, zero_padding
 from kseq.ops.multi_head import ATTENTION_TYPES, multi_head_attention
-from kseq.ops.numerics import linear
 from kseq.ops.pooling import masked_mean, masked_sum
 from kseq.ops.validation import known, takes
 from kseq.types import InitializerLike, RegularizerLike, Shape, Tensor

@@ -26,9 +26,10 @@ docs/performance.md. `plain.py` defines them all, on `keras.ops`.
     computed in each step, since storing it costs more; elsewhere once for all
     steps.
 
-- `split(x, sizes)` of the last axis, `sigmoid(x)`, `tanh(x)`: for a loop's
-  steps. The gradient of a slice is a tensor of zeros as large as x; that of a
-  split is not.
+- `reshape(x, shape)`, `split(x, sizes)` of the last axis, `sigmoid(x)`,
+  `tanh(x)`: for small tensors, where a call costs more than it computes. The
+  gradient of a slice is a tensor of zeros as large as x; that of a split is
+  not.
 
 - `fill_steps(x, valid, value=0)`: x `(batch, steps, ...)` with `value` where
   `valid`, `(batch, steps, 1, ...)` of the same rank, is False.
@@ -85,6 +86,7 @@ from kseq.ops.backends.plain import (
     may_be_any_true,
     plain_forms,
     read_rows,
+    reshape,
     sigmoid,
     sparse_rows,
     split,
@@ -125,7 +127,12 @@ match keras.backend.backend():
             write_rows,
         )
         from kseq.ops.backends.torch_select import fill_steps, may_be_any_true
-        from kseq.ops.backends.torch_steps import sigmoid, split, tanh
+        from kseq.ops.backends.torch_steps import (
+            reshape,
+            sigmoid,
+            split,
+            tanh,
+        )
     case _:
         from kseq.ops.backends.unrolled_loop import loop
 
@@ -139,6 +146,7 @@ __all__ = [
     "may_be_any_true",
     "plain_forms",
     "read_rows",
+    "reshape",
     "sigmoid",
     "sparse_rows",
     "split",

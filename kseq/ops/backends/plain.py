@@ -60,6 +60,10 @@ def projecting(step: Callable[..., Any]) -> Callable[..., Any]:
     return projected
 
 
+def reshape(x: Tensor, shape: tuple[Any, ...]) -> Tensor:
+    return ops.reshape(x, shape)
+
+
 def split(x: Tensor, sizes: tuple[int, ...]) -> Tensors:
     return tuple(ops.split(x, list(itertools.accumulate(sizes[:-1])), axis=-1))
 

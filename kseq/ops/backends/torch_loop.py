@@ -15,7 +15,6 @@ from kseq.ops.backends.torch_buckets import (
     last_steps,
     put_rows,
 )
-from kseq.ops.numerics import linear
 from kseq.types import Tensor, Tensors
 
 
@@ -42,7 +41,8 @@ def loop(
 
     packed = [cut_rows(x.flatten(0, 1), rows) for x in sequences]
     if projection is not None:
-        packed[0] = linear(packed[0], *projection)
+        kernel, bias = projection
+        packed[0] = packed[0] @ kernel + bias
     by_step = (torch.split(x, sizes) for x in packed)
     states = tuple(cut_rows(x, order) for x in states)
     outputs, finished = [], []

@@ -10,7 +10,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from kseq.ops.numerics import linear
 from kseq.types import Tensor
 
 # NumPy and OpenVINO have no gradients, so nothing is recomputed for them.
@@ -27,7 +26,8 @@ def loop(
     projection: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     if projection is not None:
-        sequences = (linear(sequences[0], *projection), *sequences[1:])
+        kernel, bias = projection
+        sequences = (sequences[0] @ kernel + bias, *sequences[1:])
     if sequences[0].shape[1] == 0:
         shape = (sequences[0].shape[0], 0, *states[0].shape[1:])
         return ops.zeros(shape, states[0].dtype), states
