@@ -167,7 +167,7 @@ def din_arrays(activation, candidates):
     return [
         *(draw.normal(size=(BATCH, candidates, DIM)), outer, bias),
         *(*kernels, *biases),
-        *(0.1 + draw.random(width) for width in HIDDEN for _ in range(count)),
+        *(0.5 + draw.random(width) for width in HIDDEN for _ in range(count)),
     ]
 
 
@@ -210,16 +210,17 @@ def din_kernel(*options):
     return call
 
 
-@pytest.mark.parametrize(("normalize", "candidates"), [(False, 3), (True, 1)])
 @pytest.mark.parametrize(
-    ("activation", "training"),
+    ("activation", "normalize", "training", "candidates"),
     [
-        *(("sigmoid", False), ("relu", False), ("prelu", False)),
-        *(("dice", False), ("dice", True)),
+        *(("sigmoid", False, False, 3), ("sigmoid", True, False, 1)),
+        *(("relu", True, False, 1), ("prelu", False, False, 1)),
+        *(("dice", True, False, 1), ("dice", False, True, 1)),
+        ("dice", True, True, 3),
     ],
 )
 def test_din_agrees_with_the_layer_and_the_reference(
-    activation, training, normalize, candidates
+    activation, normalize, training, candidates
 ):
     parts.launch.steps = 2
     query, *weights = din_arrays(activation, candidates)
