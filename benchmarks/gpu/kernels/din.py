@@ -63,13 +63,12 @@ def attention(
     second = [second_bias, outer[:, 0], alphas[1], zeros[1], zeros[1]]
 
     def run(layer):
-        found = din(
+        return din(
             *(query, keys, valid, term, w_keys - w_difference, w_product),
             *(torch.stack([x.float() for x in first]), kernel),
             *(torch.stack([x.float() for x in second]), bias.float()),
             *(activation, normalize, layer),
         )
-        return found[:2]
 
     for i, vectors in enumerate((first, second)[: len(statistics)]):
         if training:
@@ -122,10 +121,10 @@ def din(
         _pool[(rows,)](*arguments, *found, sizes, **options)
         return found
     # Each tile's mean and sum of squared deviations, and their sum.
-    counts, tiles = _counts(valid, options["BLOCK_STEPS"])
-    shape = (tiles, *query.shape[:2], found[0].shape[0])
+    counts = _counts(valid, options["BLOCK_STEPS"])
+    shape = (len(counts), *query.shape[:2], found[0].shape[0])
     means, squares = keys.new_zeros(2, *shape, dtype=torch.float32)
-    _statistics[(rows, tiles)](
+    _statistics[(rows, len(counts))](
         *arguments, means, squares, sizes, LAYER=layer, **options
     )
     total = (counts.sum() * query.shape[1]).clamp(min=1)
@@ -139,7 +138,7 @@ def _empty(query, keys, valid, query_term, *arguments):
     *_, second, _, _, _, layer = arguments
     if layer == 0:
         shape = query.shape[:2]
-        return torch.empty_like(query), query_term.new_empty(shape)
+        return query.new_empty(query.shape), query_term.new_empty(shape)
     width = query_term.shape[2] if layer == 1 else second.shape[1]
     return query_term.new_empty(width), query_term.new_empty(width)
 
@@ -163,10 +162,9 @@ def _launch(tensors, activation):
 
 
 def _counts(valid, block):
-    """The valid steps of each tile, `(tiles, batch, 1, 1)`, and the tiles."""
-    tiles = [x.sum(1) for x in valid.split(block, dim=1)]
-    counts = torch.stack(tiles) if tiles else valid.new_zeros(0, len(valid))
-    return counts[..., None, None].float(), len(tiles)
+    """The valid steps of each tile, `(tiles, batch, 1, 1)`."""
+    counts = torch.stack([x.sum(1) for x in valid.split(block, dim=1)])
+    return counts[..., None, None].float()
 
 
 @torch.library.custom_op("kseq_gpu::din_backward", mutates_args=())
@@ -204,7 +202,7 @@ def din_backward(
     # Each tile's or program's part of a gradient, and the keys' gradient.
     d_query = zeros(tiles, batch, candidates, dim)
     d_term = zeros(tiles, batch, candidates, units)
-    d_keys = torch.zeros_like(tensors[1])
+    d_keys = upstream.new_zeros(tensors[1].shape, dtype=tensors[1].dtype)
     d_weights = [zeros(programs, *x.shape) for x in tensors[4:]]
     _backward[(programs,)](
         *contiguous(upstream, delta, log_sum),
@@ -224,7 +222,7 @@ def din_backward(
 
 @din_backward.register_fake
 def _empty_gradients(upstream, delta, log_sum, tensors, *_):
-    return [torch.empty_like(x) for x in _floats(tensors)]
+    return [x.new_empty(x.shape) for x in _floats(tensors)]
 
 
 def _floats(tensors):
@@ -379,7 +377,7 @@ def _pool(
                 weight = weight * before + tl.sum(s, axis=0)
                 largest = new
             else:
-                s = tl.where(on, s + load(bias, 0, True), 0.0)
+                s += load(bias, 0, True)  # padded steps are 0
             total += tl.sum(s[:, None] * x.to(tl.float32), axis=0)
     if NORMALIZE:
         weight = tl.where(weight > 0, weight, 1.0)
