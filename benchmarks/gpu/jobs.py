@@ -1,7 +1,6 @@
 """What is measured, the most important first."""
 
 import dataclasses
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ PRECISIONS = {
     "bfloat16": "bfloat16",
 }
 RECURRENT = ("gru", "augru", "bilstm")
+FUSED = (*RECURRENT, "din")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Contender:
 CONTENDERS = {
     "copy": Contender("the bytes that must move, copied"),
     "kseq": Contender("kseq, PyTorch"),
-    "triton": Contender("Triton kernel", RECURRENT),
+    "triton": Contender("Triton kernel", FUSED),
     "triton-tf32x3": Contender(
-        "Triton kernel, three TF32 products", RECURRENT, precisions=("float32",)
+        "Triton kernel, three TF32 products", FUSED, precisions=("float32",)
     ),
     "packed": Contender(
         "nn.GRU or nn.LSTM, packed (another function)", RECURRENT, same=False
@@ -114,11 +114,27 @@ WORKLOADS = (
 MAIN = (*WORKLOADS[:4], WORKLOADS[5], WORKLOADS[10])
 
 
-LAUNCHES = [
-    {"rows": rows, "warps": warps}
-    for rows in (2, 4, 8, 16)
-    for warps in (2, 4, 8)
-] + [{"rows": rows, "keep": False} for rows in (4, 16)]
+# Other ways to launch the kernels, of which the best become defaults.
+LAUNCHES: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "augru": [
+        (
+            "triton" if rows < 16 else "triton-tf32x3",
+            {"rows": rows, "warps": warps},
+        )
+        for rows in (2, 4, 8, 16)
+        for warps in (2, 4, 8)
+    ]
+    + [
+        ("triton", {"rows": 4, "keep": False}),
+        ("triton-tf32x3", {"rows": 16, "keep": False}),
+    ],
+    # Not more: each takes several seconds to compile.
+    "din": [
+        (contender, {"steps": steps, "warps": warps})
+        for contender in ("triton", "triton-tf32x3")
+        for steps, warps in ((16, 4), (16, 8), (32, 4))
+    ],
+}
 
 
 def plan(words: list[str], dry: bool) -> Iterator[dict[str, Any]]:
@@ -130,7 +146,7 @@ def plan(words: list[str], dry: bool) -> Iterator[dict[str, Any]]:
     movielens = [dataclasses.replace(w, lengths="movielens") for w in main]
     jobs = [
         *_jobs(workloads, "float32"),
-        *(() if dry else _launches(main[:1])),
+        *(() if dry else _launches(main[:2])),
         *_jobs(main, "bfloat16"),
         *_jobs(main, "tf32"),
         *_jobs(movielens, "float32"),
@@ -164,15 +180,14 @@ def _jobs(
 
 
 def _launches(workloads: tuple[Workload, ...]) -> Iterator[dict[str, Any]]:
-    """Other ways to launch the kernels, of which the best become defaults."""
-    for workload, launch in itertools.product(workloads, LAUNCHES):
-        contender = "triton" if launch["rows"] < 16 else "triton-tf32x3"
-        yield {
-            "workload": dataclasses.asdict(workload),
-            "precision": "float32",
-            "contender": contender,
-            "launch": launch,
-        }
+    for workload in workloads:
+        for contender, launch in LAUNCHES[workload.kind]:
+            yield {
+                "workload": dataclasses.asdict(workload),
+                "precision": "float32",
+                "contender": contender,
+                "launch": launch,
+            }
 
 
 def _small() -> tuple[tuple[Workload, ...], tuple[Workload, ...]]:

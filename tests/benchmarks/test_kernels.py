@@ -3,29 +3,33 @@
 They are compared with kseq.ops and the reference in float64.
 """
 
+import itertools
 import os
 
+import keras
 import numpy as np
 import pytest
 
 from kseq.agreement import tables
+from kseq.layers.sequence import AttentionSequencePoolingLayer
 from kseq.ops import recurrence
+from tests.reference import attention
 from tests.reference import recurrence as reference
 
 if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("TRITON_INTERPRET is not 1", allow_module_level=True)
 
 torch = pytest.importorskip("torch", reason="the kernels are for PyTorch")
-gru, lstm, parts = (
+din, gru, lstm, parts = (
     pytest.importorskip(f"benchmarks.gpu.kernels.{name}", reason="no Triton")
-    for name in ("gru", "lstm", "parts")
+    for name in ("din", "gru", "lstm", "parts")
 )
 
 BATCH, STEPS, DIM, UNITS = 5, 6, 3, 7
 VALID = np.array(
     [
         [1, 1, 1, 1, 1, 1],
-        [0, 1, 1, 0, 1, 0],  # a mask, not lengths
+        [0, 1, 0, 0, 1, 0],  # a mask, not lengths
         [1, 1, 1, 0, 0, 0],
         [1, 0, 0, 0, 0, 0],
         [0, 0, 0, 0, 0, 0],
@@ -47,6 +51,8 @@ LSTM_WEIGHTS = [
 ]
 X = RNG.normal(size=(BATCH, STEPS, DIM))
 START = RNG.normal(size=(BATCH, UNITS))
+# Of DIN's layers: the first has a block of units and a part of another.
+HIDDEN = 18, 5
 
 
 @pytest.fixture(autouse=True)
@@ -150,6 +156,89 @@ def test_lstm_continues_from_a_state():
     check(halves, whole, [X, *LSTM_WEIGHTS])
 
 
+def din_arrays(activation, candidates):
+    """Candidates, and weights in the reference's order."""
+    draw = np.random.default_rng(4)
+    widths = [4 * DIM, *HIDDEN]
+    shapes = [(HIDDEN[-1], 1), *itertools.pairwise(widths)]
+    outer, *kernels = (draw.normal(size=s) / s[0] ** 0.3 for s in shapes)
+    bias, *biases = (draw.normal(size=n) / 4 for n in (1, *HIDDEN))
+    count = {"prelu": 1, "dice": 3}.get(activation, 0)
+    return [
+        *(draw.normal(size=(BATCH, candidates, DIM)), outer, bias),
+        *(*kernels, *biases),
+        *(0.5 + draw.random(width) for width in HIDDEN for _ in range(count)),
+    ]
+
+
+def din_layer(activation, normalize=False, training=False):
+    """kseq's layer in float64, a function of its weights."""
+    name = activation
+    if activation == "prelu":
+        name = keras.layers.PReLU(shared_axes=[1])
+    layer = AttentionSequencePoolingLayer(
+        HIDDEN, name, normalize, dtype="float64"
+    )
+    layer.build((BATCH, None, DIM), (BATCH, STEPS, DIM))
+    is_dice = activation == "dice"
+
+    def call(keys, query, *weights):
+        dense, rest = weights[:6], weights[6:]
+        alphas = rest[::3] if is_dice else rest
+        values = [
+            value.reshape(tuple(variable.shape))
+            for value, variable in zip(
+                [*dense, *alphas], layer.trainable_variables, strict=True
+            )
+        ]
+        moving = [*rest[1:3], *rest[4:]] if is_dice else []
+        found, _ = layer.stateless_call(
+            *(values, moving, query, keys),
+            keys_mask=torch.tensor(VALID),
+            training=training,
+        )
+        return [found]
+
+    return call
+
+
+def din_kernel(*options):
+    def call(keys, query, *weights):
+        valid = torch.tensor(VALID)
+        # Not contiguous.
+        query, keys = (x.mT.contiguous().mT for x in (query, keys))
+        return [din.attention(query, keys, valid, weights, *options)[0]]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("activation", "normalize", "training", "candidates"),
+    [
+        *(("sigmoid", False, False, 3), ("sigmoid", True, False, 1)),
+        *(("relu", True, False, 1), ("prelu", False, False, 1)),
+        *(("dice", True, False, 1), ("dice", True, True, 1)),
+        ("dice", False, True, 3),
+    ],
+)
+def test_din_agrees_with_the_layer_and_the_reference(
+    activation, normalize, training, candidates
+):
+    parts.launch.steps = 2
+    query, *weights = din_arrays(activation, candidates)
+    options = activation, normalize, training
+    (pooled,) = check(
+        *(din_kernel(*options), din_layer(*options)),
+        [padded(X, np.nan), query, *weights],
+    )
+    wanted, _ = attention.attention_pooling(
+        *(query, X, VALID, weights, normalize),
+        activation=activation,
+        training=training,
+    )
+    np.testing.assert_allclose(pooled, wanted, atol=2e-6 * abs(wanted).max())
+
+
 def test_bfloat16_agrees():
     valid = torch.tensor(VALID)
     scores = np.random.default_rng(2).random((BATCH, STEPS))
@@ -167,6 +256,8 @@ def test_bfloat16_agrees():
     check(augru(gru.gru), augru(recurrence.gru), arrays, torch.bfloat16)
     arrays = rounded(X, *(w / 3 for w in LSTM_WEIGHTS))
     check(one_way(lstm.lstm), one_way(recurrence.lstm), arrays, torch.bfloat16)
+    arrays = rounded(X, *din_arrays("dice", 2))
+    check(din_kernel("dice"), din_layer("dice"), arrays, torch.bfloat16)
 
 
 def operators():
@@ -187,9 +278,16 @@ def operators():
     yield gru.gru_loop, (x, valid, scores, start, *kernels, "AUGRU deepctr")
     x, kernel = tensor(BATCH, STEPS, 4 * UNITS), tensor(UNITS, 4 * UNITS)
     yield lstm.lstm_loop, (x, valid, start, start, kernel, False)
+    query, keys = tensor(BATCH, 2, DIM), tensor(BATCH, STEPS, DIM)
+    kernels = tensor(DIM, 4), tensor(DIM, 4), tensor(3, 4), tensor(4, 3)
+    tensors = query, keys, valid, tensor(BATCH, 2, 4), *kernels, tensor(5, 3)
+    for layer in range(3):
+        yield din.din, (*tensors, tensor(1), "dice", True, layer)
 
 
-@pytest.mark.parametrize("index", range(2), ids=["AUGRU", "LSTM"])
+@pytest.mark.parametrize(
+    "index", range(5), ids=["AUGRU", "LSTM", "DIN", "DIN 1", "DIN 2"]
+)
 def test_operator_is_one_node_for_compilers(index):
     operator, arguments = [*operators()][index]
     # Schema, fake, autograd formula, and all of them under AOTAutograd.

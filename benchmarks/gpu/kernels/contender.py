@@ -7,6 +7,7 @@ import torch
 
 from benchmarks.gpu.contenders import device, dtype
 from benchmarks.gpu.kernels import parts
+from benchmarks.gpu.kernels.din import attention
 from benchmarks.gpu.kernels.gru import gru as run_gru
 from benchmarks.gpu.kernels.lstm import lstm as run_lstm
 
@@ -24,6 +25,15 @@ def use(**launch):
     finally:
         for name, value in before.items():
             setattr(parts.launch, name, value)
+
+
+def din(workload, weights):
+    def call(inputs, variables, training):
+        query, keys, lengths = inputs
+        valid = _valid(keys, lengths)
+        return attention(query, keys, valid, variables, training=training)[0]
+
+    return call, _variables(weights)
 
 
 def gru(workload, weights):

@@ -25,17 +25,19 @@ class Launch:
             TF32, about 22 bits) or "tf32".
         rows: sequences of one program; None: 16, which a tensor core needs, or
             4 where none is used.
+        steps: of a tile of DIN's attention; None: 32.
         warps: of one program; None: by the number of units.
         keep: whether gates are kept for the gradient; None: by their size.
     """
 
     precision: str = "ieee"
     rows: int | None = None
+    steps: int | None = None
     warps: int | None = None
     keep: bool | None = None
 
     def options(self, weight: torch.Tensor, gates: int) -> dict[str, Any]:
-        """Constants of the kernels, from a weight `(units, ...)`."""
+        """Constants of the recurrent kernels, from a weight `(units, ...)`."""
         units = len(weight)
         block = max(16, triton.next_power_of_2(units))
         size = weight.element_size()
@@ -52,6 +54,16 @@ class Launch:
             "BLOCK_STEPS": 64,
             "PRECISION": self.precision,
             "num_warps": self.warps or {16: 4, 128: 16}.get(block, 8),
+        }
+
+    def din_options(self, dim: int, units: int) -> dict[str, Any]:
+        """Constants of DIN's kernels; units: of the second hidden layer."""
+        return {
+            "BLOCK_STEPS": self.steps or 32,
+            "BLOCK_DIM": max(16, triton.next_power_of_2(dim)),
+            "BLOCK_SECOND": max(16, triton.next_power_of_2(units)),
+            "PRECISION": self.precision,
+            "num_warps": self.warps or 8,
         }
 
     def kept(self, projected: torch.Tensor, rows: int) -> bool:
