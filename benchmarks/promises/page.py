@@ -42,7 +42,7 @@ def page(found):
             for library in libraries
         ]
         lines.append(f"| {promise} | {model} | {' | '.join(signs)} |")
-    lines += ["", "The evidence for each "no":", ""]
+    lines += ["", 'The evidence for each "no":', ""]
     lines += [
         f"- {row['library']}, {row['model']}: {row['promise']}: "
         f"{row['evidence']}"
