@@ -51,7 +51,7 @@ class Known:
             value = getattr(self, name)
             check_instance(name, value, str, "a string")
             if not value.strip():
-                raise_invalid(name, "a string that is not empty", value)
+                raise_invalid(name, "a non-empty string", value)
         for name, options in (("kinds", KINDS), ("policies", POLICIES)):
             values = split_names(name, getattr(self, name), options)
             object.__setattr__(self, name, values)

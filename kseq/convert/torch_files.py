@@ -112,8 +112,8 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and name in DTYPES:
             return name
         raise ValueError(
-            f"it contains {module}.{name}, which is not loaded (of a whole "
-            "model, save model.state_dict())"
+            f"it contains {module}.{name}, which is not loaded (instead of "
+            "a whole model, save model.state_dict())"
         )
 
     def persistent_load(self, pid: Any) -> _Storage:

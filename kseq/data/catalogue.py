@@ -113,6 +113,6 @@ class Catalogue:
     def _raise_no_negative(self, received: str) -> None:
         raise_invalid(
             "events",
-            "for each positive item another one to draw",
+            "another item to draw for each positive item",
             Unquoted(received),
         )

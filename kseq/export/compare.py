@@ -198,7 +198,7 @@ class _Comparison:
         if steps is not None and not self.inputs.any_steps:
             known = self.inputs.known_steps
             if steps not in known:
-                raise_invalid("steps", f"None or the model's, {known}", steps)
+                raise_invalid("steps", f"None or one of {known}", steps)
         self.batch_size, self.steps = batch_size, steps
         self.tolerance = check_number(
             "tolerance", tolerance, 0.0, 1.0, "a number in [0, 1)"

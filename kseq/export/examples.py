@@ -148,7 +148,7 @@ def to_arrays(inputs: Inputs, example_inputs: Any) -> Arrays:
     if len({*counts}) > 1 or 0 in counts:
         raise_invalid(
             "example_inputs",
-            "as many candidates of each input, and at least one",
+            "the same number of candidates, at least one, in each input",
             dict(zip(inputs.names, (x.shape for x in arrays), strict=True)),
         )
     return arrays

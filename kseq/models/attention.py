@@ -64,7 +64,8 @@ def attention_weights(
         if not isinstance(layer, AttentionSequencePoolingLayer):
             return layer(*args, **kwargs)
         if layer.name in found:
-            raise_invalid("model", "one call of each attention layer", model)
+            expected = "a model that calls each attention layer once"
+            raise_invalid("model", expected, model)
         if layer.return_score:
             found[layer.name] = layer(*args, **kwargs)
             return found[layer.name]
@@ -79,7 +80,8 @@ def attention_weights(
         call_function=call,
     )
     if not found:
-        raise_invalid("model", "an AttentionSequencePoolingLayer in it", model)
+        expected = "a model with an AttentionSequencePoolingLayer"
+        raise_invalid("model", expected, model)
     for name in found:
         again.get_layer(name).set_weights(model.get_layer(name).get_weights())
     # With the output, which all inputs are connected to.

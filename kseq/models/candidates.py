@@ -203,7 +203,7 @@ def _pad_histories(
 
 def _check_model(model: keras.Model) -> dict[str, Any]:
     """Return the inputs by name of a model with one score for each example."""
-    expected = "a Keras model of one output (batch, 1)"
+    expected = "a Keras model with one output (batch, 1)"
     check_instance("model", model, keras.Model, expected)
     if not getattr(model, "inputs", None):  # a subclassed or unbuilt model
         raise_invalid("model", expected, model)

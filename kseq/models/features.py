@@ -255,9 +255,10 @@ class Features:
         ]
         if unshared:
             warnings.warn(
-                f"{unshared} do not share the candidate's embedding tables; "
-                f"with embedding_name={[tables[name] for name in unshared]} "
-                "they would, and attention would compare like with like",
+                f"{unshared} do not share the candidate's embedding tables: "
+                "attention compares embeddings of different tables. To share "
+                "them, use embedding_name="
+                f"{[tables[name] for name in unshared]}",
                 stacklevel=4,
             )
         return found
@@ -722,7 +723,7 @@ def _check_integer_ids(column: Any, zero_is_padding: bool) -> None:
     """Raise ValueError for a column of strings or of ids to be hashed."""
     reason = "since Keras supports strings on TensorFlow only"
     advice = (
-        f"{reason}: hash before the model by kseq.hashing.hash_ids(ids, "
+        f"{reason}: hash ids before the model with kseq.hashing.hash_ids(ids, "
         f"num_buckets={column.vocabulary_size}, mask_zero={zero_is_padding}) "
         "and set dtype='int32' (\"Hashed ids\" in docs/deepctr.md)"
     )

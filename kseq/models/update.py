@@ -51,7 +51,7 @@ def update_model(model: keras.Model) -> keras.Model:
     [[True, True, True, False]]
     """
     expected = (
-        "a DIN, or a DIEN with another gru_type than 'GRU', built by this "
+        "a DIN, or a DIEN with a gru_type other than 'GRU', built by this "
         "version of kseq"
     )
     layer = find_layer(model, UserState)
