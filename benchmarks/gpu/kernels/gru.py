@@ -141,7 +141,12 @@ def _empty(
     kept = parts.launch.kept(projected, rows)
     outputs = projected.new_empty(rows, steps, units)
     gates = projected.new_empty(rows, steps if kept else 0, width)
-    return outputs, torch.empty_like(initial), torch.empty_like(outputs), gates
+    return (
+        outputs,
+        initial.new_empty(initial.shape),
+        outputs.new_empty(outputs.shape),
+        gates,
+    )
 
 
 @torch.library.custom_op("kseq_gpu::gru_backward", mutates_args=())
@@ -202,8 +207,8 @@ def _empty_gradients(
     return (
         projected.new_empty(rows, steps, projected.shape[2]),
         before.new_empty(rows, 0 if scores is None else steps),
-        torch.empty_like(d_state),
-        torch.empty_like(before),
+        d_state.new_empty(d_state.shape),
+        before.new_empty(before.shape),
     )
 
 

@@ -110,7 +110,10 @@ def _empty(projected, valid, initial_h, initial_c, recurrent_kernel, reverse):
     shape = batch, steps, width // 4
     outputs, before_h, before_c = (projected.new_empty(shape) for _ in range(3))
     gates = projected.new_empty(batch, steps if kept else 0, width)
-    states = torch.empty_like(initial_h), torch.empty_like(initial_c)
+    states = (
+        initial_h.new_empty(initial_h.shape),
+        initial_c.new_empty(initial_c.shape),
+    )
     return outputs, *states, before_h, before_c, gates
 
 
@@ -149,9 +152,9 @@ def lstm_loop_backward(
 @lstm_loop_backward.register_fake
 def _empty_gradients(d_outputs, d_h, d_c, projected, *_):
     return (
-        torch.empty_like(projected),
-        torch.empty_like(d_h),
-        torch.empty_like(d_c),
+        projected.new_empty(projected.shape),
+        d_h.new_empty(d_h.shape),
+        d_c.new_empty(d_c.shape),
     )
 
 
