@@ -3,8 +3,7 @@
 import keras
 import pytest
 
-from tests.computations import COMPUTATIONS
-from tests.layers.catalog import MAIN, SOME
+from tests.layers.catalog import COMPUTATIONS, MAIN, SOME
 
 SOME_NAMES = [e.name for e in SOME]
 # The others differ from these by an option.

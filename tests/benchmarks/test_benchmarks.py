@@ -53,14 +53,6 @@ def test_slope_is_the_exponent_between_the_largest_sizes():
     assert growth.slope([(1, 5.0)]) is None
 
 
-def test_choose_takes_names_and_parts_of_names():
-    assert workloads.choose(["DIN T=100 E=64"]) == ["DIN T=100 E=64"]
-    assert workloads.choose(["augru"]) == ["AUGRU H=16", "AUGRU H=64"]
-    assert workloads.choose([]) == [*workloads.WORKLOADS]
-    with pytest.raises(ValueError, match=r"workloads: .* received 'GRU5'"):
-        workloads.choose(["GRU5"])
-
-
 def test_contenders_agree_on_small_workloads(tmp_path):
     pytest.importorskip("torch", reason="runs the contenders on PyTorch")
     names = ("kseq-torch", "naive-torch", "keras-lstm-torch")

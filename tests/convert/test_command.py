@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from kseq.convert.__main__ import main
-from tests.arrays import to_numpy
 from tests.convert.recorded import write_h5
 from tests.reliability.disk import contents, full_after, needs_limits
+from tests.support import to_numpy
 
 pytestmark = pytest.mark.once
 SCRIPT = """

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tests.arrays import to_numpy
 from tests.models import examples
+from tests.support import to_numpy
 
 ROWS, BATCH, TRAINING_STEPS = 32, 16, 20
 # Models whose results for an example do not depend on the others.

@@ -4,9 +4,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tests.arrays import to_numpy
 from tests.distributed import problem
 from tests.distributed.problem import Result
+from tests.support import to_numpy
 
 
 def run_all() -> dict[str, Result]:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.arrays import to_numpy
+from tests.support import to_numpy
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "your_own_layer.md"
 QUERY_LENGTHS, KEYS_LENGTHS = np.array([3, 1, 2, 0]), np.array([6, 3, 0, 4])

@@ -877,3 +877,10 @@ def each(examples=MAIN, argument="example"):
     return pytest.mark.parametrize(
         argument, [pytest.param(e, id=e.name) for e in examples]
     )
+
+
+# Every layer's computations, with their float64 references.
+COMPUTATIONS = {
+    e.name: e.trial(True, draw, e.name.endswith("-mask")).computation()
+    for e in EXAMPLES
+}

@@ -5,9 +5,9 @@ import numpy as np
 from keras import ops
 
 from kseq.agreement.numbers import seed_weights
-from tests.arrays import to_numpy
 from tests.layers.catalog import MAIN
 from tests.layers.trial import predict as predict_tensors
+from tests.support import to_numpy
 
 
 def trials(examples=MAIN):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from kseq.layers import DNN, PositionEncoding, positional_encoding
-from tests.arrays import to_numpy
 from tests.layers.catalog import BY_CLASS, LAYERS, SOME, draw32, each
+from tests.support import to_numpy
 
 pytestmark = pytest.mark.once
 

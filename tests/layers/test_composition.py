@@ -21,9 +21,7 @@ from kseq.layers import (
     SequencePoolingLayer,
     Transformer,
 )
-from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME, MAIN, SOME, each
-from tests.layers.checks import assert_all_close, assert_close, skip_left_out
 from tests.layers.models import (
     everything,
     inputs_of,
@@ -32,7 +30,13 @@ from tests.layers.models import (
     trials,
 )
 from tests.layers.trial import arrays_of
-from tests.marks import once
+from tests.support import (
+    assert_all_close,
+    assert_close,
+    once,
+    skip_left_out,
+    to_numpy,
+)
 
 BACKEND = keras.backend.backend()
 ANY_STEPS = [e for e in SOME if e.trial().any_steps]

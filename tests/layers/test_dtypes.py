@@ -13,7 +13,6 @@ from kseq.agreement.tables import tolerance
 from kseq.layers.core import BatchNormalization
 from kseq.layers.sequence import WeightedSequenceLayer
 from tests.layers.catalog import BY_NAME, SOME
-from tests.layers.checks import assert_close, skip_left_out
 from tests.layers.models import (
     everything,
     float32,
@@ -22,7 +21,7 @@ from tests.layers.models import (
     trials,
     wide,
 )
-from tests.marks import once
+from tests.support import assert_close, once, skip_left_out
 
 BACKEND = keras.backend.backend()
 HALF = ("float16", "bfloat16")

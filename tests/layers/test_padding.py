@@ -6,7 +6,6 @@ import pytest
 
 from kseq.agreement.measure import measure
 from kseq.layers import Transformer
-from tests.arrays import to_numpy
 from tests.layers.catalog import (
     COMPILING,
     FEWER,
@@ -14,7 +13,7 @@ from tests.layers.catalog import (
     draw32,
     each,
 )
-from tests.layers.checks import skip_left_out
+from tests.support import skip_left_out, to_numpy
 
 pytestmark = pytest.mark.once
 

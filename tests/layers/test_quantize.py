@@ -9,10 +9,10 @@ import pytest
 from packaging.version import Version
 
 from kseq.layers import Embedding
-from tests.layers.checks import assert_close
 from tests.models.examples import BY_NAME
 from tests.models.examples import predict as predict_click
 from tests.models.saved.quantised import QUANTISED, quantise
+from tests.support import assert_close
 
 # Keras's NumPy backend warns that a quantised Dense has no gradient there.
 pytestmark = pytest.mark.filterwarnings(

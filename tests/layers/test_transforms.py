@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.layers.catalog import SOME, each
-from tests.layers.checks import assert_close
 from tests.layers.test_composition import apply, tensors_of
+from tests.support import assert_close
 
 pytestmark = [
     pytest.mark.skipif(

@@ -14,7 +14,7 @@ from keras import ops
 
 from kseq.agreement import Computation
 from kseq.agreement.numbers import seed_weights
-from tests.arrays import to_numpy
+from tests.support import to_numpy
 
 Arrays = Mapping[str, Any]
 

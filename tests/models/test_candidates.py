@@ -6,13 +6,12 @@ import pytest
 
 from kseq.models import score_candidates
 from kseq.models.candidates import split
-from tests.arrays import to_numpy
-from tests.layers.checks import assert_close
 from tests.models.examples import (
     BY_NAME,
     CANDIDATE,
     inputs_of,
 )
+from tests.support import assert_close, to_numpy
 
 pytestmark = pytest.mark.once
 

@@ -21,9 +21,6 @@ from kseq.models import (
     score_candidates,
     split_model,
 )
-from tests.arrays import to_numpy
-from tests.layers.checks import assert_close
-from tests.marks import once
 from tests.models.examples import (
     BATCH,
     CANDIDATE,
@@ -42,6 +39,7 @@ from tests.models.examples import (
     tags,
 )
 from tests.models.test_lists import COUNT, PLACES, ROWS, as_rows, lists
+from tests.support import assert_close, once, to_numpy
 
 pytestmark = pytest.mark.once
 

@@ -7,7 +7,6 @@ import pytest
 from kseq.feature_column import SparseFeat, VarLenSparseFeat
 from kseq.models import DIN, score_candidates
 from kseq.models.arrays import to_array
-from tests.layers.checks import assert_close
 from tests.models.examples import (
     BATCH,
     BY_NAME,
@@ -18,6 +17,7 @@ from tests.models.examples import (
     predict,
 )
 from tests.models.test_twin import MODELS
+from tests.support import assert_close
 
 pytestmark = pytest.mark.once
 pd = pytest.importorskip("pandas")

@@ -7,9 +7,6 @@ import pytest
 from kseq.feature_column import DenseFeat
 from kseq.losses import SoftmaxLoss
 from kseq.models import ranking_model, score_candidates, split_model
-from tests.arrays import to_numpy
-from tests.layers.checks import assert_close, skip_left_out
-from tests.marks import once
 from tests.models.examples import (
     BATCH,
     BY_NAME,
@@ -21,6 +18,7 @@ from tests.models.examples import (
     sequences,
     tags,
 )
+from tests.support import assert_close, once, skip_left_out, to_numpy
 
 COUNT = 7
 # Candidates of each example; the others are padding.

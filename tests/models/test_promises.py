@@ -7,9 +7,6 @@ import pytest
 from kseq.agreement.computation import dtype_scope
 from kseq.agreement.tables import tolerance
 from kseq.models import DSIN
-from tests.arrays import to_numpy
-from tests.layers.checks import assert_close, skip_left_out
-from tests.marks import once
 from tests.models.examples import (
     BATCH,
     BY_NAME,
@@ -24,6 +21,7 @@ from tests.models.examples import (
     sequences,
     tags,
 )
+from tests.support import assert_close, once, skip_left_out, to_numpy
 
 # As in DeepCTR, DSIN includes padding without mask_padding.
 INERT_PADDING = [e for e in EXAMPLES if e.name != "DSIN-bias"]

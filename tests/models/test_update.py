@@ -6,8 +6,6 @@ import pytest
 
 from kseq.feature_column import SparseFeat, VarLenSparseFeat
 from kseq.models import DIEN, split_model, update_model
-from tests.arrays import to_numpy
-from tests.layers.checks import assert_close
 from tests.models.examples import (
     BATCH,
     BY_NAME,
@@ -17,6 +15,7 @@ from tests.models.examples import (
     inputs_of,
     predict,
 )
+from tests.support import assert_close, to_numpy
 
 ADDED = np.array([2, 1, 0, 2, 0])
 EVENTS = {

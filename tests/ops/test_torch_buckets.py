@@ -14,7 +14,6 @@ import torch
 
 from kseq.ops import plain_forms
 from kseq.ops.backends import torch_attention, torch_buckets, torch_select
-from tests.gradients import gradients
 from tests.ops.examples import BY_NAME
 from tests.ops.unequal import (
     ARRAYS,
@@ -23,6 +22,7 @@ from tests.ops.unequal import (
     each_function,
     in_buckets,
 )
+from tests.support import gradients
 
 # PyTorch's own, at first use.
 pytestmark = pytest.mark.filterwarnings(

@@ -8,8 +8,7 @@ from keras import ops
 import kseq.layers
 from kseq.convert.deepctr import set_layer_weights, weights_in_deepctr_order
 from tests.golden.load import RECORDS, cases
-from tests.gradients import gradients
-from tests.layers.checks import skip_left_out
+from tests.support import gradients, skip_left_out
 
 pytestmark = pytest.mark.once
 

@@ -9,7 +9,7 @@ import pytest
 from kseq.convert.deepctr import load_h5, set_layer_weights
 from tests.convert import recorded
 from tests.golden.load import model_names
-from tests.marks import once
+from tests.support import once
 
 LIMIT = 1e-5
 

@@ -13,9 +13,8 @@ import pytest
 from kseq.agreement.measure import measure
 from kseq.agreement.reference import references
 from kseq.agreement.tables import tolerance
-from tests.computations import COMPUTATIONS
-from tests.layers.checks import skip_left_out
-from tests.marks import once
+from tests.layers.catalog import COMPUTATIONS
+from tests.support import once, skip_left_out
 
 # The largest factors of standard normal inputs for which intermediate results
 # fit into float32 and float16. DIN multiplies query and key, batch statistics

@@ -14,8 +14,7 @@ import pytest
 from kseq.agreement.numbers import seed_weights
 from kseq.layers.core import DNN
 from kseq.layers.sequence import AttentionSequencePoolingLayer
-from tests.arrays import to_numpy
-from tests.marks import once
+from tests.support import once, to_numpy
 
 BACKEND = keras.backend.backend()
 THREADS = 4

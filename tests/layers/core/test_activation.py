@@ -11,8 +11,8 @@ from kseq.layers.base import serialize
 from kseq.layers.core import DNN, Dice
 from kseq.layers.core.activation import check_activation, create_activation
 from kseq.layers.sequence import AttentionSequencePoolingLayer
-from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME
+from tests.support import to_numpy
 
 pytestmark = pytest.mark.once
 

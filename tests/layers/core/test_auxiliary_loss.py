@@ -7,10 +7,9 @@ from keras import ops
 
 from kseq.agreement.numbers import seed_weights
 from kseq.layers.core import AuxiliaryLoss
-from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME, MASK
-from tests.layers.checks import assert_close, skip_left_out
 from tests.reference import core
+from tests.support import assert_close, skip_left_out, to_numpy
 
 pytestmark = pytest.mark.once
 

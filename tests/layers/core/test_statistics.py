@@ -13,9 +13,8 @@ from kseq.layers.core import (
     LocalActivationUnit,
 )
 from kseq.layers.sequence import AttentionSequencePoolingLayer
-from tests.arrays import to_numpy
 from tests.layers.catalog import LENGTHS, MASK, draw32
-from tests.layers.checks import assert_close
+from tests.support import assert_close, to_numpy
 
 pytestmark = pytest.mark.once
 

@@ -4,11 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from tests.arrays import to_numpy
 from tests.layers.catalog import SOME
-from tests.layers.checks import assert_close
 from tests.layers.models import everything, inputs_of, trials
 from tests.layers.saved.make import SAVED
+from tests.support import assert_close, to_numpy
 
 MADE_ON = ("tensorflow", "torch", "jax")
 

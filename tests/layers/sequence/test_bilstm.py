@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME, draw32
+from tests.support import to_numpy
 
 TRIAL = BY_NAME["bilstm-ave"].trial()
 (X,) = TRIAL.features.values()

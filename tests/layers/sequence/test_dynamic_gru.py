@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from kseq.layers.sequence import DynamicGRU
-from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME, draw32
+from tests.support import to_numpy
 
 pytestmark = pytest.mark.once
 

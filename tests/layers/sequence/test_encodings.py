@@ -6,9 +6,9 @@ import pytest
 
 from kseq.agreement.numbers import seed_weights
 from kseq.layers.sequence import BiasEncoding, PositionEncoding
-from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME, draw32
 from tests.reference.transformer import table
+from tests.support import to_numpy
 
 pytestmark = pytest.mark.once
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from packaging.version import Version
 
-from tests.layers.checks import assert_close, skip_left_out
 from tests.models.examples import BY_NAME, predict
 from tests.models.saved.make import NAMES, SAVED, train
+from tests.support import assert_close, skip_left_out
 
 each_backend = pytest.mark.parametrize(
     "backend", ["tensorflow", "torch", "jax"]
