@@ -12,16 +12,14 @@ from tests.support import to_numpy
 
 ROWS, BATCH, TRAINING_STEPS = 32, 16, 20
 # Models whose results for an example do not depend on the others.
-BY_EXAMPLE: dict[str, dict[str, Any]] = {
-    "DIN": {"att_activation": "sigmoid"},
-}
+BY_EXAMPLE: dict[str, dict[str, Any]] = {"DIN": {"att_activation": "sigmoid"}}
 # Models that use batch statistics.
 BY_BATCH: dict[str, dict[str, Any]] = {
     "DIN": {
         "att_activation": "dice",
         "dnn_activation": "dice",
         "dnn_use_bn": True,
-    },
+    }
 }
 
 Result = dict[str, Any]

@@ -44,11 +44,7 @@ OUTPUTS = {
     )
 }
 # Pages for all backends; the other pages' blocks run on PyTorch.
-EVERYWHERE = (
-    "README.md",
-    "docs/first_model.md",
-    "docs/saving.md",
-)
+EVERYWHERE = ("README.md", "docs/first_model.md", "docs/saving.md")
 # Blocks that need a certain backend.
 BACKENDS = {
     "docs/export.md-0": ("tensorflow", "torch"),

@@ -412,12 +412,7 @@ LAYERS = [
     Layer(
         LocalActivationUnit,
         QUERY_KEYS,
-        {
-            "hidden_units": HIDDEN,
-            "activation": ACTIVATION,
-            **SCORER,
-            **SEED,
-        },
+        {"hidden_units": HIDDEN, "activation": ACTIVATION, **SCORER, **SEED},
         lambda f, v, w, a: ref_core.local_activation_unit(
             f["query"], f["keys"], v["steps"], w, **scorer(a)
         ),

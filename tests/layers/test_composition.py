@@ -22,13 +22,7 @@ from kseq.layers import (
     Transformer,
 )
 from tests.layers.catalog import BY_NAME, MAIN, SOME, each
-from tests.layers.models import (
-    everything,
-    inputs_of,
-    losses,
-    predict,
-    trials,
-)
+from tests.layers.models import everything, inputs_of, losses, predict, trials
 from tests.layers.trial import arrays_of
 from tests.support import (
     assert_all_close,

@@ -58,8 +58,7 @@ def test_layers_follow_their_policy(policy):
         compute = model.predict_on_batch if BACKEND == "jax" else model
         outputs = compute(inputs_of(trials(SOME))) if policy in MIXED else {}
     limit = max(
-        tolerance("forward", dtype).limit,
-        tolerance("forward", "float32").limit,
+        tolerance("forward", dtype).limit, tolerance("forward", "float32").limit
     )
     expected = keras.DTypePolicy(policy)
     for example in SOME:

@@ -31,10 +31,6 @@ def test_weights_of_a_trained_model(name):
     np.testing.assert_array_equal(predict(model), before)
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() == "openvino",
-    reason="predict rounds (docs/upstream/openvino_predict_rounds.py)",
-)
 def test_the_weights_pool_the_history():
     model = BY_NAME["DIN"].make()
     layer = model.get_layer(LAYER)

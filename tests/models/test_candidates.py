@@ -6,19 +6,10 @@ import pytest
 
 from kseq.models import score_candidates
 from kseq.models.candidates import split
-from tests.models.examples import (
-    BY_NAME,
-    CANDIDATE,
-    inputs_of,
-)
+from tests.models.examples import BY_NAME, inputs_of
 from tests.support import assert_close, to_numpy
 
 pytestmark = pytest.mark.once
-
-
-@pytest.fixture
-def din():
-    return BY_NAME["DIN"].make()
 
 
 COUNT = 3
@@ -29,26 +20,19 @@ def user_features(model):
     """One user's features, with and without a batch axis."""
     features = {n: x[:1] for n, x in inputs_of(model).items()}
     features |= {"user": 3, "price": [0.5, 2.0], "label": "not an input"}
-    return {n: x for n, x in features.items() if n not in CANDIDATE}
-
-
-def expected_scores(model, user):
-    """The scores of a batch that repeats the user's features."""
-    batch = {
-        symbol.name: np.stack([user[symbol.name]] * COUNT)
-        for symbol in model.inputs
-        if symbol.name not in CANDIDATE
-    }
-    batch |= {n: np.reshape(x, (COUNT, 1)) for n, x in CANDIDATES.items()}
-    return model.predict_on_batch(batch)[:, 0]
+    return {n: x for n, x in features.items() if n not in CANDIDATES}
 
 
 @pytest.mark.parametrize("name", ["DIN", "DIEN-AUGRU-negatives"])
 def test_equals_a_batch_of_repeated_user_features(name):
     model = BY_NAME[name].make()
-    row = {n: x[0] for n, x in inputs_of(model).items()}
-    row |= {"user": np.array(3), "price": np.array([0.5, 2.0], "float32")}
-    expected = expected_scores(model, row)
+    batch = {n: np.stack([x[0]] * COUNT) for n, x in inputs_of(model).items()}
+    batch |= {n: np.reshape(x, (COUNT, 1)) for n, x in CANDIDATES.items()}
+    batch |= {
+        "user": np.full(COUNT, 3),
+        "price": np.tile([0.5, 2.0], (COUNT, 1)),
+    }
+    expected = model.predict_on_batch(batch)[:, 0]
     assert np.ptp(expected) > 0
     user = user_features(model)
     for size in (2, COUNT, 512):
@@ -96,7 +80,7 @@ def test_histories_of_any_length_are_padded_if_compiled(name, count, padded):
     sequences = [
         x.name
         for x in model.inputs
-        if x.shape[1] is None and x.name not in CANDIDATE
+        if x.shape[1] is None and x.name not in CANDIDATES
     ]
     user = {
         n: x[1:2] for n, x in inputs_of(model).items() if n not in CANDIDATES
@@ -129,6 +113,7 @@ INVALID = [
 
 
 @pytest.mark.parametrize(("user", "candidates", "message"), INVALID)
-def test_invalid_features_raise(user, candidates, message, din):
+def test_invalid_features_raise(user, candidates, message):
+    din = BY_NAME["DIN"].make()
     with pytest.raises(ValueError, match=message):
         score_candidates(din, user_features(din) | user, candidates)

@@ -13,14 +13,7 @@ from kseq.feature_column import (
     VarLenDenseFeat,
     VarLenSparseFeat,
 )
-from kseq.models import (
-    BST,
-    DIEN,
-    DIN,
-    DSIN,
-    score_candidates,
-    split_model,
-)
+from kseq.models import BST, DIEN, DIN, DSIN, score_candidates, split_model
 from tests.models.examples import (
     BATCH,
     CANDIDATE,

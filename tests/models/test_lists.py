@@ -47,10 +47,7 @@ def as_rows(features, names=("item", "cate")):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "DIN",
-        *map(once, ("DIEN-AUGRU-negatives", "DIEN-AIGRU", "DSIN", "BST")),
-    ],
+    ["DIN", *map(once, ("DIEN-AUGRU-negatives", "DIEN-AIGRU", "DSIN", "BST"))],
 )
 def test_scores_equal_those_of_repeated_rows(name):
     """Of a model, of one made of it, and of its two parts."""
@@ -85,20 +82,17 @@ def test_models_made_of_others_are_split_and_saved(tmp_path):
     )
     state = user.predict(inputs_of(user, lists()), verbose=0)
     assert_close(predict(candidates, lists() | state), expected)
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     for function in (ranking_model, split_model):
         with pytest.raises(ValueError, match=r"model: expected a model of"):
-            function(
-                keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-            )
+            function(other)
 
 
 def candidate_model(**options):
     """DIN with other features of the candidate: numbers, and sets of ids."""
-    own = [
-        DenseFeat("price", transform_fn=lambda x: x / 2),
-        DenseFeat("text", 2),
-    ]
-    own.append(tags(weight_name="w", length_name="tags_length"))
+    price = DenseFeat("price", transform_fn=lambda x: x / 2)
+    sets = tags(weight_name="w", length_name="tags_length")
+    own = [price, DenseFeat("text", 2), sets]
     return make(
         BY_NAME["DIN"].build,
         *[*own, *sequences("hist_")],
@@ -167,11 +161,10 @@ def test_training_equals_that_of_repeated_rows(weighted, tmp_path):
         assert_close(to_numpy(ours), to_numpy(theirs), "fit", name=ours.path)
     many.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    arguments = inputs_of(many, lists()), y
-    assert_close(
-        np.array(loaded.evaluate(*arguments, verbose=0)),
-        np.array(many.evaluate(*arguments, verbose=0)),
-    )
+    found = [
+        m.evaluate(inputs_of(m, lists()), y, verbose=0) for m in (loaded, many)
+    ]
+    assert_close(*found)
 
 
 @pytest.mark.once

@@ -20,12 +20,7 @@ from tests.ops.compute import (
     not_without_steps_on_openvino,
     tensor,
 )
-from tests.ops.examples import (
-    EXAMPLES,
-    FEWER,
-    SIZES,
-    cotangents,
-)
+from tests.ops.examples import EXAMPLES, FEWER, SIZES, cotangents
 from tests.support import once
 
 # A mask has no gradient.

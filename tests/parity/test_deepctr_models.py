@@ -28,8 +28,7 @@ SOME = ("din", "dien_augru")
 
 
 @pytest.mark.parametrize(
-    "name",
-    [name if name in SOME else once(name) for name in model_names()],
+    "name", [name if name in SOME else once(name) for name in model_names()]
 )
 def test_predictions(name, tmp_path):
     case = recorded.case(name)

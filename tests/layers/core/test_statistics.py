@@ -6,12 +6,7 @@ The outputs are compared with the reference in tests/agreement.
 import numpy as np
 import pytest
 
-from kseq.layers.core import (
-    DNN,
-    BatchNormalization,
-    Dice,
-    LocalActivationUnit,
-)
+from kseq.layers.core import DNN, BatchNormalization, Dice, LocalActivationUnit
 from kseq.layers.sequence import AttentionSequencePoolingLayer
 from tests.layers.catalog import LENGTHS, MASK, draw32
 from tests.support import assert_close, to_numpy
