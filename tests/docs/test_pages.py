@@ -44,7 +44,12 @@ OUTPUTS = {
     )
 }
 # Pages for all backends; the other pages' blocks run on PyTorch.
-EVERYWHERE = ("README.md", "docs/first_model.md", "docs/saving.md")
+EVERYWHERE = (
+    "README.md",
+    "docs/first_model.md",
+    "docs/saving.md",
+    "docs/tutorials/your_own_layer.md",
+)
 # Blocks that need a certain backend.
 BACKENDS = {
     "docs/export.md-0": ("tensorflow", "torch"),

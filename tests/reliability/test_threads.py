@@ -33,14 +33,14 @@ def run_in_threads(function):
         return [*pool.map(start, range(THREADS))]
 
 
-def make_model(seed=0, dtype=None):
+def make_model():
     query, x = keras.Input((1, 4)), keras.Input((None, 4))
     lengths = keras.Input((1,), dtype="int32")
-    layer = AttentionSequencePoolingLayer((4,), "dice", dtype=dtype)
+    layer = AttentionSequencePoolingLayer((4,), "dice")
     y = layer([query, x, lengths])
-    y = DNN((3,), dropout_rate=0.3, seed=1, dtype=dtype)(y)
+    y = DNN((3,), dropout_rate=0.3, seed=1)(y)
     model = keras.Model([query, x, lengths], y)
-    seed_weights(model, seed)
+    seed_weights(model)
     return model
 
 
