@@ -28,19 +28,6 @@ def example_of(kind, **options):
     return function, example.arrays("float32")
 
 
-@each_type
-@pytest.mark.parametrize("max_scores", [1, 12, 53])
-def test_chunks_give_what_all_queries_give(kind, max_scores):
-    for blinding in (False, True):
-        function, arrays = example_of(
-            kind, blinding=blinding, max_scores=max_scores
-        )
-        with plain_forms():
-            got = compute(function, "float32", arrays)
-        expected = attend(kind, blinding)(**arrays)
-        assert_close(got, expected, "float32")
-
-
 @pytest.mark.parametrize(("size", "chunks"), [(1, 3), (2, 2)])
 def test_chunks_are_computed_again_for_the_gradient(monkeypatch, size, chunks):
     """This saves memory; no result depends on it."""

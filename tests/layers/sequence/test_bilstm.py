@@ -6,22 +6,6 @@ from tests.layers.catalog import BY_NAME, draw32
 from tests.support import to_numpy
 
 TRIAL = BY_NAME["bilstm-ave"].trial()
-(X,) = TRIAL.features.values()
-
-
-@pytest.mark.parametrize("reverse", [False, True])
-def test_each_direction_is_keras_lstm(reverse):
-    layer = TRIAL.built(merge_mode="bw" if reverse else "fw")
-    lstm = keras.layers.LSTM(
-        2, return_sequences=True, go_backwards=reverse, use_cudnn=False
-    )
-    lstm.build(X.shape)
-    own = layer.weights[3:] if reverse else layer.weights[:3]
-    lstm.set_weights([to_numpy(w.value) for w in own])
-    expected = to_numpy(lstm(X))
-    if reverse:
-        expected = expected[:, ::-1]
-    np.testing.assert_allclose(to_numpy(layer(X)), expected, atol=1e-6)
 
 
 def test_dropout_is_the_same_at_all_steps_and_keeps_the_mean():

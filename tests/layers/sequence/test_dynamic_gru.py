@@ -12,21 +12,6 @@ TRIAL, GRU, _ = BY_NAME["gru-mask-state-mask"].computed()
 LENGTHS = TRIAL.lengths["lengths"]
 
 
-def test_a_history_in_pieces_has_the_same_states():
-    outputs, state = map(to_numpy, GRU(X, lengths=LENGTHS))
-    pieces, kept = [], None
-    for start in range(0, 6, 2):
-        piece, kept = GRU(
-            X[:, start : start + 2],
-            lengths=np.clip(LENGTHS - start, 0, 2),
-            initial_state=kept,
-        )
-        pieces.append(to_numpy(piece))
-    pieces = np.concatenate(pieces, axis=1)
-    np.testing.assert_allclose(pieces, outputs, atol=1e-6)
-    np.testing.assert_allclose(to_numpy(kept), state, atol=1e-6)
-
-
 @pytest.mark.parametrize("gru_type", ["AIGRU", "AGRU", "AUGRU"])
 @pytest.mark.parametrize("return_sequence", [True, False])
 def test_several_candidates_equal_each_alone(gru_type, return_sequence):
