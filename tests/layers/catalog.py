@@ -103,7 +103,6 @@ class Layer:
         fixed: arguments that the reference does not have.
         requires_mask: whether a call needs lengths or masks.
         empty_is_zero: whether an empty history gives zeros.
-        positional: whether the result depends on a step's position.
         minimum_steps: the fewest steps that work.
         measured: the class whose outputs are compared with the reference.
         trains: whether `training` changes the result without dropout.
@@ -128,7 +127,6 @@ class Layer:
     empty_is_zero: bool = True
     own_padding: bool = False
     inert: Callable[[Any], bool] = lambda a: True
-    positional: Callable[[Any], bool] = lambda a: False
     minimum_steps: Callable[[Any], int] = lambda a: 1
     independent_rows: Callable[[Any], bool] = lambda a: True
     measured: Any = None
@@ -586,7 +584,6 @@ LAYERS = [
         outputs=lambda a: ((1, "steps"), (1, "other")),
         empty_is_zero=False,
         own_padding=True,
-        positional=lambda a: True,
         needs_width="inputs",
         is_list=True,
     ),
@@ -604,7 +601,6 @@ LAYERS = [
         {"lengths": "steps"},
         ("inputs",),
         lambda a: STEPS,
-        positional=lambda a: True,
         needs_width="inputs",
     ),
     Layer(
@@ -640,9 +636,6 @@ LAYERS = [
         requires_mask=True,
         inert=lambda a: (
             a["output_type"] not in ("mean", "sum") or not a["use_res"]
-        ),
-        positional=lambda a: (
-            a["use_positional_encoding"] or a["blinding"] or a["window"]
         ),
         needs_width="queries",
     ),

@@ -1,5 +1,6 @@
 """Layers in Keras's kinds of models and wrappers, and in users' layers."""
 
+import importlib
 from contextlib import nullcontext
 
 import keras
@@ -310,3 +311,29 @@ def test_trains_with_any_number_of_steps():
         del compiled["loss"]
         for name, value in compiled.items():
             assert_close(value, found[0][name], "fit", name=name)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="transforms of PyTorch")
+# PyTorch imports what it deprecates.
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@each([e for e in SOME if not e.layer.measured])
+def test_transforms_of_torch_func(example):
+    """Jacobians, forward and reverse, which need vmap."""
+    torch = importlib.import_module("torch")
+    trial = example.trial()
+    layer = trial.built()
+    tensors = tensors_of(trial)
+    first = next(iter(tensors)) if isinstance(tensors, dict) else 0
+    x = tensors[first]
+
+    def total(x):  # of each output feature
+        given = tensors.copy()
+        given[first] = x
+        output = keras.tree.flatten(apply(layer, given))[0]
+        return output.reshape(-1, output.shape[-1]).sum(0)
+
+    expected = torch.autograd.functional.jacobian(total, x).numpy()
+    assert np.any(expected != 0)
+    for transform in (torch.func.jacrev, torch.func.jacfwd):
+        got = transform(total)(x).detach().numpy()
+        assert_close(got, expected, "gradients")

@@ -284,9 +284,6 @@ class Trial:
         used = {self.sequences[n] for n in self.masks}
         return given | {f"{n}_valid": self.valid[n] for n in sorted(used)}
 
-    def predict(self, model: Any) -> list[Any]:
-        return arrays_of(predict(model, [*self.model_inputs().values()]))
-
     @property
     def batch(self) -> int:
         return len(next(iter(self.features.values())))
