@@ -26,13 +26,20 @@ def to_numpy(tensor):
     return np.asarray(ops.convert_to_numpy(tensor))
 
 
-def assert_close(got, expected, kind="forward", dtype="float32", name=""):
-    """Assert equality up to rounding, relative to the largest number."""
+def assert_close(
+    got, expected, kind="forward", dtype="float32", name="", scale=0.0
+):
+    """Assert equality up to rounding, relative to the largest number.
+
+    Args:
+        scale: what is taken for the largest number if that is smaller.
+    """
     got, expected = np.asarray(got), np.asarray(expected)
     assert got.shape == expected.shape, name
     assert np.all(np.isfinite(got)), name
-    scale = np.abs(expected).max(initial=0)
-    distance = np.abs(got - expected).max(initial=0)
+    expected = expected.astype("float64")
+    scale = max(scale, np.abs(expected).max(initial=0))
+    distance = np.abs(got.astype("float64") - expected).max(initial=0)
     assert distance <= tolerance(kind, dtype).limit * scale, name
 
 

@@ -23,7 +23,6 @@ from kseq.agreement.record import (
     save_result,
     save_run,
 )
-from tests.reliability.disk import contents, full_after, needs_limits
 
 pytestmark = pytest.mark.once
 
@@ -182,16 +181,6 @@ def test_loading_executes_no_code_from_the_file(path, tmp_path):
     assert not (tmp_path / "attacked").exists()
     pickle.loads(pickle.dumps(attack))
     assert (tmp_path / "attacked").exists()
-
-
-@needs_limits
-def test_a_full_disk_leaves_the_old_result(path):
-    before = contents(path.parent)
-    large = make_result()
-    large.entries[0].values["output"] = np.random.default_rng(0).random(3000)
-    with full_after(300), pytest.raises(OSError, match="File too large"):
-        save_result(path.parent, large)
-    assert contents(path.parent) == before
 
 
 def failures(*records, **options):

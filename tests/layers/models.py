@@ -54,10 +54,6 @@ def wide(output):
     return to_numpy(ops.cast(output, "float64" if double else "float32"))
 
 
-def float32(tensor):
-    return to_numpy(ops.cast(tensor, "float32"))
-
-
 def squared_error(target, output):
     return ops.mean(ops.square(output - target))
 
