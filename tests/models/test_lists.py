@@ -40,9 +40,30 @@ def lists():
 def as_rows(features, names=("item", "cate")):
     """A row for each candidate."""
     return {
-        n: x[ROWS, PLACES] if n in names else x[ROWS]
+        n: x[ROWS, PLACES][:, None] if n in names else x[ROWS]
         for n, x in features.items()
     }
+
+
+def assert_scores_agree(one, many, features, names=("item", "cate")):
+    """Those of a model of one candidate, of one of several, and of parts.
+
+    Returns:
+        The scores.
+    """
+    scores = predict(many, features)
+    expected = predict(one, as_rows(features, names))[:, 0]
+    assert np.ptp(expected) > 1e-6
+    assert_close(scores[ROWS, PLACES], expected)
+    user, candidates = split_model(one)
+    assert not {*names} & {x.name for x in user.inputs}
+    state = user(inputs_of(user, features))
+    state = {n: to_numpy(x) for n, x in state.items()}
+    assert_close(predict(candidates, features | state)[ROWS, PLACES], expected)
+    first = {n: x[0] for n, x in inputs_of(one, features).items()}
+    mine = {n: first.pop(n) for n in names}
+    assert_close(score_candidates(one, first, mine), scores[0])
+    return scores
 
 
 @pytest.mark.parametrize(
@@ -55,17 +76,9 @@ def test_scores_equal_those_of_repeated_rows(name):
     many = BY_NAME[name].make(num_candidates=None)
     assert many.output_shape == (None, None)
     many.set_weights(one.get_weights())
-    expected = predict(one, inputs_of(one, as_rows(lists())))[:, 0]
-    assert np.ptp(expected) > 1e-6
-    assert_close(predict(many, lists())[ROWS, PLACES], expected)
-    again = ranking_model(one)
-    assert_close(predict(again, lists())[ROWS, PLACES], expected)
-    user, candidates = split_model(one)
-    assert not {"item", "cate"} & {x.name for x in user.inputs}
-    inputs = {x.name: lists()[x.name] for x in user.inputs}
-    state = {n: to_numpy(x) for n, x in user(inputs).items()}
-    scores = predict(candidates, lists() | state)
-    assert_close(scores[ROWS, PLACES], expected)
+    scores = assert_scores_agree(one, many, lists())
+    again = predict(ranking_model(one), lists())
+    assert_close(again[ROWS, PLACES], scores[ROWS, PLACES])
 
 
 @pytest.mark.once
@@ -111,15 +124,7 @@ def test_other_features_of_the_candidate():
     own["tags_length"] = draw.integers(0, 4, (BATCH, COUNT))
     features = lists() | own
     many, one = candidate_model(num_candidates=None), candidate_model()
-    names = ("item", "cate", *own)
-    scores = predict(many, features)
-    rows = {n: x[:, None] if n in names else x
-            for n, x in as_rows(features, names).items()}  # fmt: skip
-    assert_close(scores[ROWS, PLACES], predict(one, rows)[:, 0])
-    user = {n: x[0] for n, x in features.items() if n not in names}
-    mine = {n: features[n][0] for n in names}
-    for model in (many, one):
-        assert_close(score_candidates(model, user, mine), scores[0])
+    assert_scores_agree(one, many, features, ("item", "cate", *own))
 
 
 def compiled(model):
