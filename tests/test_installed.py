@@ -11,6 +11,8 @@ import kseq
 from kseq.__main__ import main
 from kseq.agreement import probes
 
+BACKEND = keras.backend.backend()
+
 
 def test_the_report(capsys, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", "/a/folder")
@@ -22,6 +24,23 @@ def test_the_report(capsys, monkeypatch):
     assert report["KERAS_HOME"] == "/a/folder"
     assert report["backend"] == keras.backend.backend()
     assert report["devices"] == ", ".join(probes.devices()) != ""
+
+
+# JAX is not checked: Keras itself imports it where it is installed.
+@pytest.mark.parametrize("other", sorted({"tensorflow", "torch"} - {BACKEND}))
+def test_another_backend_is_not_imported(other, tmp_path):
+    # An environment has one backend only: an empty package stands in for the
+    # other, so that an import of it succeeds and is noticed.
+    (tmp_path / f"{other}.py").touch()
+    code = f"""if True:
+        import sys
+        import kseq.agreement, kseq.convert.deepctr, kseq.layers.sequence
+        sys.exit({other!r} in sys.modules)
+    """
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    environment = {"KERAS_BACKEND": BACKEND, "PYTHONPATH": path}
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, env=os.environ | environment, check=True)
 
 
 @pytest.mark.once

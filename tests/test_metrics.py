@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from kseq.metrics import GroupAUC, ListAUC, group_auc
-from tests.layers.checks import assert_close, skip_left_out
 from tests.models.test_lists import BY_NAME, COUNT, VALID, inputs_of, lists
+from tests.support import assert_close, skip_left_out
 
 DRAW = np.random.default_rng(0)
 ROWS = 400

@@ -8,8 +8,7 @@ import kseq.optimizers
 from kseq.agreement.computation import dtype_scope
 from kseq.layers import Embedding
 from kseq.models.click_model import ClickModel
-from tests.arrays import to_numpy
-from tests.layers.checks import skip_left_out
+from tests.support import skip_left_out, to_numpy
 
 NAMES = ("SGD", "Adagrad", "Adam")
 

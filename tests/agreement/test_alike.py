@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from kseq.agreement import Agreement
+from kseq.agreement import Agreement, Computation, measure
 from kseq.agreement.tables import left_out
 
 pytestmark = pytest.mark.skipif(
@@ -92,6 +92,21 @@ GRADIENTS = (
 )
 
 
+# False alarms that the scoreboard of Keras (docs/scoreboard) met.
+LABELS = np.array([0.0, 1.0, 1.0])
+SCOREBOARD = {
+    # One rounding more than 1 is no probability.
+    "a probability": (ops.binary_crossentropy, LABELS, LABELS / 2 + 0.2),
+    # Activations do not promise symbolic calls.
+    "an activation": (keras.activations.mish, LABELS),
+    # Layers of integers keep their dtype.
+    "Discretization": (layers.Discretization([1.0, 2.0]), LABELS),
+    # A creation function returns a tensor of the backend.
+    "zeros": (ops.zeros, (2,), "int32"),
+}
+ALIKE |= SCOREBOARD
+
+
 @pytest.mark.parametrize("name", ALIKE)
 def test_backends_agree(name, agreement):
     kinds = "forward gradients" if name in GRADIENTS else "forward"
@@ -118,3 +133,21 @@ def test_random_numbers_are_not_compared(agreement):
     left_out = [e.kind for e in alone.entries if e.left_out]
     assert "training" in left_out
     assert "forward" not in left_out
+
+
+class Unnamed(layers.Layer):
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=(input_shape[-1],))
+        self.calls = self.add_weight(shape=(), trainable=False)
+
+    def call(self, x):
+        return x * self.scale
+
+
+@pytest.mark.once
+def test_names_of_weights_do_not_depend_on_earlier_computations():
+    computation = Computation(Unnamed(), [np.ones((2, 3))])
+    for policy in ("float64", "float32"):
+        assert measure(computation, policy, "forward")
+        gradients = measure(computation, policy, "gradients").values
+        assert [*gradients] == ["x", "weight 0 variable"]

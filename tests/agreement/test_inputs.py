@@ -1,12 +1,9 @@
 """The ready inputs show faults that ordinary random numbers do not show."""
 
-import keras
 import numpy as np
 import pytest
-from keras import ops
 
 from kseq.agreement import inputs
-from kseq.agreement.fixture import Agreement
 from kseq.agreement.values import Limits, find_difference
 
 pytestmark = pytest.mark.once
@@ -102,20 +99,6 @@ def test_repeated_ids_show_a_lost_gradient():
     ids = IDS["repeated"].ravel()
     assert np.bincount(ids).max() == ids.size
     assert {*IDS["ends"].ravel()} == {0, 4}
-
-
-@pytest.mark.parametrize("name", FLOATS)
-def test_a_layer_takes_all_of_them(name):
-    agreement = Agreement(name)
-    agreement(keras.layers.Dense(2), FLOATS[name], kinds="forward gradients")
-    for mask in inputs.masks(*FLOATS[name].shape[:2]).values():
-        agreement(
-            lambda x, mask: ops.where(mask[..., None], x, 0.0),
-            FLOATS[name],
-            mask,
-            kinds="forward",
-            dtypes="float32",
-        )
 
 
 @pytest.mark.parametrize(

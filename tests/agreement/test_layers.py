@@ -3,8 +3,7 @@
 import keras
 import pytest
 
-from tests.computations import COMPUTATIONS
-from tests.layers.catalog import MAIN, SOME
+from tests.layers.catalog import COMPUTATIONS, MAIN, SOME
 
 SOME_NAMES = [e.name for e in SOME]
 # The others differ from these by an option.
@@ -24,12 +23,7 @@ TRAINED = (
 
 
 # Compiling takes minutes on PyTorch; on TensorFlow and JAX `fit` compiles all.
-COMPILED = (
-    "pooling-mean-lengths",
-    "attention-dice-training",
-    "gru-augru",
-    "transformer-positions",
-)
+COMPILED = ("attention-dice-training", "gru-augru", "transformer-positions")
 
 
 def agree(agreement, name, dtypes, kinds):

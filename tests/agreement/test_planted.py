@@ -7,7 +7,7 @@ the fault and compared, as if these were the results of two backends.
 import functools
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -29,36 +29,49 @@ X = np.random.default_rng(0).normal(size=(4, 6, 3)) + 0.5
 IDS = np.array([[1, 2, 0], [3, 0, 0]])
 
 
-def one_if_faulty(fault, right=1.0):
-    return fault if FAULTY else right
+class Square(keras.layers.Layer):
+    """Wrong by a relative error in one place, if `FAULTY`.
 
-
-class Base(keras.layers.Layer):
-    """A layer without a fault."""
+    Args:
+        where: "output", "gradients", "training", "third call", "loss" or
+            "moving mean".
+        error: the relative error.
+    """
 
     supports_masking = True
 
-    def call(self, x, training=False):
-        return ops.square(x)
-
-
-class OnlyTraining(Base):
-    def call(self, x, training=False):
-        return ops.square(x) * (one_if_faulty(1.01) if training else 1)
-
-
-class LaterCalls(Base):
-    """Wrong from the third call on."""
+    def __init__(self, where="", error=0.01, **kwargs):
+        super().__init__(**kwargs)
+        self.where, self.error = where, error
 
     def build(self, shape):
-        self.calls = self.add_weight(
-            shape=(), initializer="zeros", trainable=False, dtype="int32"
-        )
+        if self.where in ("third call", "moving mean"):
+            options = {"shape": (), "initializer": "zeros", "trainable": False}
+            self.count = self.add_weight(dtype="int32", **options)
+            self.mean = self.add_weight(name="mean", **options)
 
     def call(self, x, training=False):
-        self.calls.assign(self.calls + 1)
-        late = ops.cast(self.calls >= 3, x.dtype)
-        return ops.square(x) * (1 + late * one_if_faulty(0.01, 0))
+        wrong = 1 + self.error * FAULTY
+        y = ops.square(x)
+        if self.where == "output" or (self.where == "training" and training):
+            return y * wrong
+        if self.where == "gradients":
+            extra = y * (wrong - 1)
+            return y + extra - ops.stop_gradient(extra)
+        if self.where == "loss":
+            self.add_loss(ops.mean(x) * wrong)
+        if self.where == "moving mean":
+            self.mean.assign(self.mean * 0.5 + ops.mean(x) * wrong)
+        if self.where in ("third call", "moving mean"):
+            self.count.assign(self.count + 1)
+        if self.where == "third call":
+            late = ops.cast(self.count >= 3, x.dtype)
+            return y * (1 + late * (wrong - 1))
+        return y
+
+    def get_config(self):
+        config = {"where": self.where, "error": self.error}
+        return {**super().get_config(), **config}
 
 
 class Mask(keras.layers.Embedding):
@@ -77,77 +90,31 @@ class Mask(keras.layers.Embedding):
         return ops.logical_not(mask) if FAULTY else mask
 
 
-class Mean(Base):
+class Regularized(Square):
     def build(self, shape):
-        self.count = self.add_weight(
-            shape=(), initializer="zeros", trainable=False, dtype="int32"
-        )
-        self.mean = self.add_weight(
-            shape=(), initializer="zeros", trainable=False, name="mean"
-        )
-
-    def call(self, x, training=False):
-        self.count.assign(self.count + 1)
-        self.mean.assign(self.mean * 0.5 + ops.mean(x) * one_if_faulty(1.01))
-        return ops.square(x)
-
-
-class AddLoss(Base):
-    def call(self, x, training=False):
-        self.add_loss(ops.mean(x) * one_if_faulty(1.01))
-        return ops.square(x)
-
-
-class Regularized(Base):
-    def build(self, shape):
-        self.kernel = self.add_weight(
-            shape=(3,), regularizer=keras.regularizers.L2(one_if_faulty(2.0))
-        )
+        regularizer = keras.regularizers.L2(2.0 if FAULTY else 1.0)
+        self.kernel = self.add_weight(shape=(3,), regularizer=regularizer)
 
     def call(self, x, training=False):
         return x * ops.convert_to_tensor(self.kernel)
 
 
-class WrongShape(Base):
+class WrongShape(Square):
     def compute_output_shape(self, shape, *args, **kwargs):
-        return (*shape[:-1], shape[-1] + int(one_if_faulty(1, 0)))
+        return (*shape[:-1], shape[-1] + FAULTY)
 
 
-class WrongSpec(Base):
+class WrongSpec(Square):
     def compute_output_spec(self, x, *args, **kwargs):
         return keras.KerasTensor(x.shape, "int32" if FAULTY else x.dtype)
 
 
-class WrongConfig(Base):
-    def __init__(self, power=2.0, **kwargs):
-        super().__init__(**kwargs)
-        self.power = power
-
+class WrongConfig(Square):
     def call(self, x, training=False):
-        return ops.abs(x) ** self.power
+        return x * self.error
 
     def get_config(self):
-        power = self.power + one_if_faulty(1, 0)
-        return {**super().get_config(), "power": power}
-
-
-class Scaled(Base):
-    """Wrong by a relative error."""
-
-    def __init__(self, error=0.0, where="output", **kwargs):
-        super().__init__(**kwargs)
-        self.error, self.where = error, where
-
-    def call(self, x, training=False):
-        y = ops.square(x)
-        extra = y * one_if_faulty(self.error, 0)
-        if self.where == "gradients":
-            extra -= ops.stop_gradient(extra)
-        return y + extra
-
-    def get_config(self):
-        config = {"error": self.error, "where": self.where}
-        return {**super().get_config(), **config}
+        return {**super().get_config(), "error": self.error + FAULTY}
 
 
 def is_compiled(x):
@@ -157,23 +124,11 @@ def is_compiled(x):
 
 
 def compiled_only(x):
-    return ops.square(x) * (one_if_faulty(1.01) if is_compiled(x) else 1)
+    return ops.square(x) * (1.01 if FAULTY and is_compiled(x) else 1)
 
 
 def second_output(x):
-    return x * 1e6, ops.square(x) * one_if_faulty(1.5)
-
-
-def boolean(x):
-    return x >= 3 if FAULTY else x > 3
-
-
-def keys(x):
-    return {"b" if FAULTY else "a": x}
-
-
-def nesting(x):
-    return [x, [x, x]] if FAULTY else [x, x, x]
+    return x * 1e6, ops.square(x) * (1.5 if FAULTY else 1)
 
 
 def in_place(x):
@@ -181,30 +136,6 @@ def in_place(x):
     if FAULTY:
         y += 1
     return ops.square(x)
-
-
-def nan_elsewhere(x):
-    return ops.where(x > 1 if FAULTY else x < 0, np.nan, x)
-
-
-def sign_of_infinity(x):
-    return ops.where(x > 1, -np.inf if FAULTY else np.inf, x)
-
-
-def finite_for_nan(x):
-    return ops.where(x > 1, 0.0 if FAULTY else np.nan, x)
-
-
-def dtype(x):
-    return ops.cast(x, "int8" if FAULTY else "int32")
-
-
-def shape(x):
-    return ops.sum(x, axis=1, keepdims=FAULTY)
-
-
-def no_gradient(x, y):
-    return x * (ops.stop_gradient(y) if FAULTY else y)
 
 
 def epsilon(x):
@@ -230,12 +161,10 @@ class Planted:
     args: tuple = (X,)
     kinds: str = "forward"
     dtypes: str = "float32"
-    kwargs: dict = field(default_factory=dict)
     alone: bool = False
     each: bool = False  # depends on the backend
 
 
-SMALL = np.logspace(-6, 0, 7)
 HALF = {
     "mixed_float16": 0.02,
     "float16": 0.02,
@@ -251,14 +180,18 @@ PLANTED = {
         dtypes="float32 float64",
         each=True,
     ),
-    "bool": Planted("True", boolean, (np.arange(5),)),
-    "keys": Planted("in structure: torch", keys),
-    "nesting": Planted("in structure: torch", nesting),
+    "bool": Planted("True", lambda x: x > 3 - FAULTY, (np.arange(5),)),
+    "keys": Planted(
+        "in structure: torch", lambda x: {"b" if FAULTY else "a": x}
+    ),
+    "nesting": Planted(
+        "in structure: torch", lambda x: [x, [x, x]] if FAULTY else [x, x, x]
+    ),
     "mask": Planted("mask of output", Mask(), (IDS,)),
-    "moving mean": Planted("state 1 mean", Mean()),
-    "only in training": Planted("training", OnlyTraining(), kinds="training"),
-    "later calls": Planted("call 3", LaterCalls()),
-    "add_loss": Planted("loss 0", AddLoss()),
+    "moving mean": Planted("state 1 mean", Square("moving mean")),
+    "training": Planted("training", Square("training"), kinds="training"),
+    "third call": Planted("call 3", Square("third call")),
+    "add_loss": Planted("loss 0", Square("loss")),
     "regularizer": Planted("loss 0", functools.partial(Regularized)),
     "output shape": Planted("symbolic call", WrongShape(), alone=True),
     "output spec": Planted("symbolic call", WrongSpec(), alone=True),
@@ -278,28 +211,43 @@ PLANTED = {
         alone=True,
         each=True,
     ),
-    "NaN": Planted("nan", nan_elsewhere),
-    "infinity": Planted("-inf", sign_of_infinity),
-    "no NaN": Planted("nan", finite_for_nan),
-    "dtype": Planted("in output dtype: torch int8", dtype),
-    "shape": Planted("in shape: torch", shape),
+    "NaN": Planted(
+        "nan", lambda x: ops.where(x > 1 if FAULTY else x < 0, np.nan, x)
+    ),
+    "sign of infinity": Planted(
+        "-inf", lambda x: ops.where(x > 1, -np.inf if FAULTY else np.inf, x)
+    ),
+    "no NaN": Planted(
+        "nan", lambda x: ops.where(x > 1, 0.0 if FAULTY else np.nan, x)
+    ),
+    "dtype": Planted(
+        "in output dtype: torch int8",
+        lambda x: ops.cast(x, "int8" if FAULTY else "int32"),
+    ),
+    "shape": Planted(
+        "in shape: torch", lambda x: ops.sum(x, axis=1, keepdims=FAULTY)
+    ),
     "no gradient": Planted(
-        "gradients, y", no_gradient, (X, X), kinds="gradients", each=True
+        "gradients, y",
+        lambda x, y: x * (ops.stop_gradient(y) if FAULTY else y),
+        (X, X),
+        kinds="gradients",
+        each=True,
     ),
     "epsilon": Planted(
         r"torch (\S+), tensorflow = jax (?!\1)", epsilon, dtypes="float64"
     ),
     "error": Planted("RuntimeError: planted", raises),
     "gradients": Planted(
-        "gradients, x", Scaled(1e-4, "gradients"), kinds="gradients"
+        "gradients, x", Square("gradients", 1e-4), kinds="gradients"
     ),
     "fit": Planted(
-        "float32 fit", Scaled(1e-3, "gradients"), kinds="fit", each=True
+        "float32 fit", Square("gradients", 1e-3), kinds="fit", each=True
     ),
     **{
         f"{policy} {kind}": Planted(
             f"{policy} {kind}",
-            Scaled(error, "output" if kind == "forward" else "gradients"),
+            Square("output" if kind == "forward" else "gradients", error),
             dtypes=policy,
             kinds=kind,
             each=kind != "forward",
@@ -310,7 +258,7 @@ PLANTED = {
     **{
         f"{policy} fit": Planted(
             f"{policy} fit",
-            Scaled(-2.0, "gradients"),
+            Square("gradients", -2.0),
             dtypes=policy,
             kinds="fit",
             each=True,
@@ -332,18 +280,9 @@ def result_of(name, faulty, monkeypatch):
     planted = PLANTED[name]
     monkeypatch.setattr(sys.modules[__name__], "FAULTY", faulty)
     agreement = Agreement(name, raises=False)
-    compute(planted, agreement)
+    options = {"kinds": planted.kinds, "dtypes": planted.dtypes}
+    agreement(planted.function, *planted.args, **options)
     return Result(name, entries=agreement.entries)
-
-
-def compute(planted, agreement):
-    agreement(
-        planted.function,
-        *planted.args,
-        kinds=planted.kinds,
-        dtypes=planted.dtypes,
-        **planted.kwargs,
-    )
 
 
 def failures(**results):

@@ -9,12 +9,7 @@ from rich.console import Console
 
 from kseq.agreement.compare import compare_records
 from kseq.agreement.record import Entry, Record, Result, Run
-from kseq.agreement.report import (
-    colour,
-    print_report,
-    to_html,
-    write_reports,
-)
+from kseq.agreement.report import colour, print_report, to_html, write_reports
 
 pytestmark = pytest.mark.once
 

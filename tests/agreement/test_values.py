@@ -1,11 +1,17 @@
 """Differences of arrays between runs: limits, sentences, known ones."""
 
+import collections
+
+import keras
 import numpy as np
 import pytest
 
+from kseq.agreement import Agreement
 from kseq.agreement.compare import Comparison, compare_test
 from kseq.agreement.known import Known, known_from, settings_of
+from kseq.agreement.measure import structure
 from kseq.agreement.record import Entry, Result
+from kseq.agreement.tables import smallest
 from kseq.agreement.values import Limits, find_difference
 
 pytestmark = pytest.mark.once
@@ -98,9 +104,9 @@ def test_limits(limits, largest, smallest):
             assert (found is None) == agrees
 
 
-def entry(value, **fields):
+def entry(value, policy="float32", **fields):
     values = {"output": np.asarray(value, "float32")}
-    return Entry(0, "f", "float32", "forward", values, **fields)
+    return Entry(0, "f", policy, "forward", values, **fields)
 
 
 def failures(entries, known=(), marked=()):
@@ -136,6 +142,47 @@ def test_errors_say_on_which_backends_they_came():
         {"a": entry(1, error="E1"), "b": entry(1, error="E1"), "c": entry(1)}
     )
     assert [f.text for f in found] == ["a and b raised E1\nE1"]
+
+
+def agree(a, b):
+    return not failures({"torch": a, "jax": b})[0]
+
+
+def test_denormals_may_be_flushed_to_zero():
+    limits = {"sensitivities": {"output": np.zeros(2)}}
+    denormal, normal = smallest("float32") / 8, smallest("float32") * 8
+    assert agree(entry([1, denormal], **limits), entry([1, 0], **limits))
+    assert not agree(entry([1, normal], **limits), entry([1, 0], **limits))
+
+
+def test_a_narrowed_dtype_is_explained():
+    a, b = (
+        entry([1.0], "float64", facts={"output dtype": dtype})
+        for dtype in ("float64", "float32")
+    )
+    assert not agree(a, b)
+    b.narrowed = ["ops.f"]
+    assert agree(a, b)
+
+
+def test_a_cast_of_the_function_itself_is_not_explained():
+    def narrow(x):
+        return keras.ops.cast(keras.ops.cast(x, "float32"), "float64")
+
+    agreement = Agreement("test", raises=False)
+    x = np.array([[1.0, 2.0]])
+    agreement(narrow, x, dtypes="float64", kinds="forward")
+    assert not agreement.entries[0].narrowed
+
+
+def test_named_tuples_may_be_lists_or_tuples():
+    pair = collections.namedtuple("Pair", "values, indices")(1, 2)
+    named, *others = (
+        entry(1.0, facts={"structure": structure(x)})
+        for x in (pair, (1, 2), [1, 2])
+    )
+    assert all(agree(named, other) for other in others)
+    assert not agree(*others)
 
 
 def test_a_known_difference_is_strict():

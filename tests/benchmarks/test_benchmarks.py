@@ -1,14 +1,16 @@
-"""The benchmarks' arithmetic, and the page they write."""
+"""The benchmarks' arithmetic, and the page they write.
 
-import dataclasses
+`python -m benchmarks` compares the numbers of all contenders.
+"""
+
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import growth, measure, workloads
+from benchmarks import growth, measure
 from benchmarks.contenders import CONTENDERS
-from benchmarks.results import FILE, TOLERANCE, Results, compare_numbers
+from benchmarks.results import FILE, Results, compare_numbers
 
 pytestmark = pytest.mark.once
 
@@ -51,33 +53,6 @@ def test_slope_is_the_exponent_between_the_largest_sizes():
     assert growth.slope([(100, 50.0), (1, 5.0), (10, 5.0)]) == pytest.approx(1)
     assert growth.slope([(2, 4.0), (3, 9.0)]) == pytest.approx(2)
     assert growth.slope([(1, 5.0)]) is None
-
-
-def test_choose_takes_names_and_parts_of_names():
-    assert workloads.choose(["DIN T=100 E=64"]) == ["DIN T=100 E=64"]
-    assert workloads.choose(["augru"]) == ["AUGRU H=16", "AUGRU H=64"]
-    assert workloads.choose([]) == [*workloads.WORKLOADS]
-    with pytest.raises(ValueError, match=r"workloads: .* received 'GRU5'"):
-        workloads.choose(["GRU5"])
-
-
-def test_contenders_agree_on_small_workloads(tmp_path):
-    pytest.importorskip("torch", reason="runs the contenders on PyTorch")
-    names = ("kseq-torch", "naive-torch", "keras-lstm-torch")
-    by_kind = {w.kind: w for w in workloads.WORKLOADS.values()}
-    with measure.workers(CONTENDERS[name] for name in names) as remotes:
-        for kind, workload in by_kind.items():
-            small = dataclasses.replace(workload, batch=3, steps=7)
-            paths = []
-            for remote in remotes:
-                answer = remote.ask("prepare", dataclasses.asdict(small))
-                if "skip" not in answer:
-                    assert answer.keys() == {"first"}, answer
-                    assert remote.ask("run", "train")["ms"] > 0
-                    paths.append(tmp_path / f"{len(paths)}.npz")
-                    assert remote.ask("save", str(paths[-1])) == {}
-            kseq, other = paths
-            assert measure.difference(other, kseq) < TOLERANCE, kind
 
 
 def test_page_and_plots_are_those_of_the_recorded_data(tmp_path):

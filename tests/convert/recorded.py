@@ -6,9 +6,9 @@ import h5py
 
 from kseq import feature_column, models
 from kseq.hashing import hash_ids
-from tests.arrays import to_numpy
 from tests.golden.load import make_columns, model
 from tests.layers import trial
+from tests.support import to_numpy
 
 case = functools.cache(model)
 

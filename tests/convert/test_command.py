@@ -1,6 +1,5 @@
 """`python -m kseq.convert` converts a DeepCTR file to a .keras file."""
 
-import subprocess
 import sys
 
 import keras
@@ -8,9 +7,9 @@ import numpy as np
 import pytest
 
 from kseq.convert.__main__ import main
-from tests.arrays import to_numpy
 from tests.convert.recorded import write_h5
 from tests.reliability.disk import contents, full_after, needs_limits
+from tests.support import to_numpy
 
 pytestmark = pytest.mark.once
 SCRIPT = """
@@ -78,13 +77,6 @@ def test_the_result_predicts_what_deepctr_did(folder, capsys):
     assert [*path.parent.iterdir()] == [path]
 
 
-def test_layers_that_keep_their_weights(folder, capsys):
-    write_h5(folder / "part.h5", {"other": OUT})
-    options = "--layer", "hidden=", "--layer", "out=other"
-    assert convert("part.h5", more=options) == 0
-    assert "2 weights loaded, hidden not loaded: " in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -126,11 +118,3 @@ def test_a_full_disk_keeps_the_old_file(folder, monkeypatch, capsys):
     assert "File too large" in text
     assert contents(folder / "out") == before
     assert len([*(folder / "out").iterdir()]) == 1
-
-
-def test_python_m_runs_the_command(folder):
-    arguments = ["--model-script", "none.py:build", "--out", "model.keras"]
-    command = [sys.executable, "-m", "kseq.convert", "none.h5", *arguments]
-    process = subprocess.run(command, capture_output=True, text=True)
-    assert process.returncode == 2
-    assert "error: --model-script: " in process.stderr

@@ -52,22 +52,6 @@ def rejected(model, path, match, layer_names=None):
     return str(error.value)
 
 
-@pytest.mark.parametrize("kind", ["weights", "model"])
-def test_every_weight_gets_its_array(kind, tmp_path):
-    case = recorded.case("din")
-    path, model = recorded.write(case, kind, tmp_path), recorded.make(case)
-    placements = load_h5(model, str(path))
-    assert path.read_bytes() == case.files[kind]
-    numbers = recorded.numbers(model)
-    assert sorted(p.weight for p in placements) == sorted(numbers)
-    with h5py.File(path) as file:
-        layers = file.get("model_weights", file)
-        for weight, source, shape in placements:
-            array = layers[source.partition("/")[0]][source][()]
-            assert array.shape == shape
-            np.testing.assert_array_equal(numbers[weight], array)
-
-
 SWAPPED = {"kernel": np.ones(2), "bias": B}
 
 

@@ -14,10 +14,9 @@ import pytest
 from kseq import feature_column, models
 from kseq.convert.__main__ import main
 from kseq.convert.torch_files import read_state_dict
-from tests.arrays import to_numpy
 from tests.convert.recorded import numbers, predict
 from tests.golden.load import TORCH_MODELS, make_columns
-from tests.marks import once
+from tests.support import once, to_numpy
 
 NAMES = sorted(path.stem for path in TORCH_MODELS.glob("*.npz"))
 LIMIT = 1e-5

@@ -8,7 +8,7 @@ import pytest
 from kseq.data import BucketedBatches, sequence_samples
 from kseq.feature_column import SparseFeat, VarLenSparseFeat
 from kseq.models import DIN
-from tests.layers.checks import skip_left_out
+from tests.support import skip_left_out
 
 once = pytest.mark.once
 RNG = np.random.default_rng(0)

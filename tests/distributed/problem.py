@@ -1,35 +1,26 @@
-"""Models trained on one and on several devices, and their results."""
+"""A DIN trained on one and on several devices, and the results."""
 
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
 
-from tests.arrays import to_numpy
 from tests.models import examples
+from tests.support import to_numpy
 
 ROWS, BATCH, TRAINING_STEPS = 32, 16, 20
-# Models whose results for an example do not depend on the others.
-BY_EXAMPLE: dict[str, dict[str, Any]] = {
-    "DIN": {"att_activation": "sigmoid"},
-}
-# Models that use batch statistics.
-BY_BATCH: dict[str, dict[str, Any]] = {
-    "DIN": {
-        "att_activation": "dice",
-        "dnn_activation": "dice",
-        "dnn_use_bn": True,
-    },
+# Without batch statistics, and with them.
+PLAIN = {"att_activation": "sigmoid"}
+STATISTICS = {
+    "att_activation": "dice",
+    "dnn_activation": "dice",
+    "dnn_use_bn": True,
 }
 
-Result = dict[str, Any]
 
-
-def make(name: str, loss: Any = "binary_crossentropy", **options: Any) -> Any:
+def make(options, loss="binary_crossentropy"):
     """Return a compiled model with the same initial weights everywhere."""
-    model = examples.BY_NAME[name].make(**options)
+    model = examples.BY_NAME["DIN"].make(**options)
     optimizer = keras.optimizers.SGD(2**-7, momentum=0.875)
     # XLA would take most of the time; JAX has no other way.
     jit = "auto" if keras.backend.backend() == "jax" else False
@@ -37,26 +28,22 @@ def make(name: str, loss: Any = "binary_crossentropy", **options: Any) -> Any:
     return model
 
 
-def samples(rows: int = ROWS) -> tuple[dict[str, Any], Any]:
-    """Return histories of all lengths; the first eight rows are empty."""
+def inputs_of(model, rows=ROWS):
+    """Return histories of all lengths, and clicks; the first rows are empty."""
     draw = np.random.default_rng(3)
     chosen = draw.integers(examples.BATCH, size=rows)
     chosen[:8] = examples.LENGTHS.argmin()
     clicks = draw.integers(2, size=(rows, 1)).astype("float32")
-    return {n: x[chosen] for n, x in examples.arrays().items()}, clicks
+    x = {n: x[chosen] for n, x in examples.inputs_of(model).items()}
+    return x, clicks
 
 
-def inputs_of(model: Any, rows: int = ROWS) -> tuple[dict[str, Any], Any]:
-    x, clicks = samples(rows)
-    return {symbol.name: x[symbol.name] for symbol in model.inputs}, clicks
-
-
-def fit(model: Any, rows: int = ROWS) -> Result:
-    """Return the mean loss of each epoch and the weights after 20 steps."""
+def fit(model, rows=ROWS):
     return fit_to(model, *inputs_of(model, rows))
 
 
-def fit_to(model: Any, x: Any, clicks: Any, weights: Any = None) -> Result:
+def fit_to(model, x, clicks, weights=None):
+    """Return the mean loss of each epoch and the weights after 20 steps."""
     history = model.fit(
         x,
         clicks,
@@ -69,11 +56,11 @@ def fit_to(model: Any, x: Any, clicks: Any, weights: Any = None) -> Result:
     return {"losses": np.array(history.history["loss"]), **weights_of(model)}
 
 
-def weights_of(model: Any) -> Result:
+def weights_of(model):
     return {weight.path: to_numpy(weight.value) for weight in model.weights}
 
 
-def main(run_all: Callable[[], dict[str, Result] | None]) -> None:
+def main(run_all):
     """Save the results to a file; array names are `run:name`."""
     (file,) = sys.argv[1:]
     results = run_all()

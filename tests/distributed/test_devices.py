@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from kseq.agreement.tables import left_out, tolerance
-from tests.distributed import problem
 
 BACKEND = keras.backend.backend()
 WHY_NOT = left_out(BACKEND, "fit", "float32")
@@ -66,22 +65,17 @@ def only(*backends):
     return pytest.mark.skipif(BACKEND not in backends, reason=reason)
 
 
-# On JAX statistics are those of the whole batch.
-@pytest.mark.parametrize(
-    "name", problem.BY_BATCH if BACKEND == "jax" else problem.BY_EXAMPLE
-)
-def test_losses_and_weights_equal_those_of_one_device(results, name):
-    one = results[f"{name} one"]
+def test_losses_and_weights_equal_those_of_one_device(results):
+    """On JAX with statistics, which are those of the whole batch."""
+    one = results["one"]
     # Means of two: PyTorch's losses alternate between two batches.
     assert one["losses"][-2:].mean() < one["losses"][:2].mean()
-    assert_equal(one, results[f"{name} several"])
+    assert_equal(one, results["several"])
 
 
 @only("tensorflow", "torch")
 def test_replicas_differ_in_statistics_only(results):
-    for name in problem.BY_EXAMPLE:
-        both = results[f"{name} first"], results[f"{name} second"]
-        assert not differing(*both), name
+    assert not differing(results["first"], results["second"])
     first, second = results["statistics first"], results["statistics second"]
     apart = differing(first, second)
     assert apart
@@ -91,7 +85,7 @@ def test_replicas_differ_in_statistics_only(results):
 
 @only("jax")
 def test_sharded_tables_train_equally(results):
-    assert_equal(results["DIN one"], results["split several"])
+    assert_equal(results["one"], results["split several"])
     parts = {path: tuple(shape) for path, shape in results["parts"].items()}
     assert parts["sparse_seq_emb_hist_item/embeddings"] == (6, 5)  # of (12, 5)
     assert parts["sparse_seq_emb_tags/embeddings"] == (7, 1)  # of (7, 2)

@@ -1,16 +1,14 @@
-"""The ranking service: the ranking, the HTTP answers and the exported model."""
+"""The ranking service: the ranking and the HTTP answers.
+
+`examples/serve_din.py` exports a model and compares it.
+"""
 
 import importlib.util
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-
-from kseq.export.compare import TOLERANCE
-from kseq.feature_column import SparseFeat, VarLenSparseFeat
-from kseq.models import DIN, ranking_model
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
@@ -117,49 +115,3 @@ def test_invalid_request_is_rejected(client, changed, message):
     response = client.post("/rank", json=body)
     assert response.status_code == 422
     assert message in response.text
-
-
-def small_din():
-    columns = []
-    for name, size in (("item", 9), ("kind", 4)):
-        history = SparseFeat(f"hist_{name}", size, 4, embedding_name=name)
-        columns.append(SparseFeat(name, size, 4))
-        columns.append(VarLenSparseFeat(history, STEPS))
-    model = DIN(columns, ["item", "kind"], att_hidden_size=(8,))
-    for table in model.weights:
-        if table.path.endswith("embeddings"):
-            table.assign(table * 1e4)  # scores of initial weights are all alike
-    return model
-
-
-@needs("onnxscript", "onnxruntime", "uvicorn", *WEB)
-@pytest.mark.skipif(
-    keras.backend.backend() != "torch",
-    reason="only PyTorch's ONNX exporter is installed",
-)
-def test_server_ranks_as_the_model_does(tmp_path):
-    import httpx2
-    from serving.client import measure_clients, rank, server
-    from serving.export import export
-
-    model = small_din()
-    ranking = ranking_model(model)
-    assert export(ranking, ITEMS, tmp_path).candidates == (200, 1)
-    expected = Ranker(ITEMS, ranking.predict_on_batch)
-    bodies = [
-        {"history": history, "candidates": candidates}
-        for history in ([], ["a"], list("hgfedcba"))
-        for candidates in (["c"], list("bdfh"))
-    ]
-    with server(tmp_path) as address:
-        with httpx2.Client(base_url=address) as client:
-            answers = [rank(client, body)["ranking"] for body in bodies]
-        seconds, rate = measure_clients(address, bodies, clients=2)
-    for body, answer in zip(bodies, answers, strict=True):
-        ranked = expected.rank(**body)
-        assert [best["item"] for best in answer] == ranked.items
-        scores = [best["score"] for best in answer]
-        np.testing.assert_allclose(scores, ranked.scores, atol=TOLERANCE)
-        assert len(scores) == 1 or np.ptp(scores) > 100 * TOLERANCE
-    assert len(seconds) == len(bodies)
-    assert rate > 0

@@ -8,10 +8,7 @@ from kseq.layers.sequence import SequencePoolingLayer
 from tests.layers.catalog import draw32
 
 STEPS = 6
-INPUTS = {
-    "x": draw32("x", 3, STEPS, 2),
-    "lengths": np.array([STEPS, 2, 5]),
-}
+INPUTS = {"x": draw32("x", 3, STEPS, 2), "lengths": np.array([STEPS, 2, 5])}
 
 
 def pooling_model(layer=None, steps=None, seed=0):

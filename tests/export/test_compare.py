@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 
 from kseq.export import ExportError, check, compare, export
-from kseq.export.examples import (
-    model_inputs,
-    resize_histories,
-)
+from kseq.export.examples import model_inputs, resize_histories
 from kseq.export.formats import BY_NAME
 from kseq.export.runtimes import input_order, sort_naturally
 from tests.export.pooling import INPUTS, STEPS, pooling_model

@@ -16,8 +16,9 @@ from kseq.agreement import probes
 from kseq.agreement.computation import dtype_scope
 from kseq.agreement.measure import measure, to_numpy
 from kseq.agreement.reference import references
-from kseq.agreement.tables import left_out, tolerance
+from kseq.agreement.tables import left_out
 from kseq.ops.dtypes import HALF_DTYPES, LOWEST
+from tests import support
 from tests.fuzz.draws import EMPTY, TINY, Draws
 
 BACKEND = keras.backend.backend()
@@ -75,16 +76,8 @@ def call(drawn):
 
 def assert_close(got, expected, drawn, kind="forward"):
     """Within the table's limit, of 1 where terms cancel."""
-    assert got.shape == expected.shape
-    expected = expected.astype("float64")
-    scale = max(1.0, np.abs(expected).max(initial=0))
-    distance = np.abs(got.astype("float64") - expected).max(initial=0)
-    assert distance <= tolerance(kind, drawn.dtype).limit * scale
-
-
-def assert_all_close(got, expected, drawn):
     for g, e in zip(got, expected, strict=True):
-        assert_close(g, e, drawn)
+        support.assert_close(g, e, kind, drawn.dtype, scale=1.0)
 
 
 def assert_equal(got, expected):
@@ -97,18 +90,18 @@ def test_outputs(seed):
     d, drawn = draw(seed)
     expected = references(drawn.computation(), drawn.dtype, "forward")
     got = call(drawn)
-    assert_all_close(got, expected.values(), drawn)
+    assert_close(got, expected.values(), drawn)
     if drawn.valid and drawn.inert:
         filled = drawn.filled(draw_filling(d, drawn))
         assert_equal(drawn.shown(call(filled)), drawn.shown(got))
         if drawn.grows:
             longer = drawn.longer(d.one_of((1, 4)), draw_filling(d, drawn))
             found = drawn.shown(call(longer))
-            assert_all_close(found, drawn.shown(got), drawn)
+            assert_close(found, drawn.shown(got), drawn)
     if drawn.independent_rows and (EMPTY or drawn.batch):
         order = d.rng.permutation(drawn.batch)[: d.one_of((1, None))]
         found = call(drawn.rows(order))
-        assert_all_close(found, [y[order] for y in got], drawn)
+        assert_close(found, [y[order] for y in got], drawn)
 
 
 # Of tiny features: to TensorFlow and XLA denormal numbers are 0, and the
@@ -127,7 +120,7 @@ def test_gradients(seed):
     ).items():
         # None: no output depends on the argument.
         got = np.zeros_like(value) if found[name] is None else found[name]
-        assert_close(got, value, drawn, "gradients")
+        assert_close([got], [value], drawn, "gradients")
     if drawn.valid and drawn.inert:
         filled = drawn.filled(draw_filling(d, drawn)).computation()
         for name, value in measure(

@@ -168,11 +168,7 @@ def write(path: Path, arrays) -> None:
     os.replace(temporary, path)
 
 
-PARTS = {
-    "layers": check_layers,
-    "models": check_models,
-    "hashes": check_hashes,
-}
+PARTS = {"layers": check_layers, "models": check_models, "hashes": check_hashes}
 
 
 def main() -> int:

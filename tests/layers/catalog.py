@@ -103,7 +103,6 @@ class Layer:
         fixed: arguments that the reference does not have.
         requires_mask: whether a call needs lengths or masks.
         empty_is_zero: whether an empty history gives zeros.
-        positional: whether the result depends on a step's position.
         minimum_steps: the fewest steps that work.
         measured: the class whose outputs are compared with the reference.
         trains: whether `training` changes the result without dropout.
@@ -128,7 +127,6 @@ class Layer:
     empty_is_zero: bool = True
     own_padding: bool = False
     inert: Callable[[Any], bool] = lambda a: True
-    positional: Callable[[Any], bool] = lambda a: False
     minimum_steps: Callable[[Any], int] = lambda a: 1
     independent_rows: Callable[[Any], bool] = lambda a: True
     measured: Any = None
@@ -412,12 +410,7 @@ LAYERS = [
     Layer(
         LocalActivationUnit,
         QUERY_KEYS,
-        {
-            "hidden_units": HIDDEN,
-            "activation": ACTIVATION,
-            **SCORER,
-            **SEED,
-        },
+        {"hidden_units": HIDDEN, "activation": ACTIVATION, **SCORER, **SEED},
         lambda f, v, w, a: ref_core.local_activation_unit(
             f["query"], f["keys"], v["steps"], w, **scorer(a)
         ),
@@ -591,7 +584,6 @@ LAYERS = [
         outputs=lambda a: ((1, "steps"), (1, "other")),
         empty_is_zero=False,
         own_padding=True,
-        positional=lambda a: True,
         needs_width="inputs",
         is_list=True,
     ),
@@ -609,7 +601,6 @@ LAYERS = [
         {"lengths": "steps"},
         ("inputs",),
         lambda a: STEPS,
-        positional=lambda a: True,
         needs_width="inputs",
     ),
     Layer(
@@ -645,9 +636,6 @@ LAYERS = [
         requires_mask=True,
         inert=lambda a: (
             a["output_type"] not in ("mean", "sum") or not a["use_res"]
-        ),
-        positional=lambda a: (
-            a["use_positional_encoding"] or a["blinding"] or a["window"]
         ),
         needs_width="queries",
     ),
@@ -877,3 +865,10 @@ def each(examples=MAIN, argument="example"):
     return pytest.mark.parametrize(
         argument, [pytest.param(e, id=e.name) for e in examples]
     )
+
+
+# Every layer's computations, with their float64 references.
+COMPUTATIONS = {
+    e.name: e.trial(True, draw, e.name.endswith("-mask")).computation()
+    for e in EXAMPLES
+}

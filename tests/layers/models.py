@@ -5,9 +5,9 @@ import numpy as np
 from keras import ops
 
 from kseq.agreement.numbers import seed_weights
-from tests.arrays import to_numpy
 from tests.layers.catalog import MAIN
 from tests.layers.trial import predict as predict_tensors
+from tests.support import to_numpy
 
 
 def trials(examples=MAIN):
@@ -52,10 +52,6 @@ def wide(output):
     """As NumPy's floats, which lack bfloat16."""
     double = keras.backend.standardize_dtype(output.dtype) == "float64"
     return to_numpy(ops.cast(output, "float64" if double else "float32"))
-
-
-def float32(tensor):
-    return to_numpy(ops.cast(tensor, "float32"))
 
 
 def squared_error(target, output):

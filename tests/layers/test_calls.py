@@ -6,10 +6,9 @@ import pytest
 from keras import ops
 
 from kseq.layers import SequencePoolingLayer
-from tests.arrays import to_numpy
 from tests.layers.catalog import MASKS, SOME, each
-from tests.layers.checks import assert_all_close
 from tests.layers.trial import arrays_of
+from tests.support import assert_all_close, to_numpy
 
 NAMED = [e for e in SOME if not e.layer.is_list]
 MASKED = [e for e in NAMED if e.layer.masks]

@@ -1,5 +1,6 @@
 """Layers in Keras's kinds of models and wrappers, and in users' layers."""
 
+import importlib
 from contextlib import nullcontext
 
 import keras
@@ -21,18 +22,16 @@ from kseq.layers import (
     SequencePoolingLayer,
     Transformer,
 )
-from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME, MAIN, SOME, each
-from tests.layers.checks import assert_all_close, assert_close, skip_left_out
-from tests.layers.models import (
-    everything,
-    inputs_of,
-    losses,
-    predict,
-    trials,
-)
+from tests.layers.models import everything, inputs_of, losses, predict, trials
 from tests.layers.trial import arrays_of
-from tests.marks import once
+from tests.support import (
+    assert_all_close,
+    assert_close,
+    once,
+    skip_left_out,
+    to_numpy,
+)
 
 BACKEND = keras.backend.backend()
 ANY_STEPS = [e for e in SOME if e.trial().any_steps]
@@ -253,16 +252,8 @@ def test_shapes_of_functional_models(steps, any_steps):
 
 @pytest.mark.once
 @each(SOME)
-def test_frozen_layers_and_stateless_calls(example):
-    trial, layer, expected = example.computed()
-    outputs, state = layer.stateless_call(
-        [v.value for v in layer.trainable_variables],
-        [v.value for v in layer.non_trainable_variables],
-        trial.inputs,
-        **trial.kwargs,
-    )
-    assert_all_close(arrays_of(outputs), expected)
-    assert len(state) == len(layer.non_trainable_variables)
+def test_frozen_layers_do_not_change(example):
+    trial = example.trial()
     frozen = trial.built()
     frozen.trainable = False
     before = frozen.get_weights()
@@ -320,3 +311,29 @@ def test_trains_with_any_number_of_steps():
         del compiled["loss"]
         for name, value in compiled.items():
             assert_close(value, found[0][name], "fit", name=name)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="transforms of PyTorch")
+# PyTorch imports what it deprecates.
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@each([e for e in SOME if not e.layer.measured])
+def test_transforms_of_torch_func(example):
+    """Jacobians, forward and reverse, which need vmap."""
+    torch = importlib.import_module("torch")
+    trial = example.trial()
+    layer = trial.built()
+    tensors = tensors_of(trial)
+    first = next(iter(tensors)) if isinstance(tensors, dict) else 0
+    x = tensors[first]
+
+    def total(x):  # of each output feature
+        given = tensors.copy()
+        given[first] = x
+        output = keras.tree.flatten(apply(layer, given))[0]
+        return output.reshape(-1, output.shape[-1]).sum(0)
+
+    expected = torch.autograd.functional.jacobian(total, x).numpy()
+    assert np.any(expected != 0)
+    for transform in (torch.func.jacrev, torch.func.jacfwd):
+        got = transform(total)(x).detach().numpy()
+        assert_close(got, expected, "gradients")

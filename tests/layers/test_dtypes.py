@@ -13,16 +13,8 @@ from kseq.agreement.tables import tolerance
 from kseq.layers.core import BatchNormalization
 from kseq.layers.sequence import WeightedSequenceLayer
 from tests.layers.catalog import BY_NAME, SOME
-from tests.layers.checks import assert_close, skip_left_out
-from tests.layers.models import (
-    everything,
-    float32,
-    inputs_of,
-    losses,
-    trials,
-    wide,
-)
-from tests.marks import once
+from tests.layers.models import everything, inputs_of, losses, trials, wide
+from tests.support import assert_close, once, skip_left_out
 
 BACKEND = keras.backend.backend()
 HALF = ("float16", "bfloat16")
@@ -59,8 +51,7 @@ def test_layers_follow_their_policy(policy):
         compute = model.predict_on_batch if BACKEND == "jax" else model
         outputs = compute(inputs_of(trials(SOME))) if policy in MIXED else {}
     limit = max(
-        tolerance("forward", dtype).limit,
-        tolerance("forward", "float32").limit,
+        tolerance("forward", dtype).limit, tolerance("forward", "float32").limit
     )
     expected = keras.DTypePolicy(policy)
     for example in SOME:
@@ -91,7 +82,7 @@ def test_trains_in_mixed_precision(policy):
             assert np.all(np.isfinite([*loss.values()]))
         for weight in model.weights:
             assert weight.dtype == "float32"
-            assert np.all(np.isfinite(float32(weight))), weight.path
+            assert np.all(np.isfinite(wide(weight))), weight.path
 
 
 @pytest.mark.parametrize("dtype", HALF)
@@ -100,10 +91,10 @@ def test_a_long_softmax_and_many_statistics(dtype):
     skip_left_out("forward", dtype)
     ones = np.ones((1, 3000, 1), "float32")
     layer = WeightedSequenceLayer(dtype=dtype)
-    out = float32(layer(ones, 0 * ones, lengths=np.array([3000])))
+    out = wide(layer(ones, 0 * ones, lengths=np.array([3000])))
     assert_close(out, ones / 3000, dtype=dtype)
     x = np.tile([[104.0], [100.0]], (2, 1500, 1)).astype("float32")
     layer = BatchNormalization(momentum=0.0, dtype=f"mixed_{dtype}")
     layer(x, training=True)
-    assert float32(layer.moving_mean).item() == 102.0
-    assert_close(float32(layer.moving_variance), [4.0])
+    assert wide(layer.moving_mean).item() == 102.0
+    assert_close(wide(layer.moving_variance), [4.0])

@@ -8,14 +8,7 @@ import numpy as np
 import pytest
 
 from kseq.layers import BiasEncoding, KMaxPooling, PositionEncoding
-from tests.layers.catalog import (
-    BY_NAME,
-    LAYERS,
-    SOME,
-    STEP_WEIGHTS,
-    draw32,
-    each,
-)
+from tests.layers.catalog import BY_NAME, LAYERS, SOME, draw32, each
 
 DENSE = ("DNN", "Dice", "BatchNormalization", "LayerNormalization")
 NAMED = [
@@ -49,42 +42,31 @@ def calls(example):
     return trial, trial.built(), trial.named(masks, not masks)
 
 
-def wrong_calls(example, trial, named):
-    """An argument and a wrong array for it."""
-    first = next(iter(named))
+def wrong_calls(example, named):
+    """An argument and a wrong array for it; more are in tests/ops."""
     for name, x in named.items():
         if not isinstance(x, np.ndarray):
             continue
+        if "mask" in name:
+            yield name, x.astype("float32")
+        elif example.layer.name in DENSE:  # which take any shape
+            continue
+        yield name, x[:2]
         if "lengths" in name:
             yield name, np.stack([x, x], 1)
-            yield name, x[:2]
-        elif "mask" in name:
+        elif example.layer.name != "KMaxPooling":  # takes any rank
             yield name, x[..., None, None, None]
-            yield name, x.astype("float32")
-            yield name, x[:2]
-        elif example.layer.name not in DENSE:
-            yield name, x[0, 0]
-            yield name, x[:2]
-            if name not in STEP_WEIGHTS:
-                if example.layer.name != "KMaxPooling":  # takes any rank
-                    yield name, x[..., None, None]
-                # WeightedSequenceLayer takes any width.
-                if example.layer.needs_width and len(trial.features) > 1:
-                    yield name, np.concatenate([x, x], -1)
-            sequence = trial.sequences.get(name)
-            if name != first and sequence == trial.sequences.get(first):
-                yield name, x[:, :2]
 
 
 @pytest.mark.once
 @each(NAMED)
 def test_named_calls(example):
     """The error names the argument, or one that it does not fit."""
-    trial, layer, named = calls(example)
+    _, layer, named = calls(example)
     names = {*named, *example.layer.lengths, "mask"}
     # `zero_padding` and `din_hidden` name their own arguments.
     names |= {"valid", "kernel"}
-    for name, wrong in wrong_calls(example, trial, named):
+    for name, wrong in wrong_calls(example, named):
         assert_raises(names, layer, **named | {name: wrong})
     assert layer(**named) is not None  # still
 
@@ -164,6 +146,7 @@ def test_sizes_that_do_not_fit(layer, x, name):
         ("gru-plain", "scores", draw32("s", 4, 6)),
         ("gru-augru", "scores", None),
         ("weighted-softmax-lengths", "weights", draw32("s", 4, 5)),
+        ("auxiliary-loss", "clicks", draw32("c", 4, 5, 3)),
     ],
 )
 def test_arguments_that_do_not_fit(name, argument, wrong):

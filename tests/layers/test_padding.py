@@ -6,15 +6,8 @@ import pytest
 
 from kseq.agreement.measure import measure
 from kseq.layers import Transformer
-from tests.arrays import to_numpy
-from tests.layers.catalog import (
-    COMPILING,
-    FEWER,
-    SOME,
-    draw32,
-    each,
-)
-from tests.layers.checks import skip_left_out
+from tests.layers.catalog import COMPILING, FEWER, SOME, draw32, each
+from tests.support import skip_left_out, to_numpy
 
 pytestmark = pytest.mark.once
 
@@ -89,8 +82,7 @@ def test_gradients_of_padding_and_of_empty_histories(example):
 
 
 @pytest.mark.skipif(  # docs/upstream/openvino_no_steps.py
-    BACKEND == "openvino",
-    reason="OpenVINO stops in products without elements",
+    BACKEND == "openvino", reason="OpenVINO stops in products without elements"
 )
 @each(SOME)
 def test_empty_batches_and_histories_without_steps(example):

@@ -14,7 +14,7 @@ from keras import ops
 
 from kseq.agreement import Computation
 from kseq.agreement.numbers import seed_weights
-from tests.arrays import to_numpy
+from tests.support import to_numpy
 
 Arrays = Mapping[str, Any]
 
@@ -66,7 +66,7 @@ class Trial:
     # What the layer is called with
 
     @property
-    def inputs(self) -> Any:
+    def inputs(self):
         """The inputs as DeepCTR's list; a single one as itself."""
         given = {**self.features, **(self.lengths or {})}
         names = self.order or tuple(given)
@@ -74,29 +74,27 @@ class Trial:
         return inputs if len(inputs) > 1 or self.is_list else inputs[0]
 
     @property
-    def lengths_in_list(self) -> bool:
+    def lengths_in_list(self):
         return self.lengths is not None and {*self.lengths} <= {*self.order}
 
     @property
-    def kwargs(self) -> dict[str, Any]:
+    def kwargs(self):
         """The arguments beside the list."""
         if self.lengths_in_list or not self.masks:
             return dict(self.call)
         return {**self.call, "mask": self.mask()}
 
-    def mask(self, arrays: Arrays | None = None) -> Any:
+    def mask(self, arrays=None):
         """The masks as `mask=` takes them."""
         masks = self.feature_masks(arrays)
         masks = [masks.get(name) for name in self.features]
         return masks if len(masks) > 1 else masks[0]
 
-    def feature_masks(self, arrays: Arrays | None = None) -> dict[str, Any]:
+    def feature_masks(self, arrays=None):
         valid = self.valid if arrays is None else arrays
         return {n: valid[self.sequences[n]] for n in self.masks}
 
-    def named(
-        self, masks: bool = False, lengths: bool = True
-    ) -> dict[str, Any]:
+    def named(self, masks=False, lengths=True):
         """The arguments of the named form."""
         first = next(iter(self.features))
         given = dict(self.features) | dict(self.call)
@@ -109,20 +107,20 @@ class Trial:
 
     # Other trials
 
-    def by_masks(self) -> "Trial":
+    def by_masks(self):
         """The same valid steps, by masks."""
         return replace(self, lengths=None)
 
-    def with_valid(self, valid: Arrays) -> "Trial":
+    def with_valid(self, valid):
         return replace(self, valid=valid)
 
-    def filled(self, filling: Any, names=None) -> "Trial":
+    def filled(self, filling, names=None):
         """With other values in padded steps of all or of some features.
 
         Several values are taken in turn.
         """
 
-        def fill(name: str, x: Any) -> Any:
+        def fill(name, x):
             if name not in (self.sequences if names is None else names):
                 return x
             valid = self.valid[self.sequences[name]]
@@ -133,19 +131,19 @@ class Trial:
         features = {n: fill(n, x) for n, x in self.features.items()}
         return replace(self, features=features)
 
-    def rows(self, which: Any) -> "Trial":
+    def rows(self, which):
         """Some rows, or all in another order."""
 
-        def take(arrays: Arrays | None) -> Any:
+        def take(arrays):
             return arrays and {n: x[which] for n, x in arrays.items()}
 
         names = ("features", "valid", "lengths")
         return replace(self, **{n: take(getattr(self, n)) for n in names})
 
-    def longer(self, steps: int, filling: float = 0.0) -> "Trial":
+    def longer(self, steps, filling=0.0):
         """With more padded steps."""
 
-        def pad(x: Any, value: Any) -> Any:
+        def pad(x, value):
             widths = [(0, 0)] * x.ndim
             widths[1] = (0, steps)
             return np.pad(x, widths, constant_values=value)
@@ -165,7 +163,7 @@ class Trial:
         valid = {n: pad(x, False) for n, x in self.valid.items()}
         return replace(self, features=features, valid=valid, lengths=lengths)
 
-    def cut(self, steps: int) -> "Trial":
+    def cut(self, steps):
         """With the first steps only."""
         trial = self.limited(steps)
         features = {
@@ -175,7 +173,7 @@ class Trial:
         valid = {n: x[:, :steps] for n, x in trial.valid.items()}
         return replace(trial, features=features, valid=valid)
 
-    def limited(self, steps: int) -> "Trial":
+    def limited(self, steps):
         """With the first steps as the only valid ones."""
         lengths = self.lengths and {
             n: np.minimum(x, steps) for n, x in self.lengths.items()
@@ -188,10 +186,10 @@ class Trial:
 
     # Computations
 
-    def computation(self) -> Computation:
+    def computation(self):
         """The trial for `kseq.agreement`."""
 
-        def reference(inputs: Any, weights: list[Any], **kwargs: Any) -> Any:
+        def reference(inputs, weights, **kwargs):
             given = [*self.features, *(self.lengths or {})]
             names = [n for n in self.order or given if n in given]
             arrays = keras.tree.flatten(inputs)
@@ -203,7 +201,7 @@ class Trial:
 
         return Computation(self.make(), (self.inputs,), self.kwargs, reference)
 
-    def built(self, seeded: bool = True, **options: Any) -> Any:
+    def built(self, seeded=True, **options):
         """The layer, built, with the same weights on every backend."""
         layer = self.make(**options)
         shapes = [x.shape for x in self.features.values()]
@@ -216,14 +214,14 @@ class Trial:
             seed_weights(layer)
         return layer
 
-    def run(self, layer: Any, **kwargs: Any) -> list[Any]:
+    def run(self, layer, **kwargs):
         """The outputs for the list and the masks."""
         return arrays_of(layer(self.inputs, **self.kwargs | kwargs))
 
-    def shown(self, outputs: list[Any]) -> list[Any]:
+    def shown(self, outputs):
         """Outputs without padded steps that were added, or their own."""
 
-        def show(output: Any, at: tuple[int, str] | None) -> Any:
+        def show(output, at):
             if at is None:
                 return output
             axis, name = at
@@ -238,7 +236,7 @@ class Trial:
 
     # Functional models
 
-    def model(self, make=None, name="trial", steps=None, named=False) -> Any:
+    def model(self, make=None, name="trial", steps=None, named=False):
         """A functional model; its inputs are those of `model_inputs`.
 
         Args:
@@ -249,7 +247,7 @@ class Trial:
         """
         padded = {*self.sequences, *(f"{n}_valid" for n in self.valid)}
 
-        def symbol(n: str, x: Any) -> Any:
+        def symbol(n, x):
             shape = list(x.shape[1:])
             if n in padded and steps != "own":
                 shape[0] = steps
@@ -273,7 +271,7 @@ class Trial:
             outputs = layer(given.inputs, **given.kwargs)
         return keras.Model([*symbols.values()], keras.tree.flatten(outputs))
 
-    def model_inputs(self) -> dict[str, Any]:
+    def model_inputs(self):
         """The arrays of the model's inputs, by name."""
         given = {
             n: x.astype(self.dtype) if x.dtype.kind == "f" else x
@@ -284,15 +282,12 @@ class Trial:
         used = {self.sequences[n] for n in self.masks}
         return given | {f"{n}_valid": self.valid[n] for n in sorted(used)}
 
-    def predict(self, model: Any) -> list[Any]:
-        return arrays_of(predict(model, [*self.model_inputs().values()]))
-
     @property
-    def batch(self) -> int:
+    def batch(self):
         return len(next(iter(self.features.values())))
 
 
-def predict(model: Any, inputs: Any) -> Any:
+def predict(model, inputs):
     """The outputs of `model.predict`."""
     if keras.backend.backend() == "openvino":
         # Its `predict` may compute by bfloat16 instructions
@@ -301,10 +296,10 @@ def predict(model: Any, inputs: Any) -> Any:
     return model.predict(inputs, verbose=0)
 
 
-def arrays_of(outputs: Any) -> list[Any]:
+def arrays_of(outputs):
     return [to_numpy(x) for x in keras.tree.flatten(outputs)]
 
 
-def fitting(filling: Any, x: Any) -> Any:
+def fitting(filling, x):
     """A filling of floats, or one for integers."""
     return 1000 if x.dtype.kind == "i" else filling

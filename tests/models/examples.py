@@ -13,7 +13,7 @@ from keras import ops
 from kseq.agreement.numbers import seed_weights
 from kseq.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
 from kseq.models import BST, DIEN, DIN, DSIN
-from tests.arrays import to_numpy
+from tests.support import to_numpy
 
 BATCH, STEPS, SESSIONS = 5, 4, 2
 LENGTHS = np.array([4, 3, 2, 1, 0])

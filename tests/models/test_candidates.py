@@ -1,25 +1,22 @@
-"""score_candidates: the scores of several candidates for one user."""
+"""The scores of candidates for one user, and the weights of a history."""
 
 import keras
 import numpy as np
 import pytest
 
-from kseq.models import score_candidates
+from kseq.models import attention_weights, score_candidates
 from kseq.models.candidates import split
-from tests.arrays import to_numpy
-from tests.layers.checks import assert_close
 from tests.models.examples import (
     BY_NAME,
-    CANDIDATE,
+    LENGTHS,
+    STEPS,
+    arrays,
     inputs_of,
+    predict,
 )
+from tests.support import assert_close, to_numpy
 
 pytestmark = pytest.mark.once
-
-
-@pytest.fixture
-def din():
-    return BY_NAME["DIN"].make()
 
 
 COUNT = 3
@@ -30,26 +27,19 @@ def user_features(model):
     """One user's features, with and without a batch axis."""
     features = {n: x[:1] for n, x in inputs_of(model).items()}
     features |= {"user": 3, "price": [0.5, 2.0], "label": "not an input"}
-    return {n: x for n, x in features.items() if n not in CANDIDATE}
-
-
-def expected_scores(model, user):
-    """The scores of a batch that repeats the user's features."""
-    batch = {
-        symbol.name: np.stack([user[symbol.name]] * COUNT)
-        for symbol in model.inputs
-        if symbol.name not in CANDIDATE
-    }
-    batch |= {n: np.reshape(x, (COUNT, 1)) for n, x in CANDIDATES.items()}
-    return model.predict_on_batch(batch)[:, 0]
+    return {n: x for n, x in features.items() if n not in CANDIDATES}
 
 
 @pytest.mark.parametrize("name", ["DIN", "DIEN-AUGRU-negatives"])
 def test_equals_a_batch_of_repeated_user_features(name):
     model = BY_NAME[name].make()
-    row = {n: x[0] for n, x in inputs_of(model).items()}
-    row |= {"user": np.array(3), "price": np.array([0.5, 2.0], "float32")}
-    expected = expected_scores(model, row)
+    batch = {n: np.stack([x[0]] * COUNT) for n, x in inputs_of(model).items()}
+    batch |= {n: np.reshape(x, (COUNT, 1)) for n, x in CANDIDATES.items()}
+    batch |= {
+        "user": np.full(COUNT, 3),
+        "price": np.tile([0.5, 2.0], (COUNT, 1)),
+    }
+    expected = model.predict_on_batch(batch)[:, 0]
     assert np.ptp(expected) > 0
     user = user_features(model)
     for size in (2, COUNT, 512):
@@ -97,7 +87,7 @@ def test_histories_of_any_length_are_padded_if_compiled(name, count, padded):
     sequences = [
         x.name
         for x in model.inputs
-        if x.shape[1] is None and x.name not in CANDIDATE
+        if x.shape[1] is None and x.name not in CANDIDATES
     ]
     user = {
         n: x[1:2] for n, x in inputs_of(model).items() if n not in CANDIDATES
@@ -130,6 +120,50 @@ INVALID = [
 
 
 @pytest.mark.parametrize(("user", "candidates", "message"), INVALID)
-def test_invalid_features_raise(user, candidates, message, din):
+def test_invalid_features_raise(user, candidates, message):
+    din = BY_NAME["DIN"].make()
     with pytest.raises(ValueError, match=message):
         score_candidates(din, user_features(din) | user, candidates)
+
+
+# Attention weights
+
+LAYER = "attention_sequence_pooling_layer"
+
+
+def own_loss(y, p):
+    return keras.ops.mean(keras.ops.square(y - p))
+
+
+@pytest.mark.parametrize("name", ["DIN", "DIEN-AUGRU-negatives", "BST"])
+def test_weights_of_a_trained_model(name):
+    model = BY_NAME[name].make()
+    # Keras could not compile a copy with this loss.
+    model.compile("adam", own_loss)
+    before = predict(model)
+    (weights,) = attention_weights(model, arrays()).values()
+    assert weights.shape == (len(LENGTHS), 1, STEPS)
+    padded = np.arange(STEPS) >= LENGTHS[:, None]
+    assert np.all(weights[:, 0][padded] == 0)
+    assert np.all(weights[:, 0][~padded] != 0)
+    if name != "DIN":  # normalized
+        total = weights.sum(axis=-1)[:, 0]
+        np.testing.assert_allclose(total, LENGTHS > 0, rtol=1e-5)
+    np.testing.assert_array_equal(predict(model), before)
+
+
+def test_the_weights_pool_the_history():
+    model = BY_NAME["DIN"].make()
+    layer = model.get_layer(LAYER)
+    weights = attention_weights(model, arrays())[LAYER]
+    # All inputs are connected to the output, as Keras 3.12 requires.
+    tensors = keras.Model(
+        model.inputs, [*layer.input, layer.output, model.output]
+    )
+    features = {x.name: arrays()[x.name] for x in model.inputs}
+    _, keys, valid, pooled, _ = (
+        keras.ops.convert_to_numpy(x) for x in tensors(features)
+    )
+    np.testing.assert_allclose(
+        weights @ (keys * valid[..., None]), pooled, rtol=1e-4, atol=1e-6
+    )

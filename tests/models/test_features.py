@@ -9,8 +9,6 @@ import pytest
 from kseq.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
 from kseq.layers import Embedding
 from kseq.models import DIEN, DIN, DSIN
-from tests.arrays import to_numpy
-from tests.layers.checks import assert_close
 from tests.models.examples import (
     BY_NAME,
     CANDIDATE,
@@ -25,6 +23,7 @@ from tests.models.examples import (
     sequences,
     tags,
 )
+from tests.support import assert_close, to_numpy
 
 pytestmark = pytest.mark.once
 

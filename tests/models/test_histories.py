@@ -13,17 +13,7 @@ from kseq.feature_column import (
     VarLenDenseFeat,
     VarLenSparseFeat,
 )
-from kseq.models import (
-    BST,
-    DIEN,
-    DIN,
-    DSIN,
-    score_candidates,
-    split_model,
-)
-from tests.arrays import to_numpy
-from tests.layers.checks import assert_close
-from tests.marks import once
+from kseq.models import BST, DIEN, DIN, DSIN
 from tests.models.examples import (
     BATCH,
     CANDIDATE,
@@ -41,7 +31,8 @@ from tests.models.examples import (
     sequences,
     tags,
 )
-from tests.models.test_lists import COUNT, PLACES, ROWS, as_rows, lists
+from tests.models.test_lists import COUNT, assert_scores_agree, lists
+from tests.support import assert_close, once, to_numpy
 
 pytestmark = pytest.mark.once
 
@@ -131,16 +122,7 @@ def test_several_histories_and_candidates(build, options):
     one = two_histories(build, **options)
     many = two_histories(build, num_candidates=None, **options)
     features = cart_arrays() | {n: lists()[n] for n in CANDIDATE}
-    expected = predict(one, as_rows(features))[:, 0]
-    assert_close(predict(many, features)[ROWS, PLACES], expected)
-    user, candidates = split_model(one)
-    state = user(inputs_of(user, features))
-    state = {name: to_numpy(x) for name, x in state.items()}
-    scores = predict(candidates, features | state)
-    assert_close(scores[ROWS, PLACES], expected)
-    mine = {n: features[n][0] for n in CANDIDATE}
-    mine_only = {x.name: features[x.name][0] for x in user.inputs}
-    assert_close(score_candidates(one, mine_only, mine), scores[0])
+    assert_scores_agree(one, many, features)
 
 
 def test_a_missing_history_raises():
@@ -258,16 +240,8 @@ def test_steps_that_are_sets_and_numbers(combiner, tmp_path):
 def test_sets_and_numbers_of_candidates(build, options):
     one = model_of_sets(build, **options)
     many = model_of_sets(build, num_candidates=None, **options)
-    features = films(COUNT)
-    scores = predict(many, features)
-    mine = {n: features[n] for n in ("item", "genres", "price")}
-    rows = features | {n: x[:, 2:3] for n, x in mine.items()}
-    assert_close(predict(one, rows)[:, 0], scores[:, 2])
-    others = {
-        n: features[n][0] for n in inputs_of(one, features) if n not in mine
-    }
-    first = {n: x[0] for n, x in mine.items()}
-    assert_close(score_candidates(one, others, first), scores[0])
+    features, names = films(COUNT), ("item", "genres", "price")
+    scores = assert_scores_agree(one, many, features, names)
     # Padding and the order within a set have no effect.
     other = dict(features)
     padded = np.arange(STEPS) >= LENGTHS[:, None]
@@ -280,7 +254,7 @@ def test_sets_and_numbers_of_candidates(build, options):
     many.compile("sgd", "binary_crossentropy")
     x = inputs_of(many, features)
     padding = {n: np.pad(x[n], ((0, 0), (0, 2)) + ((0, 0),) * (x[n].ndim - 2))
-               for n in mine}  # fmt: skip
+               for n in names}  # fmt: skip
     losses = [
         many.evaluate(x | more, np.ones((BATCH, n)), verbose=0)
         for more, n in (({}, COUNT), (padding, COUNT + 2))

@@ -7,7 +7,6 @@ import pytest
 from kseq.feature_column import SparseFeat, VarLenSparseFeat
 from kseq.models import DIN, score_candidates
 from kseq.models.arrays import to_array
-from tests.layers.checks import assert_close
 from tests.models.examples import (
     BATCH,
     BY_NAME,
@@ -18,6 +17,7 @@ from tests.models.examples import (
     predict,
 )
 from tests.models.test_twin import MODELS
+from tests.support import assert_close
 
 pytestmark = pytest.mark.once
 pd = pytest.importorskip("pandas")
@@ -47,29 +47,16 @@ INVALID = {
     "length": ("seq_length", changed("seq_length", 2**31), "integers from -21"),
     "None": ("item", [1, 2, None, 3, 4], f"{IDS} without missing.*None in row"),
     "null": ("item", pa.array([1, 2, 3, None, 5]), f"{IDS}.*nan in row 3"),
-    "strings": (
-        "item",
-        ["a", "b", "c", "d", "e"],
-        f"{IDS}.*Vocabulary",
-    ),
-    "mixed": (
-        "item",
-        np.array([1, "b", 3, 4, 5], object),
-        "one type",
-    ),
-    "dates": (
-        "item",
-        np.zeros(BATCH, "datetime64[s]"),
-        "dtype datetime",
-    ),
+    "strings": ("item", ["a", "b", "c", "d", "e"], f"{IDS}.*Vocabulary"),
+    "mixed": ("item", np.array([1, "b", 3, 4, 5], object), "one type"),
+    "dates": ("item", np.zeros(BATCH, "datetime64[s]"), "dtype datetime"),
     "unequal lists": ("tags", [[1, 2, 3]] * 4 + [[1]], "padded to one length"),
     "NaN": ("price", changed("price", np.nan), "expected finite.*nan in row 4"),
-    "overflow": (
-        "price",
-        changed("price", 1e39, float),
-        "finite.*1e.39",
-    ),
+    "overflow": ("price", changed("price", 1e39, float), "finite.*1e.39"),
     "shape": ("tags", [[1, 2]] * BATCH, r"expected shape \(None, 3\)"),
+    "rank": ("hist_item", np.ones((5, 4, 3)), r"received shape \(5, 4, 3\)"),
+    "one axis": ("price", np.ones(5), r"expected shape \(None, 2\)"),
+    "no axis": ("user", np.int32(3), r"received shape \(\)"),
 }
 
 
@@ -97,10 +84,19 @@ def test_invalid_values_raise_in_each_method(case, din):
             score_candidates(din, user, {n: x[n] for n in CANDIDATE})
 
 
-def test_one_array_for_all_features_raises(din):
-    for x in (np.zeros((BATCH, 3)), pd.Series([1, 2])):
-        with pytest.raises(ValueError, match=r"^x: expected a dict, a data"):
-            din.predict(x)
+@pytest.mark.parametrize(
+    ("convert", "message"),
+    [
+        (lambda x: np.zeros((BATCH, 3)), "a dict, a data frame or a list"),
+        (lambda x: pd.Series([1, 2]), "a dict, a data frame or a list"),
+        (lambda x: {"item": x["item"]}, "all of .*; received none of .*'hist_"),
+        (lambda x: [*x.values()][:-2], "a list of .*'tags'"),
+        (lambda x: x | {"item": x["item"][:3]}, "one number of rows"),
+    ],
+)
+def test_other_collections_raise(convert, message, din):
+    with pytest.raises(ValueError, match=f"^x: expected {message}"):
+        din.predict(convert(inputs_of(din)))
 
 
 @pytest.mark.parametrize("example", MODELS, ids=lambda e: e.name)

@@ -7,9 +7,6 @@ import pytest
 from kseq.feature_column import DenseFeat
 from kseq.losses import SoftmaxLoss
 from kseq.models import ranking_model, score_candidates, split_model
-from tests.arrays import to_numpy
-from tests.layers.checks import assert_close, skip_left_out
-from tests.marks import once
 from tests.models.examples import (
     BATCH,
     BY_NAME,
@@ -21,6 +18,7 @@ from tests.models.examples import (
     sequences,
     tags,
 )
+from tests.support import assert_close, once, skip_left_out, to_numpy
 
 COUNT = 7
 # Candidates of each example; the others are padding.
@@ -42,17 +40,35 @@ def lists():
 def as_rows(features, names=("item", "cate")):
     """A row for each candidate."""
     return {
-        n: x[ROWS, PLACES] if n in names else x[ROWS]
+        n: x[ROWS, PLACES][:, None] if n in names else x[ROWS]
         for n, x in features.items()
     }
 
 
+def assert_scores_agree(one, many, features, names=("item", "cate")):
+    """Those of a model of one candidate, of one of several, and of parts.
+
+    Returns:
+        The scores.
+    """
+    scores = predict(many, features)
+    expected = predict(one, as_rows(features, names))[:, 0]
+    assert np.ptp(expected) > 1e-6
+    assert_close(scores[ROWS, PLACES], expected)
+    user, candidates = split_model(one)
+    assert not {*names} & {x.name for x in user.inputs}
+    state = user(inputs_of(user, features))
+    state = {n: to_numpy(x) for n, x in state.items()}
+    assert_close(predict(candidates, features | state)[ROWS, PLACES], expected)
+    first = {n: x[0] for n, x in inputs_of(one, features).items()}
+    mine = {n: first.pop(n) for n in names}
+    assert_close(score_candidates(one, first, mine), scores[0])
+    return scores
+
+
 @pytest.mark.parametrize(
     "name",
-    [
-        "DIN",
-        *map(once, ("DIEN-AUGRU-negatives", "DIEN-AIGRU", "DSIN", "BST")),
-    ],
+    ["DIN", *map(once, ("DIEN-AUGRU-negatives", "DIEN-AIGRU", "DSIN", "BST"))],
 )
 def test_scores_equal_those_of_repeated_rows(name):
     """Of a model, of one made of it, and of its two parts."""
@@ -60,17 +76,9 @@ def test_scores_equal_those_of_repeated_rows(name):
     many = BY_NAME[name].make(num_candidates=None)
     assert many.output_shape == (None, None)
     many.set_weights(one.get_weights())
-    expected = predict(one, inputs_of(one, as_rows(lists())))[:, 0]
-    assert np.ptp(expected) > 1e-6
-    assert_close(predict(many, lists())[ROWS, PLACES], expected)
-    again = ranking_model(one)
-    assert_close(predict(again, lists())[ROWS, PLACES], expected)
-    user, candidates = split_model(one)
-    assert not {"item", "cate"} & {x.name for x in user.inputs}
-    inputs = {x.name: lists()[x.name] for x in user.inputs}
-    state = {n: to_numpy(x) for n, x in user(inputs).items()}
-    scores = predict(candidates, lists() | state)
-    assert_close(scores[ROWS, PLACES], expected)
+    scores = assert_scores_agree(one, many, lists())
+    again = predict(ranking_model(one), lists())
+    assert_close(again[ROWS, PLACES], scores[ROWS, PLACES])
 
 
 @pytest.mark.once
@@ -87,20 +95,17 @@ def test_models_made_of_others_are_split_and_saved(tmp_path):
     )
     state = user.predict(inputs_of(user, lists()), verbose=0)
     assert_close(predict(candidates, lists() | state), expected)
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     for function in (ranking_model, split_model):
         with pytest.raises(ValueError, match=r"model: expected a model of"):
-            function(
-                keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-            )
+            function(other)
 
 
 def candidate_model(**options):
     """DIN with other features of the candidate: numbers, and sets of ids."""
-    own = [
-        DenseFeat("price", transform_fn=lambda x: x / 2),
-        DenseFeat("text", 2),
-    ]
-    own.append(tags(weight_name="w", length_name="tags_length"))
+    price = DenseFeat("price", transform_fn=lambda x: x / 2)
+    sets = tags(weight_name="w", length_name="tags_length")
+    own = [price, DenseFeat("text", 2), sets]
     return make(
         BY_NAME["DIN"].build,
         *[*own, *sequences("hist_")],
@@ -119,15 +124,7 @@ def test_other_features_of_the_candidate():
     own["tags_length"] = draw.integers(0, 4, (BATCH, COUNT))
     features = lists() | own
     many, one = candidate_model(num_candidates=None), candidate_model()
-    names = ("item", "cate", *own)
-    scores = predict(many, features)
-    rows = {n: x[:, None] if n in names else x
-            for n, x in as_rows(features, names).items()}  # fmt: skip
-    assert_close(scores[ROWS, PLACES], predict(one, rows)[:, 0])
-    user = {n: x[0] for n, x in features.items() if n not in names}
-    mine = {n: features[n][0] for n in names}
-    for model in (many, one):
-        assert_close(score_candidates(model, user, mine), scores[0])
+    assert_scores_agree(one, many, features, ("item", "cate", *own))
 
 
 def compiled(model):
@@ -169,11 +166,10 @@ def test_training_equals_that_of_repeated_rows(weighted, tmp_path):
         assert_close(to_numpy(ours), to_numpy(theirs), "fit", name=ours.path)
     many.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    arguments = inputs_of(many, lists()), y
-    assert_close(
-        np.array(loaded.evaluate(*arguments, verbose=0)),
-        np.array(many.evaluate(*arguments, verbose=0)),
-    )
+    found = [
+        m.evaluate(inputs_of(m, lists()), y, verbose=0) for m in (loaded, many)
+    ]
+    assert_close(*found)
 
 
 @pytest.mark.once

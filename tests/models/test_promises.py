@@ -7,9 +7,6 @@ import pytest
 from kseq.agreement.computation import dtype_scope
 from kseq.agreement.tables import tolerance
 from kseq.models import DSIN
-from tests.arrays import to_numpy
-from tests.layers.checks import assert_close, skip_left_out
-from tests.marks import once
 from tests.models.examples import (
     BATCH,
     BY_NAME,
@@ -24,6 +21,7 @@ from tests.models.examples import (
     sequences,
     tags,
 )
+from tests.support import assert_close, once, skip_left_out, to_numpy
 
 # As in DeepCTR, DSIN includes padding without mask_padding.
 INERT_PADDING = [e for e in EXAMPLES if e.name != "DSIN-bias"]
@@ -61,16 +59,12 @@ def train(model, features):
     return model.fit(features, CLICKS, verbose=0).history["loss"][-1]
 
 
-def has_padding(path):
-    return path.endswith("/embeddings") and "user" not in path
-
-
 def fill_padding(model, number):
     """Set the embeddings of id 0, where this is padding."""
-    for weight in filter(lambda w: has_padding(w.path), model.weights):
-        table = to_numpy(weight.value).copy()
-        table[0] = number
-        weight.assign(table)
+    for layer in model.layers:
+        if layer.name.startswith("sparse_seq_emb"):
+            (table,) = layer.get_weights()
+            layer.set_weights([np.vstack([table[:1] * 0 + number, table[1:]])])
 
 
 @each(ONE_OF_EACH, ["DIEN-GRU"])
@@ -91,7 +85,7 @@ def test_fit_trains_every_weight_and_ignores_padding(example):
     empty |= {name: arrays()[name] for name in CANDIDATE}
     assert np.isfinite(train(model, empty))
     for path, value in values(model).items():
-        value = value[1:] if has_padding(path) else value
+        value = value[1:] if path.startswith("sparse_seq_emb") else value
         assert np.all(np.isfinite(value)), path
 
 
@@ -189,10 +183,8 @@ def test_auxiliary_loss_excludes_padding_and_is_saved(tmp_path):
     model = NEGATIVES.make()
     model.compile("sgd", "binary_crossentropy", run_eagerly=True)
     expected = model.evaluate(arrays(), CLICKS, verbose=0)
-    other = {
-        n: np.where(x == 0, 3, x) if "hist_" in n else x
-        for n, x in arrays().items()
-    }
+    histories = {n: x for n, x in arrays().items() if "hist_" in n}
+    other = arrays() | {n: np.where(x, x, 3) for n, x in histories.items()}
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     for m, x in ((model, other), (loaded, arrays())):
@@ -218,11 +210,9 @@ def test_auxiliary_loss_is_part_of_the_loss():
     np.testing.assert_allclose(losses[1.0], 2 * losses[0.5], rtol=1e-5)
 
 
-FIRST, SECOND = sequences("sess_0_"), sequences("sess_1_")
-
-
-def make_dsin(*others, sessions=(*FIRST, *SECOND), **options):
-    options |= {"sess_max_count": len(sessions) // 2, "dnn_hidden_units": (4,)}
+def make_dsin(*others, **options):
+    sessions = sequences("sess_0_") + sequences("sess_1_")
+    options |= {"sess_max_count": 2, "dnn_hidden_units": (4,)}
     return make(DSIN, *sessions, *others, **options)
 
 

@@ -11,9 +11,6 @@ from keras import ops
 
 from kseq.agreement.computation import dtype_scope
 from kseq.feature_column import get_feature_names
-from tests.arrays import to_numpy
-from tests.layers.checks import assert_close, skip_left_out
-from tests.marks import once
 from tests.models.examples import (
     BY_NAME,
     CLICKS,
@@ -22,6 +19,7 @@ from tests.models.examples import (
     inputs_of,
     predict,
 )
+from tests.support import assert_close, once, skip_left_out, to_numpy
 
 BACKEND = keras.backend.backend()
 

@@ -6,8 +6,6 @@ import pytest
 
 from kseq.feature_column import SparseFeat, VarLenSparseFeat
 from kseq.models import DIEN, split_model, update_model
-from tests.arrays import to_numpy
-from tests.layers.checks import assert_close
 from tests.models.examples import (
     BATCH,
     BY_NAME,
@@ -17,6 +15,7 @@ from tests.models.examples import (
     inputs_of,
     predict,
 )
+from tests.support import assert_close, once, to_numpy
 
 ADDED = np.array([2, 1, 0, 2, 0])
 EVENTS = {
@@ -38,14 +37,15 @@ def whole_history(size):
     return histories | {"seq_length": np.minimum(LENGTHS + ADDED, size)}
 
 
+def call(part, features):
+    return {n: to_numpy(x) for n, x in part(features).items()}
+
+
 @pytest.mark.parametrize(
     ("name", "steps"),
     [
-        pytest.param("DIN", None, marks=pytest.mark.once),
-        pytest.param("DIN", 4, marks=pytest.mark.once),
-        ("DIEN-AGRU", None),
-        pytest.param("DIEN-AIGRU", 6, marks=pytest.mark.once),
-        pytest.param("DIEN-AUGRU-negatives", 6, marks=pytest.mark.once),
+        *(once("DIN", None), once("DIN", 4), ("DIEN-AGRU", None)),
+        *(once("DIEN-AIGRU", 6), once("DIEN-AUGRU-negatives", 6)),
     ],
 )
 def test_equals_the_state_of_the_whole_history(name, steps, tmp_path):
@@ -55,9 +55,6 @@ def test_equals_the_state_of_the_whole_history(name, steps, tmp_path):
     path = tmp_path / "update.keras"
     update_model(model).save(path)
     update = keras.saving.load_model(path)
-
-    def call(part, features):
-        return {n: to_numpy(x) for n, x in part(features).items()}
 
     features = arrays(steps or 4)
     state = call(user, inputs_of(user, features))
@@ -79,9 +76,6 @@ def test_no_history_and_no_event(name):
     """A new user's state and events have no steps."""
     model = BY_NAME[name].make(None)
     user, update = split_model(model)[0], update_model(model)
-
-    def call(part, features):
-        return {n: to_numpy(x) for n, x in part(features).items()}
 
     def first(number):
         ids = {n: x[:, :number] for n, x in arrays().items() if "hist_" in n}

@@ -13,8 +13,8 @@ from kseq.agreement.measure import to_numpy
 from kseq.agreement.numbers import rounded
 from kseq.agreement.tables import left_out, tolerance
 from kseq.ops.dtypes import HALF_DTYPES, dtype_of
-from tests.gradients import gradients as gradients_of
 from tests.layers import catalog
+from tests.support import gradients as gradients_of
 
 
 def draw(name, *shape):

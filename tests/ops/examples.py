@@ -19,7 +19,7 @@ from tests.reference.masks import mask_of, select, softmax
 from tests.reference.transformer import attend
 
 SIZES = {"batch": 4, "steps": 6, "queries": 3, "candidates": 2, "heads": 2}
-SIZES |= {"dim": 3, "units": 2, "rows": 9}
+SIZES |= {"dim": 3, "units": 2}
 LENGTHS = catalog.LENGTHS["steps"]
 MASK = catalog.MASK
 MASKS = dict.fromkeys(("valid", "mask"), MASK)

@@ -9,7 +9,6 @@ import pytest
 from kseq import ops as kops
 from kseq.agreement.measure import to_numpy
 from kseq.ops.dtypes import HALF_DTYPES
-from tests.marks import once
 from tests.ops.compute import (
     BACKEND,
     COMPUTED,
@@ -21,12 +20,8 @@ from tests.ops.compute import (
     not_without_steps_on_openvino,
     tensor,
 )
-from tests.ops.examples import (
-    EXAMPLES,
-    FEWER,
-    SIZES,
-    cotangents,
-)
+from tests.ops.examples import EXAMPLES, FEWER, SIZES, cotangents
+from tests.support import once
 
 # A mask has no gradient.
 WITH_GRADIENTS = [e for e in FEWER if e.has_gradients]

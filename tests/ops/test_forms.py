@@ -5,26 +5,9 @@ import pytest
 from keras import ops
 
 from kseq.agreement import probes
-from kseq.ops import attention, din_hidden, gru, linear, recurrence
-from tests.ops.compute import BACKEND, compute, tensor
+from kseq.ops import gru, recurrence
+from tests.ops.compute import BACKEND, tensor
 from tests.ops.examples import BY_NAME
-
-
-@pytest.mark.parametrize(
-    ("form", "steps", "products"),
-    [("fold", 2, 1), ("split", 4, 3), (None, 2, 3), (None, 3, 1), (None, 4, 1)],
-)
-def test_fewer_steps_than_dim_are_split(form, steps, products, monkeypatch):
-    calls = []
-
-    def counted(*arguments):
-        calls.append(arguments)
-        return linear(*arguments)
-
-    monkeypatch.setattr(attention, "linear", counted)
-    arrays = BY_NAME["din_hidden"].arrays("float32", steps=steps, dim=3)
-    compute(din_hidden, "float32", **arrays, form=form)
-    assert len(calls) == products
 
 
 def tensors_of(name, **sizes):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from kseq.ops import lengths_to_mask, masked_softmax, zero_padding
-from tests.arrays import to_numpy
 from tests.ops.compute import BACKEND, assert_close, compute, draw, each_dtype
 from tests.ops.examples import MASK
 from tests.reference.masks import mask_of, select, softmax
+from tests.support import to_numpy
 
 
 def mask_of_lengths(lengths, steps):

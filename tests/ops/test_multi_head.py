@@ -10,13 +10,7 @@ from keras import ops
 from kseq.ops import multi_head, multi_head_attention, plain_forms
 from kseq.ops.backends.plain import not_available
 from kseq.ops.multi_head import ATTENTION_TYPES
-from tests.ops.compute import (
-    BACKEND,
-    assert_close,
-    compute,
-    gradients,
-    needs_gradients,
-)
+from tests.ops.compute import assert_close, compute, gradients
 from tests.ops.examples import BY_NAME
 from tests.reference.transformer import attend
 
@@ -32,19 +26,6 @@ def example_of(kind, **options):
         return multi_head_attention(**arrays, attention_type=kind, **options)
 
     return function, example.arrays("float32")
-
-
-@each_type
-@pytest.mark.parametrize("max_scores", [1, 12, 53])
-def test_chunks_give_what_all_queries_give(kind, max_scores):
-    for blinding in (False, True):
-        function, arrays = example_of(
-            kind, blinding=blinding, max_scores=max_scores
-        )
-        with plain_forms():
-            got = compute(function, "float32", arrays)
-        expected = attend(kind, blinding)(**arrays)
-        assert_close(got, expected, "float32")
 
 
 @pytest.mark.parametrize(("size", "chunks"), [(1, 3), (2, 2)])
@@ -118,12 +99,10 @@ def test_scores_that_would_overflow():
         # The softmax has all weight on the largest score.
         expected = attend("scaled_dot_product")(**arrays)
         assert_close(got, expected, "float32")
-        if BACKEND in ("tensorflow", "torch", "jax"):
-            for found in gradients(function, arrays):
-                assert np.all(np.isfinite(found))
+        for found in gradients(function, arrays):
+            assert np.all(np.isfinite(found))
 
 
-@needs_gradients
 @pytest.mark.parametrize("max_scores", [1 << 20, 4])
 def test_a_bias_of_minus_infinity_hides_a_key(max_scores):
     _, arrays = example_of("scaled_dot_product")
@@ -145,7 +124,6 @@ def test_a_bias_of_minus_infinity_hides_a_key(max_scores):
 
 
 @pytest.mark.parametrize(("name", "found"), [("keys", [0, 2]), ("query", [2])])
-@pytest.mark.skipif(BACKEND == "openvino", reason="its maximum ignores NaN")
 def test_nan_of_a_valid_step_is_kept(name, found):
     function, arrays = example_of("cos")
     arrays[name][1, 0, 2 if name == "query" else 1] = np.nan

@@ -8,20 +8,17 @@ from keras import ops
 import kseq.layers
 from kseq.convert.deepctr import set_layer_weights, weights_in_deepctr_order
 from tests.golden.load import RECORDS, cases
-from tests.gradients import gradients
-from tests.layers.checks import skip_left_out
+from tests.support import gradients
 
 pytestmark = pytest.mark.once
 
-# Of each layer one case, and all of them on PyTorch, which compiles nothing.
 # That the backends' numbers are equal is tested in tests/agreement.
-BACKEND = keras.backend.backend()
 each_case = pytest.mark.parametrize(
     ("layer_name", "case"),
     [
         pytest.param(layer, case, id=f"{layer}-{case.name}")
         for layer in sorted(p.stem for p in RECORDS.glob("*.npz"))
-        for case in [*cases(layer)][: None if BACKEND == "torch" else 1]
+        for case in cases(layer)
     ],
 )
 OUTPUT, GRADIENT = 2e-5, 1e-4
@@ -97,12 +94,9 @@ def test_outputs(layer_name, case):
 
 @each_case
 def test_gradients(layer_name, case):
-    skip_left_out("gradients")
     layer, inputs, kwargs = built(layer_name, case)
     cotangents = [ops.convert_to_tensor(c) for c in case.cotangents]
-    of_inputs, of_weights = gradients(
-        layer, (inputs,), kwargs, cotangents, compiled=BACKEND == "jax"
-    )
+    of_inputs, of_weights = gradients(layer, (inputs,), kwargs, cotangents)
     floats = [n for n, x in case.inputs.items() if x.dtype.kind == "f"]
     of_input = dict(zip(floats, of_inputs, strict=True))
     trainable = [w for w in layer.weights if w.trainable]

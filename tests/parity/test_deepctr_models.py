@@ -9,7 +9,7 @@ import pytest
 from kseq.convert.deepctr import load_h5, set_layer_weights
 from tests.convert import recorded
 from tests.golden.load import model_names
-from tests.marks import once
+from tests.support import once
 
 LIMIT = 1e-5
 
@@ -28,8 +28,7 @@ SOME = ("din", "dien_augru")
 
 
 @pytest.mark.parametrize(
-    "name",
-    [name if name in SOME else once(name) for name in model_names()],
+    "name", [name if name in SOME else once(name) for name in model_names()]
 )
 def test_predictions(name, tmp_path):
     case = recorded.case(name)

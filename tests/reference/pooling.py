@@ -50,14 +50,3 @@ def k_max(x, k, axis, valid=None):
         values = values[np.argsort(-values.real, kind="stable")][:k]
         out[index][: len(values)] = values
     return np.moveaxis(out, -1, axis)
-
-
-def moments(x, valid):
-    """Mean, variance and number of the valid steps; 0 if there are none."""
-    entries = x[valid[..., 0]]
-    if not len(entries):
-        return [np.zeros((1, 1, x.shape[-1]), x.dtype)] * 3
-    mean = entries.mean(axis=0)
-    variance = ((entries - mean) ** 2).mean(axis=0)
-    count = np.full_like(mean, len(entries))
-    return [y[None, None] for y in (mean, variance, count)]

@@ -13,9 +13,8 @@ import pytest
 from kseq.agreement.measure import measure
 from kseq.agreement.reference import references
 from kseq.agreement.tables import tolerance
-from tests.computations import COMPUTATIONS
-from tests.layers.checks import skip_left_out
-from tests.marks import once
+from tests.layers.catalog import COMPUTATIONS
+from tests.support import assert_close, once, skip_left_out
 
 # The largest factors of standard normal inputs for which intermediate results
 # fit into float32 and float16. DIN multiplies query and key, batch statistics
@@ -79,13 +78,8 @@ def assert_matches_reference(
         expected = references(computation, dtype, kind)
         results = measure(computation, dtype, kind).values
     for name, value in expected.items():
-        got = results[name].astype("float64")
-        unit = max(scale, np.abs(value).max(initial=0))
-        if name.startswith("weight"):
-            unit = max(unit, weight_scale)
-        assert np.all(np.isfinite(got)), name
-        distance = np.abs(got - value).max(initial=0)
-        assert distance <= tolerance(kind, dtype).limit * unit, name
+        unit = max(scale, weight_scale * name.startswith("weight"))
+        assert_close(results[name], value, kind, dtype, name, unit)
 
 
 @pytest.mark.parametrize("dtype", ["float32", once("float16")])

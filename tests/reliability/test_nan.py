@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.layers.catalog import FEWER, MASK, each
-from tests.marks import once
+from tests.support import once
 
 BACKEND = keras.backend.backend()
 POSITION = (1, 2)  # a valid step of example 1

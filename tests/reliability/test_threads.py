@@ -11,11 +11,9 @@ import keras
 import numpy as np
 import pytest
 
-from kseq.agreement.numbers import seed_weights
-from kseq.layers.core import DNN
-from kseq.layers.sequence import AttentionSequencePoolingLayer
-from tests.arrays import to_numpy
-from tests.marks import once
+from tests.models import examples
+from tests.models.examples import BY_NAME, STEPS, arrays, inputs_of
+from tests.support import once
 
 BACKEND = keras.backend.backend()
 THREADS = 4
@@ -34,30 +32,9 @@ def run_in_threads(function):
         return [*pool.map(start, range(THREADS))]
 
 
-def make_model(seed=0, dtype=None):
-    query, x = keras.Input((1, 4)), keras.Input((None, 4))
-    lengths = keras.Input((1,), dtype="int32")
-    layer = AttentionSequencePoolingLayer((4,), "dice", dtype=dtype)
-    y = layer([query, x, lengths])
-    y = DNN((3,), dropout_rate=0.3, seed=1, dtype=dtype)(y)
-    model = keras.Model([query, x, lengths], y)
-    seed_weights(model, seed)
-    return model
-
-
-def make_inputs(i):
-    """Two numbers of steps, so that the model is traced for both."""
-    rng = np.random.default_rng(i)
-    steps = (5, 3)[i % 2]
-    return [
-        rng.normal(size=(4, 1, 4)).astype("float32"),
-        rng.normal(size=(4, steps, 4)).astype("float32"),
-        rng.integers(0, steps + 1, (4, 1)).astype("int32"),
-    ]
-
-
-def call(model, inputs):
-    return to_numpy(model(inputs))
+def make_model():
+    options = {"att_activation": "dice", "dnn_dropout": 0.3}
+    return BY_NAME["DIN"].unknown_steps(**options)
 
 
 def predict(model, inputs):
@@ -66,10 +43,15 @@ def predict(model, inputs):
         return model.predict(inputs, verbose=0)
 
 
-@pytest.mark.parametrize("run", [call, once(predict)])
+@pytest.mark.parametrize("run", [examples.predict, once(predict)])
 def test_one_model_in_several_threads(run):
     model = make_model()  # first called in the threads
-    inputs = [make_inputs(i) for i in range(THREADS)]
+    # Two numbers of steps, so that the model is traced for both.
+    features = [inputs_of(model, arrays(STEPS + i % 2)) for i in range(THREADS)]
+    inputs = [
+        {name: np.roll(x, i, axis=0) for name, x in features[i].items()}
+        for i in range(THREADS)
+    ]
     results = run_in_threads(lambda i: run(model, inputs[i]))
     other = make_model()
     for x, got in zip(inputs, results, strict=True):

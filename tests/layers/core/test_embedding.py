@@ -7,10 +7,8 @@ from keras import ops
 
 from kseq.agreement.computation import dtype_scope
 from kseq.layers import Embedding
-from tests.arrays import to_numpy
-from tests.layers.checks import skip_left_out
-from tests.marks import once
 from tests.models.examples import BY_NAME, inputs_of
+from tests.support import once, skip_left_out, to_numpy
 
 IDS = np.array([[3, 1, 3], [0, 0, 0], [5, 3, -1]])
 VALID = np.abs(IDS)

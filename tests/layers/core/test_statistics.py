@@ -6,16 +6,10 @@ The outputs are compared with the reference in tests/agreement.
 import numpy as np
 import pytest
 
-from kseq.layers.core import (
-    DNN,
-    BatchNormalization,
-    Dice,
-    LocalActivationUnit,
-)
+from kseq.layers.core import DNN, BatchNormalization, Dice, LocalActivationUnit
 from kseq.layers.sequence import AttentionSequencePoolingLayer
-from tests.arrays import to_numpy
 from tests.layers.catalog import LENGTHS, MASK, draw32
-from tests.layers.checks import assert_close
+from tests.support import assert_close, to_numpy
 
 pytestmark = pytest.mark.once
 

@@ -6,14 +6,12 @@ import pytest
 
 from kseq.agreement.numbers import seed_weights
 from kseq.layers.sequence import BiasEncoding, PositionEncoding
-from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME, draw32
-from tests.reference.transformer import table
+from tests.support import to_numpy
 
 pytestmark = pytest.mark.once
 
 X = draw32("x", 4, 6, 3)
-TABLE = table(6, 3)
 LONG, SHORT = BY_NAME["bias-encoding"].trial().features.values()
 
 

@@ -3,10 +3,9 @@ import numpy as np
 import pytest
 
 from kseq.layers.sequence import Transformer
-from tests.arrays import to_numpy
 from tests.layers.catalog import BY_NAME
-from tests.layers.checks import assert_close
 from tests.reference.transformer import visible
+from tests.support import assert_close, to_numpy
 
 pytestmark = pytest.mark.once
 

@@ -8,24 +8,27 @@ import numpy as np
 import pytest
 from packaging.version import Version
 
-from tests.layers.checks import assert_close, skip_left_out
 from tests.models.examples import BY_NAME, predict
-from tests.models.saved.make import NAMES, SAVED, train
+from tests.saved.make import MODELS, NAMES, QUANTISED, train
+from tests.support import assert_close, skip_left_out
 
 each_backend = pytest.mark.parametrize(
     "backend", ["tensorflow", "torch", "jax"]
 )
 
 
-def load(backend, name=""):
-    """A saved model, and the arrays of its backend."""
-    path = SAVED / f"{backend}{name}.keras"
+def load_file(path):
     with zipfile.ZipFile(path) as file:
         saved_by = json.loads(file.read("metadata.json"))["keras_version"]
     if Version(keras.__version__) < Version(saved_by):
         pytest.skip(f"Keras's Embedding of {saved_by} has another option")
-    with np.load(SAVED / f"{backend}.npz") as arrays:
-        return keras.saving.load_model(path), dict(arrays)
+    return keras.saving.load_model(path)
+
+
+def load(backend, name=""):
+    """A saved model, and the arrays of its backend."""
+    path = MODELS / f"{backend}{name}.keras"
+    return load_file(path), dict(np.load(MODELS / f"{backend}.npz"))
 
 
 @each_backend
@@ -46,6 +49,13 @@ def test_training_goes_on_on_another_backend(backend):
     train(model)
     assert_close(predict(model), given["trained_further"])
     assert np.abs(given["trained_further"] - given["trained"]).max() > 1e-3
+
+
+# Keras's NumPy backend warns that a quantised Dense has no gradient there.
+@pytest.mark.filterwarnings("ignore:(?s).*custom_gradient:UserWarning")
+def test_a_model_quantised_on_another_backend_predicts_the_same():
+    given = dict(np.load(QUANTISED.with_suffix(".npz")))
+    assert_close(predict(load_file(QUANTISED), given), given["output"])
 
 
 OPTIMIZERS = [

@@ -4,11 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from tests.arrays import to_numpy
 from tests.layers.catalog import SOME
-from tests.layers.checks import assert_close
 from tests.layers.models import everything, inputs_of, trials
-from tests.layers.saved.make import SAVED
+from tests.saved.make import LAYERS
+from tests.support import assert_close, to_numpy
 
 MADE_ON = ("tensorflow", "torch", "jax")
 
@@ -16,7 +15,7 @@ MADE_ON = ("tensorflow", "torch", "jax")
 def recorded(backend):
     """The inputs and outputs of the model saved on a backend."""
     found = {"input": {}, "output": {}}
-    with np.load(SAVED / f"{backend}.npz") as arrays:
+    with np.load(LAYERS / f"{backend}.npz") as arrays:
         for key in arrays.files:
             kind, name = key.split(" ", 1)
             found[kind][name] = arrays[key]
@@ -25,7 +24,7 @@ def recorded(backend):
 
 @pytest.mark.parametrize("backend", MADE_ON)
 def test_a_model_saved_on_a_backend_gives_its_numbers(backend):
-    model = keras.saving.load_model(SAVED / f"{backend}.keras")
+    model = keras.saving.load_model(LAYERS / f"{backend}.keras")
     inputs, outputs = recorded(backend)
     # When the files were saved, positions were added in padded steps too.
     outputs["position-encoding"] *= inputs["mask"][..., None]
