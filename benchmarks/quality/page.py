@@ -254,7 +254,7 @@ def configuration(results: Results) -> str:
         f"- Adam with epsilon {c.ADAM_EPSILON:g}, batches of {c.BATCH_SIZE}, "
         f"gradient norm at most {c.MAX_GRADIENT_NORM:g}",
         f"- at most {c.MAX_EPOCHS} epochs; training ends after {c.PATIENCE} "
-        "epoch without a better validation gAUC, and the best epoch is tested",
+        "epochs without a better validation gAUC, and the best epoch is tested",
         f"- at most {c.USERS:,} users of a data set, randomly chosen",
     )
     return "\n".join(lines) + "\n\n" + table(header, rows)
