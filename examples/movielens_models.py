@@ -8,8 +8,8 @@ the one before is for validation, and each like has negatives: movies that the
 user has never rated, popular ones as often as in the log. The models and mean
 pooling, the baseline, are trained until gAUC of the validation falls. All
 backends start from the same weights with the same batches; further seeds are
-trained on JAX and TensorFlow in turn. Writes a page, .outputs/demo.html, and
-its numbers.
+trained on the backends other than PyTorch, in turn. Writes a page,
+.outputs/demo.html, and its numbers.
 """
 
 import argparse

@@ -70,7 +70,8 @@ def mean_and_deviation(runs: Runs, name: str, digits: int = 4) -> str:
         return ""
     result = f"{statistics.fmean(values):.{digits}f}"
     if len(values) > 1:
-        result += f" ± {statistics.stdev(values):.{digits}f}"
+        sign = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
+        result += f"{sign}{statistics.stdev(values):.{digits}f}"
     return result
 
 

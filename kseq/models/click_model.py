@@ -29,9 +29,9 @@ class ClickModel(keras.Model):
 
     `fit`, `evaluate`, `predict` and their `..._on_batch` forms raise ValueError
     for invalid arrays ("Input validation" in docs/inputs.md), and accept lists
-    and data frames. Targets may have the shape
-    `(batch,)`. With several candidates, targets and sample weights have the
-    shape `(batch, candidates)`, and each candidate counts as an example.
+    and data frames. Targets may have the shape `(batch,)`. With several
+    candidates, targets and sample weights have the shape `(batch, candidates)`,
+    and each candidate counts as an example.
     """
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:

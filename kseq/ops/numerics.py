@@ -4,7 +4,7 @@ Keras computes several operations in 32 bits for inputs of 64 (``ops.matmul`` on
 PyTorch, ``ops.tanh`` and ``ops.mean`` on JAX, its ``Dense`` and
 ``BatchNormalization`` layers), and sums in half precision lose digits. kseq
 uses the functions below instead. docs/upstream has a script for each fault,
-such as torch_matmul_float64 and jax_mean_float64.
+such as jax_mean_float64. `kseq.ops.linear` replaces ``ops.matmul``.
 """
 
 from collections.abc import Sequence

@@ -79,7 +79,7 @@ def test_page_compares_seeds_of_both_libraries(tmp_path):
             results.add(job, run | {"seconds": seconds, "memory_mb": 3})
     results = Results(tmp_path)  # what the files have
     assert job in results
-    text = page.text(results)
+    text = page.text(results).replace("\N{NO-BREAK SPACE}", " ")
     expected = "| Tiny | DIN | 0.7200 ± 0.0200 | 0.6200 ± 0.0200 | +0.1000 |"
     assert f"{expected} better | 2.00 | 3 |" in text
     assert "<" not in text.replace("<br>", "")

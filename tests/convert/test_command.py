@@ -77,6 +77,13 @@ def test_the_result_predicts_what_deepctr_did(folder, capsys):
     assert [*path.parent.iterdir()] == [path]
 
 
+def test_layers_that_keep_their_weights(folder, capsys):
+    write_h5(folder / "part.h5", {"other": OUT})
+    options = "--layer", "hidden=", "--layer", "out=other"
+    assert convert("part.h5", more=options) == 0
+    assert "2 weights loaded, hidden not loaded: " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

@@ -59,6 +59,7 @@ BACKENDS = {
 }
 # Blocks that train for longer than it takes to see that they run.
 LONG = ("README.md-0", "docs/data.md-0", "docs/tutorials/sasrec.md-0")
+assert {*LONG} <= BLOCKS.keys()
 FILES = {
     "din.h5": model("din").files["weights"],
     "dien.h5": model("dien_augru").files["weights"],

@@ -35,7 +35,7 @@ def attention(
 ):
     """`kseq.layers.AttentionSequencePoolingLayer` with two hidden layers.
 
-    Dice in training has a launch more for the statistics of each layer.
+    Dice in training needs one more launch for each layer, for its statistics.
 
     Args:
         query: `(batch, candidates, dim)`.

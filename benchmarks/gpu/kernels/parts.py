@@ -1,4 +1,4 @@
-"""What the kernels of GRU and LSTM share."""
+"""What the kernels of GRU, LSTM and DIN share."""
 
 import dataclasses
 import os

@@ -22,14 +22,14 @@ docs/performance.md. `plain.py` defines them all, on `keras.ops`.
     sequence may be skipped; they must not change the states, and their outputs
     are arbitrary finite numbers;
   - `projection`: a kernel and a bias, or None: `step` receives the first input
-    times the kernel plus the bias. Where a compiler sees the loop this is
-    computed in each step, since storing it costs more; elsewhere once for all
-    steps.
+    times the kernel plus the bias, all three of one dtype. Where a compiler
+    sees the loop this is computed in each step, since storing it costs more;
+    elsewhere once for all steps.
 
 - `reshape(x, shape)`, `split(x, sizes)` of the last axis, `sigmoid(x)`,
-  `tanh(x)`: for small tensors, where a call costs more than it computes. The
-  gradient of a slice is a tensor of zeros as large as x; that of a split is
-  not.
+  `tanh(x)`, of a backend's tensor that is not symbolic: for small tensors a
+  call of `keras.ops` costs more than it computes. The gradient of a slice is a
+  tensor of zeros as large as x; that of a split is not.
 
 - `fill_steps(x, valid, value=0)`: x `(batch, steps, ...)` with `value` where
   `valid`, `(batch, steps, 1, ...)` of the same rank, is False.

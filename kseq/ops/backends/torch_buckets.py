@@ -12,9 +12,10 @@ import torch
 from kseq.ops.backends.plain import only_plain
 from kseq.types import Tensor, Tensors
 
-# Numbers in a bucket, not counting padding: at most 2 MB of float32. A batch of
-# fewer numbers is split too, since short sequences have the most padding; but a
-# bucket costs about a millisecond of a training step.
+# Numbers in a bucket, not counting padding: at most 2 MB of float32. Batches of
+# more numbers, with padding, are split at least into four: short sequences
+# have the most padding; but a bucket costs about a millisecond of a training
+# step, which smaller batches do not gain.
 MAX_BUCKET_ELEMENTS = 1 << 19
 MIN_BUCKET_ELEMENTS = 1 << 15
 MIN_BUCKETS = 4
@@ -40,7 +41,7 @@ def map_buckets(
     elements = elements_per_step * len(sequences[0])
     for sequence in sequences:
         elements *= sequence.shape[1]
-    if elements <= MAX_BUCKET_ELEMENTS:  # one bucket, for the price of sorting
+    if elements <= MAX_BUCKET_ELEMENTS:
         return function(*tensors)
     buckets = bucket_by_length(list(valid), elements_per_step)
     parts = [cut(x, buckets) for x in examples]
@@ -74,7 +75,7 @@ def bucket_by_length(
 ) -> list[Bucket]:
     """Buckets of similar size: at most about `MAX_BUCKET_ELEMENTS`.
 
-    A longer example is a bucket of its own.
+    An example of more numbers is a bucket of its own.
 
     Args:
         valid: bool `(batch, steps)` of each kind of sequence.
