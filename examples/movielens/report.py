@@ -87,8 +87,8 @@ def parts(results: Results, users: list[User]) -> Iterator[str]:
     settings, data = results.settings, results.data
     yield heading("Which movie will the user like next?", 1)
     yield text(
-        f"{len(settings.models)} models of a user's likes, trained on "
-        f"MovieLens-100K by {', '.join(results.backends)}, and what came out:"
+        f"Results of {len(settings.models)} models that were trained on the "
+        f"likes of MovieLens-100K with {', '.join(results.backends)}:"
     )
     sentences = "".join(text(sentence) for sentence in verdict(results))
     yield f'<div class="verdict">{sentences}</div>\n'
@@ -273,7 +273,7 @@ def plot_histories(results: Results) -> Figure:
         )
     axes.set_xticks(range(len(models)), models)
     axes.set_ylim(0.45)
-    axes.legend(fontsize=9, loc="upper right")
+    figure.legend(fontsize=9, loc="outside lower center", ncols=3)
     return figure
 
 
