@@ -37,9 +37,9 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     if not len(x.shape) or x.shape[-1] not in (dim, None):
         raise_invalid("x", f"shape (..., {dim})", tuple(x.shape))
     # An operator, since ops.matmul rounds 64 bits to 32 on PyTorch
-    # (docs/upstream/torch_matmul_float64.py); of rank 2,
-    # since a higher rank is slower on JAX, and TensorFlow has no product of
-    # rank 1. Symbolic sizes may have no product.
+    # (docs/upstream/torch_matmul_float64.py); of rank 2, since a higher rank is
+    # slower on JAX, and TensorFlow has no product of rank 1. Symbolic sizes may
+    # have no product.
     rank = len(x.shape)
     symbolic = {*map(type, x.shape)} - {int, type(None)}
     flatten = rank != 2 and not symbolic

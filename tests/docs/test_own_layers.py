@@ -13,7 +13,6 @@ import pytest
 
 import kseq
 import pytest_kseq
-from kseq.agreement.tables import TOLERANCES
 
 pytestmark = pytest.mark.once
 
@@ -81,13 +80,3 @@ def test_the_workflow_is_red_with_the_fault_and_green_without(
     shutil.copytree(right, right.with_name("other"))
     status, printed = compare("right,other")
     assert (status, "The runs agree" in printed) == (0, True), printed
-
-
-def test_the_table_of_limits():
-    rows = re.findall(r"^\| (b?float\d+) \| (.*?) \| [a-z]", PAGE, re.M)
-    kinds = ("forward", "gradients", "fit")
-    assert {
-        (dtype, kind): limit
-        for dtype, limits in rows
-        for kind, limit in zip(kinds, limits.split(" | "), strict=True)
-    } == {key: f"{x.limit:.0e}" for key, x in TOLERANCES.items()}

@@ -243,8 +243,10 @@ def _differentiate(ctx, upstream, d_second):
         total = (tensors[2].sum() * tensors[0].shape[1]).clamp(min=1)
         upstream = torch.stack([upstream / total, 2 * d_second / total, found])
         delta = log_sum = found  # not used
-    found = din_backward(upstream, delta, log_sum, tensors, *options)
-    return *found[:2], None, *found[2:], None, None, None
+    d_query, d_keys, *others = din_backward(
+        upstream, delta, log_sum, tensors, *options
+    )
+    return d_query, d_keys, None, *others, None, None, None
 
 
 din.register_autograd(_differentiate, setup_context=_save)
@@ -510,10 +512,8 @@ def _backward(
             for k in range(K):
                 row = b * K + k
                 place = tile * B * K + row
-                q, term = (
-                    load(query + row * E, dims, dims < E),
-                    terms + row * H1,
-                )
+                q = load(query + row * E, dims, dims < E)
+                term = terms + row * H1
                 d_q = tl.zeros([BLOCK_DIM], tl.float32)
                 if LAYER != 1:
                     h = _second_inputs(
